@@ -1,0 +1,1 @@
+"""Programs to outcomes: isolated processes that decide nothing about themselves."""

@@ -1,0 +1,1 @@
+"""Prompts to completions: one protocol, and an engine behind each backend."""
