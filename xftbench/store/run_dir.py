@@ -31,12 +31,14 @@ from xftbench.store.spec import SCHEMA_VERSION, Environment, RunSpec, SpecFile, 
 
 
 class Timings(Record):
-    """What a run cost, added up over its resumes."""
+    """What the session that finished the run measured; sessions that were cut off before are not in it."""
 
-    generation_s: float = 0.0
+    n_tokens: int
+    """Tokens generated."""
+    generation_s: float
     """Wall seconds from the first request to the last completion; loading the model is not in it."""
-    total_s: float = 0.0
-    """Wall seconds of all work on this run."""
+    total_s: float
+    """Wall seconds of everything, loading included."""
 
 
 class ScoresFile(Record):
@@ -49,7 +51,7 @@ class ScoresFile(Record):
     scores: Scores
     timings: Timings
     n_tokens: int
-    """Tokens generated."""
+    """Tokens generated for all samples."""
     samples_sha256: str
     verdicts_sha256: str
 

@@ -1,0 +1,138 @@
+"""From ``--models`` and its companions to runs that can be made: shared by `run` and `generate`."""
+
+import logging
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from xftbench.commands.options import parse_models
+from xftbench.generation import BackendOptions, choose_backend, describe_engine, open_backend
+from xftbench.generation.backend import Engine
+from xftbench.generation.checkpoints import Checkpoint, resolve
+from xftbench.generation.replay import read_samples
+from xftbench.hashing import sha256_record
+from xftbench.pipeline import Source, Task, from_model, from_samples
+from xftbench.plan import Suite, generation_spec, load_suite, scoring_spec
+from xftbench.prompts.render import find_style, render_all
+from xftbench.prompts.templates import PromptStyle
+from xftbench.records import Limits, Prompt, SamplingParams
+from xftbench.store.environment import capture
+from xftbench.store.run_dir import RunDir
+from xftbench.store.spec import RunSpec
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelsRequest:
+    """The options of `run` and `generate`, as typed by the user."""
+
+    models: Sequence[str]
+    suite: str
+    data_dir: Path | None
+    style: str | None
+    backend: str
+    dtype: str
+    sampling: SamplingParams
+    limit: int | None
+    task_ids: Sequence[str]
+    isolation: str
+    out: Path
+    cache_dir: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRun:
+    """One model's run, ready to be made."""
+
+    checkpoint: Checkpoint
+    task: Task
+    source: Source
+    spec: RunSpec
+    path: Path
+
+    def open(self) -> RunDir:
+        """Create or reopen the run directory."""
+        environment = capture(
+            name=self.checkpoint.name,
+            ref=self.checkpoint.ref,
+            kind=self.checkpoint.kind,
+            command=[shlex.quote(word) for word in ["xftbench", *sys.argv[1:]]],
+            started=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        return RunDir(self.path, self.spec, environment)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What every model of one command is asked alike."""
+
+    suite: Suite
+    style: PromptStyle
+    prompts: tuple[Prompt, ...]
+
+
+def plan_runs(request: ModelsRequest) -> tuple[Suite, list[ModelRun]]:
+    """Resolve everything before anything expensive starts: a slip in the last model costs seconds.
+
+    Raises:
+        UsageProblem, DataFileError, BackendError: For what can't be resolved.
+    """
+    models = parse_models(request.models)
+    suite = load_suite(
+        request.suite, data_dir=request.data_dir, task_ids=request.task_ids, limit=request.limit
+    )
+    style = find_style(suite.benchmark.name, request.style)
+    asked = Asked(suite=suite, style=style, prompts=render_all(suite.problems, style))
+    checkpoints = [resolve(name, ref, cache_dir=request.cache_dir) for name, ref in models]
+    return suite, list(_runs(request, asked, checkpoints))
+
+
+def _runs(request: ModelsRequest, asked: Asked, checkpoints: Sequence[Checkpoint]) -> Iterator[ModelRun]:
+    for checkpoint in checkpoints:
+        if checkpoint.kind == "samples":
+            yield _replayed(request, asked, checkpoint)
+        else:
+            yield _generated(request, asked, checkpoint)
+
+
+def _generated(request: ModelsRequest, asked: Asked, checkpoint: Checkpoint) -> ModelRun:
+    name, reason = choose_backend(request.backend)
+    _logger.info("%s: %s (%s)", checkpoint.name, checkpoint.ref, reason)
+    if checkpoint.has_chat_template and not asked.style.is_chat and request.style is None:
+        _logger.info(
+            "%s has a chat template; style %r, the published protocol of %s, does not use it (--style chat does)",
+            checkpoint.name, asked.style.name, asked.suite.benchmark.name,
+        )  # fmt: skip
+    options = BackendOptions(dtype=request.dtype)
+    source = from_model(asked.prompts, request.sampling, lambda: open_backend(name, checkpoint, options))
+    engine = describe_engine(name, checkpoint, options)
+    return _model_run(request, asked, checkpoint, engine, source)
+
+
+def _replayed(request: ModelsRequest, asked: Asked, checkpoint: Checkpoint) -> ModelRun:
+    samples = read_samples(Path(checkpoint.path), asked.suite.task_ids)
+    engine = Engine(name="replay", version="1", dtype="", device="")
+    return _model_run(request, asked, checkpoint, engine, from_samples(samples))
+
+
+def _model_run(
+    request: ModelsRequest, asked: Asked, checkpoint: Checkpoint, engine: Engine, source: Source
+) -> ModelRun:
+    extraction = "given" if checkpoint.kind == "samples" else asked.style.extraction
+    spec = RunSpec(
+        generation=generation_spec(
+            checkpoint, asked.style.name, asked.prompts, request.sampling, engine
+        ),
+        scoring=scoring_spec(asked.suite, extraction, Limits(), request.isolation),
+    )
+    return ModelRun(
+        checkpoint=checkpoint,
+        task=Task(benchmark=asked.suite.benchmark, problems=asked.suite.problems, extraction=extraction),
+        source=source,
+        spec=spec,
+        path=request.out / f"{asked.suite.benchmark.name}--{checkpoint.name}--{sha256_record(spec)[:8]}",
+    )

@@ -1,0 +1,102 @@
+"""Framed messages over a socket: eight bytes of length, then the body."""
+
+import json
+import os
+import socket
+import struct
+from typing import Any
+
+_LENGTH = struct.Struct("!Q")
+_BLOCK = 1 << 20
+
+
+class ChannelClosed(Exception):  # noqa: N818 - the other side went away; whether that is an error is not ours to say
+    """The other side closed the connection, or its process ended."""
+
+
+def read_frame(fd: int, max_bytes: int) -> bytes:
+    """Return the body of the next frame.
+
+    Raises:
+        ChannelClosed: At the end of the stream.
+        ValueError: If the frame says that it is longer than `max_bytes`.
+    """
+    (length,) = _LENGTH.unpack(_read_exactly(fd, _LENGTH.size))
+    if length > max_bytes:
+        raise ValueError(f"a frame of {length} bytes")
+    return _read_exactly(fd, length)
+
+
+def _read_exactly(fd: int, length: int) -> bytes:
+    parts = []
+    while length:
+        try:
+            part = os.read(fd, min(length, _BLOCK))
+        except ConnectionError as error:
+            raise ChannelClosed from error
+        if not part:
+            raise ChannelClosed
+        parts.append(part)
+        length -= len(part)
+    return b"".join(parts)
+
+
+def write_frame(fd: int, body: bytes) -> None:
+    """Send a frame whole.
+
+    Raises:
+        ChannelClosed: If nobody reads any more.
+    """
+    rest = memoryview(_LENGTH.pack(len(body)) + body)
+    try:
+        while rest:
+            rest = rest[os.write(fd, rest) :]
+    except ConnectionError as error:
+        raise ChannelClosed from error
+
+
+class Control:
+    """One end of a control connection between trusted processes: JSON messages, with open files attached."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
+
+    def fileno(self) -> int:
+        """Return the descriptor, for poll."""
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        """Hang up."""
+        self._socket.close()
+
+    def send(self, message: object, fds: tuple[int, ...] = ()) -> None:
+        """Send a message.
+
+        Raises:
+            ChannelClosed: If nobody reads any more.
+        """
+        body = json.dumps(message).encode("ascii")
+        header = _LENGTH.pack(len(body))
+        try:
+            if fds:
+                socket.send_fds(self._socket, [header], fds)  # descriptors travel with the header
+                self._socket.sendall(body)
+            else:
+                self._socket.sendall(header + body)
+        except ConnectionError as error:
+            raise ChannelClosed from error
+
+    def receive(self) -> tuple[Any, list[int]]:
+        """Return the next message and the descriptors that came with it.
+
+        Raises:
+            ChannelClosed: At the end of the stream.
+        """
+        try:
+            header, fds, _, _ = socket.recv_fds(self._socket, _LENGTH.size, 4)
+        except ConnectionError as error:
+            raise ChannelClosed from error
+        if len(header) < _LENGTH.size:  # eight bytes that were sent at once arrive at once, or never
+            raise ChannelClosed
+        (length,) = _LENGTH.unpack(header)
+        return json.loads(_read_exactly(self.fileno(), length)), fds
