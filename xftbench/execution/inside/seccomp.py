@@ -49,7 +49,7 @@ _SIGNALLING = {
 }  # fmt: skip
 _UNADDRESSED = {"tkill": (200, 130), "pidfd_open": (434, 434), "pidfd_send_signal": (424, 424)}
 _CLONE, _CLONE3, _PRCTL = (56, 220), (435, 435), (157, 167)
-_NEW_NAMESPACES = 0x7E020080  # CLONE_NEWNS, _NEWCGROUP, _NEWUTS, _NEWIPC, _NEWUSER, _NEWPID, _NEWNET, _NEWTIME
+_NEW_NAMESPACES = 0x7E020000  # CLONE_NEWNS, _NEWCGROUP, _NEWUTS, _NEWIPC, _NEWUSER, _NEWPID, _NEWNET
 # PR_SET_PDEATHSIG, _SET_DUMPABLE, _SET_SECUREBITS, _SET_PTRACER, _SET_CHILD_SUBREAPER, _SET_MM
 _REFUSED_PRCTL = (1, 4, 28, 0x59616D61, 36, 35)
 
@@ -115,7 +115,7 @@ def _clone_rules(column: int) -> list[bytes]:
     clone = [
         _op(_EQUAL, _CLONE[column], 0, 4),
         _op(_LOAD, _ARG0_LOW_AT),
-        _op(_ANY_BIT, _NEW_NAMESPACES & ~0x80, 0, 1),  # 0x80 is part of clone's exit signal
+        _op(_ANY_BIT, _NEW_NAMESPACES, 0, 1),
         _REFUSE,
         _op(_RETURN, _ALLOW),
     ]
