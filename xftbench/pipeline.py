@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from xftbench.benchmarks.benchmark import Benchmark
 from xftbench.errors import SandboxError
-from xftbench.execution import Pool
+from xftbench.execution.pool import Pool
 from xftbench.generation.backend import Backend, Request
 from xftbench.prompts.extract import ExtractionName, extract
 from xftbench.records import Outcome, Problem, Prompt, Sample, SampleKey, SamplingParams, Solution, Verdict
@@ -89,8 +89,8 @@ def from_samples(samples: Sequence[Sample]) -> Source:
     return Source(keys=list(by_key), n=None, open=lambda: nullcontext(draw))
 
 
-def check_canonical(task: Task, pool: Pool) -> None:
-    """Run every canonical solution, and refuse to go on unless all pass.
+def check_canonical(benchmark: Benchmark, problems: Sequence[Problem], pool: Pool) -> None:
+    """Run the problems' canonical solutions, and refuse to go on unless all pass.
 
     Most of the silent zeros in this field's tables are a broken sandbox, interpreter or data file: nothing
     is scored on a machine where the right answers fail.
@@ -99,8 +99,8 @@ def check_canonical(task: Task, pool: Pool) -> None:
         SandboxError: Naming the problems that failed, and how.
     """
     outcomes = [
-        (problem, pool.submit(task.benchmark.program(problem, problem.prompt + problem.canonical_solution)))
-        for problem in task.problems
+        (problem, pool.submit(benchmark.program(problem, problem.prompt + problem.canonical_solution)))
+        for problem in problems
     ]
     failures = [
         f"{problem.task_id}: {outcome.verdict} {outcome.detail}".rstrip()
@@ -109,7 +109,7 @@ def check_canonical(task: Task, pool: Pool) -> None:
     ]
     if failures:
         raise SandboxError(
-            f"{len(failures)} of {len(outcomes)} canonical solutions of {task.benchmark.name} do not pass here, "
+            f"{len(failures)} of {len(outcomes)} canonical solutions of {benchmark.name} do not pass here, "
             "so nothing was scored\n  " + "\n  ".join(failures[:5]),
             hint="this is the machine's or the data's fault, not a model's; see xftbench doctor",
         )

@@ -19,7 +19,7 @@ from xftbench.commands.options import (
 )
 from xftbench.commands.progress import ProgressView
 from xftbench.errors import SandboxError
-from xftbench.execution import Pool
+from xftbench.execution.pool import Pool
 from xftbench.pipeline import check_canonical, evaluate
 from xftbench.records import Limits, SamplingParams
 from xftbench.store.run_dir import ScoresFile
@@ -48,10 +48,9 @@ def command(workers: int | None, leaderboards: Path, as_json: bool, **options: A
     request = ModelsRequest(sampling=sampling_of(options), **options)
     suite, runs = plan_runs(request)
     with Pool(workers or os.cpu_count() or 1, Limits(), request.isolation) as pool:
-        task = runs[0].task
         _logger.info("checking the canonical solutions of %d problems", len(suite.problems))
         started = time.monotonic()
-        check_canonical(task, pool)
+        check_canonical(suite.benchmark, suite.problems, pool)
         _logger.info("all %d pass (%.1f s)", len(suite.problems), time.monotonic() - started)
         results = [(run, _make(run, pool)) for run in runs]
     _report(request.out, [run for run, _ in results], leaderboards, as_json=as_json)

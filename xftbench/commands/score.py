@@ -13,7 +13,7 @@ import msgspec
 from xftbench.commands.options import execution_options, json_option, suite_options
 from xftbench.commands.progress import ProgressView
 from xftbench.errors import SandboxError
-from xftbench.execution import Pool
+from xftbench.execution.pool import Pool
 from xftbench.generation.backend import Engine
 from xftbench.generation.checkpoints import resolve_samples
 from xftbench.generation.replay import read_samples
@@ -84,18 +84,14 @@ def command(
     )
     task = Task(benchmark=loaded.benchmark, problems=loaded.problems, extraction=extraction)
     sampled = {sample.task_id for sample in samples}
-    asked = Task(
-        benchmark=loaded.benchmark,
-        problems=[problem for problem in loaded.problems if problem.task_id in sampled],
-        extraction=extraction,
-    )
+    asked = [problem for problem in loaded.problems if problem.task_id in sampled]
     with (
         RunDir(run_dir, spec, environment) as store,
         Pool(workers or os.cpu_count() or 1, Limits(), isolation) as pool,
         ProgressView(samples_path.name) as view,
     ):
         if not store.is_complete():
-            check_canonical(asked, pool)
+            check_canonical(loaded.benchmark, asked, pool)
         scores_file = evaluate(task, from_samples(samples), store, pool, view)
     click.echo(_json(scores_file, run_dir) if as_json else _table(scores_file.scores, run_dir))
     _warn(scores_file.scores, run_dir)
