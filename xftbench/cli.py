@@ -38,9 +38,11 @@ class _LazyGroup(click.Group):
     """A group that imports ``xftbench.commands.<name>`` on demand, so that --help stays fast."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the commands in the order in which people need them."""
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
         if cmd_name not in _COMMANDS:
             return None
         command = importlib.import_module(f"xftbench.commands.{cmd_name}").command
@@ -48,6 +50,7 @@ class _LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
 
@@ -56,6 +59,7 @@ class _ClickHandler(logging.Handler):
     """Writes log records to stderr in click's manner, above a progress bar if there is one."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Write one record."""
         from tqdm import tqdm  # not at the top: --help need not pay for it
 
         with tqdm.external_write_mode(file=sys.stderr):

@@ -166,7 +166,9 @@ def test_stopped_while_generating_it_goes_on_and_ends_the_same(
     pico_checkpoint: Path, tmp_path: Path, how: signal.Signals
 ) -> None:
     out = tmp_path / "stopped"
-    process = subprocess.Popen(command(pico_checkpoint, out), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        command(pico_checkpoint, out), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
     stop_when(process, out, 8, how)
     assert process.stderr is not None
     said = process.stderr.read().decode()
@@ -182,7 +184,9 @@ def test_stopped_while_generating_it_goes_on_and_ends_the_same(
     resumed = samples(only_run(out / "runs"))
     assert {key: resumed[key] for key in kept} == kept, "a finished sample is not made again"
     assert resumed == samples(only_run(whole / "runs")), "the rest is what it would have been"
-    scores = [json.loads((only_run(place / "runs") / "scores.json").read_text())["scores"] for place in (out, whole)]
+    scores = [
+        json.loads((only_run(place / "runs") / "scores.json").read_text())["scores"] for place in (out, whole)
+    ]
     assert scores[0] == scores[1]
 
 
@@ -193,7 +197,9 @@ def test_a_disk_that_takes_nothing_is_a_store_error(
 ) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", str(disk)], capture_output=True).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", options, "none", str(disk)], capture_output=True
+    ).returncode:
         pytest.skip("this machine does not allow mounting a tmpfs")
     try:
         result = cli(["run", "--models", f"a={pico_checkpoint}", *SMALL, "--limit", "20", "--out", str(disk / "runs"),

@@ -33,7 +33,9 @@ def verdicts(run_dir: Path) -> dict[tuple[str, int], str]:
 def score(cli: Cli, tmp_path: Path) -> Callable[..., Any]:
     def call(samples: Path, *more: str, run_dir: Path | None = None) -> Any:
         directory = str(run_dir or tmp_path / "run")
-        return cli(["score", "--suite", "humaneval", "--samples", str(samples), "--run-dir", directory, *more])
+        return cli(
+            ["score", "--suite", "humaneval", "--samples", str(samples), "--run-dir", directory, *more]
+        )
 
     return call
 

@@ -11,9 +11,7 @@ from hypothesis import strategies as st
 from xftbench.scoring.intervals import mean_interval
 from xftbench.scoring.pass_at_k import pass_at_k
 
-counts = st.integers(1, 9).flatmap(
-    lambda n: st.tuples(st.just(n), st.integers(0, n), st.integers(1, n))
-)
+counts = st.integers(1, 9).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n), st.integers(1, n)))
 
 
 @given(counts)
@@ -49,7 +47,7 @@ def test_one_sample_a_problem_gives_wilsons_interval() -> None:
 @pytest.mark.parametrize("n", [1, 5])
 @pytest.mark.parametrize("spread", [0.1, 1.0])
 def test_coverage_is_nominal(n: int, spread: float) -> None:
-    """Problems drawn from a population with mean 0.4, n samples each: the mean is covered 95 % of the time."""
+    """Problems drawn from a population with mean 0.4, n samples each: it is covered 95 % of the time."""
     rng = random.Random(7)
     concentration = 1 / spread
     covered = 0

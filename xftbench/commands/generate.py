@@ -29,7 +29,9 @@ def command(as_json: bool, **options: Any) -> None:
     for run in runs:
         with run.open() as run_dir, ProgressView(run.checkpoint.name) as view:
             generate(run.source, run_dir, view)
-            made.append({"name": run.checkpoint.name, "run_dir": str(run.path), "n_samples": len(run_dir.samples)})
+            made.append(
+                {"name": run.checkpoint.name, "run_dir": str(run.path), "n_samples": len(run_dir.samples)}
+            )
     if as_json:
         import msgspec
 

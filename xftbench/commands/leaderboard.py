@@ -31,7 +31,9 @@ def command(runs: Path, leaderboards: Path, as_json: bool) -> None:
 
     found = leaderboard.find_runs(runs)
     if not found:
-        raise StoreError(f"no run directory in {runs}", hint="xftbench run makes them; --runs names the folder")
+        raise StoreError(
+            f"no run directory in {runs}", hint="xftbench run makes them; --runs names the folder"
+        )
     frame = leaderboard.build(found)
     if frame.empty:
         raise StoreError(

@@ -18,6 +18,7 @@ class SpreadCommand(click.Command):
     """A command whose ``--models`` takes all words up to the next option: ``--models a=x b=y --n 2``."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse as click does, after spreading."""
         return super().parse_args(ctx, spread(args, "--models"))
 
 
@@ -113,7 +114,8 @@ generation_options = _apply(
             help="REF: a checkpoint directory, a hub id (org/name[@revision]), smollm2, or a samples file.",
         ),
         click.option(
-            "--style", help="Prompt style: base, chat or magicoder.  [default: the suite's published protocol]"
+            "--style",
+            help="Prompt style: base, chat or magicoder.  [default: the suite's published protocol]",
         ),
         click.option(
             "--backend",
@@ -123,7 +125,9 @@ generation_options = _apply(
             help="auto: vllm where it imports, else hf.",
         ),
         click.option("--dtype", default="auto", show_default=True, help="Precision of the weights."),
-        click.option("--n", type=click.IntRange(min=1), default=1, show_default=True, help="Samples a problem."),
+        click.option(
+            "--n", type=click.IntRange(min=1), default=1, show_default=True, help="Samples a problem."
+        ),
         click.option(
             "--temperature", type=click.FloatRange(min=0), default=0.0, show_default=True, help="0 is greedy."
         ),

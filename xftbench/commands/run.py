@@ -8,7 +8,12 @@ from typing import Any
 
 import click
 
-from xftbench.commands.models import ModelRun, ModelsRequest, plan_runs
+from xftbench.commands.models import (
+    ModelRun,
+    ModelsRequest,
+    plan_runs,
+    refuse_infrastructure_errors,
+)
 from xftbench.commands.options import (
     SpreadCommand,
     execution_options,
@@ -18,7 +23,6 @@ from xftbench.commands.options import (
     suite_options,
 )
 from xftbench.commands.progress import ProgressView
-from xftbench.errors import SandboxError
 from xftbench.execution.pool import Pool
 from xftbench.pipeline import check_canonical, evaluate
 from xftbench.records import Limits, SamplingParams
@@ -54,7 +58,7 @@ def command(workers: int | None, leaderboards: Path, as_json: bool, **options: A
         _logger.info("all %d pass (%.1f s)", len(suite.problems), time.monotonic() - started)
         results = [(run, _make(run, pool)) for run in runs]
     _report(request.out, [run for run, _ in results], leaderboards, as_json=as_json)
-    _refuse_incomplete(results)
+    refuse_infrastructure_errors({run.path: scores_file for run, scores_file in results})
 
 
 def _make(run: ModelRun, pool: Pool) -> ScoresFile:
@@ -84,16 +88,3 @@ def _report(out: Path, runs: list[ModelRun], leaderboards: Path, *, as_json: boo
         _logger.info("tables: %s", ", ".join(str(path) for path in paths))
         frame = frame[frame["group"].isin({leaderboard.comparable_key(run.spec) for run in runs})]
     click.echo(leaderboard.as_json(frame) if as_json else leaderboard.markdown(frame))
-
-
-def _refuse_incomplete(results: list[tuple[ModelRun, ScoresFile]]) -> None:
-    broken = [
-        f"{run.checkpoint.name}: {count} samples in {run.path}"
-        for run, scores_file in results
-        if (count := scores_file.scores.counts.get("infrastructure_error", 0))
-    ]
-    if broken:
-        raise SandboxError(
-            "the sandbox failed on some samples, which are neither passed nor failed\n  " + "\n  ".join(broken),
-            hint="run the same command again; only those samples are tried again",
-        )

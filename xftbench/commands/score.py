@@ -2,27 +2,26 @@
 
 import logging
 import os
-import shlex
-import sys
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
 
+from xftbench.commands.models import REPLAY, open_run, refuse_infrastructure_errors
 from xftbench.commands.options import execution_options, json_option, suite_options
 from xftbench.commands.progress import ProgressView
-from xftbench.errors import SandboxError
-from xftbench.execution.pool import Pool
-from xftbench.generation.backend import Engine
+from xftbench.execution.pool import Isolation, Pool
 from xftbench.generation.checkpoints import resolve_samples
 from xftbench.generation.replay import read_samples
 from xftbench.pipeline import Task, check_canonical, evaluate, from_samples
-from xftbench.plan import generation_spec, load_suite, scoring_spec
+from xftbench.plan import Suite, generation_spec, load_suite, scoring_spec
+from xftbench.prompts.extract import ExtractionName
 from xftbench.prompts.render import find_style
-from xftbench.records import Limits, SamplingParams
+from xftbench.records import Limits, Sample, SamplingParams
 from xftbench.scoring.aggregate import Scores
-from xftbench.store.environment import capture
 from xftbench.store.run_dir import RunDir, ScoresFile
 from xftbench.store.spec import RunSpec
 
@@ -47,54 +46,55 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @suite_options
 @execution_options
 @json_option
-def command(
-    samples_path: Path,
-    run_dir: Path,
-    style: str | None,
-    suite: str,
-    data_dir: Path | None,
-    workers: int | None,
-    isolation: str,
-    as_json: bool,
-) -> None:
+def command(workers: int | None, as_json: bool, **options: Any) -> None:
     """Judge samples; needs neither torch nor vllm.
 
     A row's `completion` is appended to its problem's prompt, a `solution` stands alone, as in evalplus.
     RUN_DIR/verdicts.jsonl then has one line per sample.
     """
-    loaded = load_suite(suite, data_dir=data_dir)
-    samples = read_samples(samples_path, loaded.task_ids)
-    extraction = "given" if style is None else find_style(loaded.benchmark.name, style).extraction
-    spec = RunSpec(
-        generation=generation_spec(
-            resolve_samples(samples_path.stem, samples_path),
-            style or "given",
-            (),
-            SamplingParams(n=max(sample.sample_index for sample in samples) + 1),
-            Engine(name="replay", version="1", dtype="", device=""),
-        ),
-        scoring=scoring_spec(loaded, extraction, Limits(), isolation),
-    )
-    environment = capture(
-        name=samples_path.stem,
-        ref=str(samples_path),
-        kind="samples",
-        command=[shlex.quote(word) for word in ["xftbench", *sys.argv[1:]]],
-        started=datetime.now(UTC).isoformat(timespec="seconds"),
-    )
-    task = Task(benchmark=loaded.benchmark, problems=loaded.problems, extraction=extraction)
+    request = _Request(**options)
+    suite = load_suite(request.suite, data_dir=request.data_dir)
+    samples = read_samples(request.samples_path, suite.task_ids)
+    run, task = _plan(request, suite, samples)
     sampled = {sample.task_id for sample in samples}
-    asked = [problem for problem in loaded.problems if problem.task_id in sampled]
     with (
-        RunDir(run_dir, spec, environment) as store,
-        Pool(workers or os.cpu_count() or 1, Limits(), isolation) as pool,
-        ProgressView(samples_path.name) as view,
+        run as run_dir,
+        Pool(workers or os.cpu_count() or 1, Limits(), request.isolation) as pool,
+        ProgressView(request.samples_path.name) as view,
     ):
-        if not store.is_complete():
-            check_canonical(loaded.benchmark, asked, pool)
-        scores_file = evaluate(task, from_samples(samples), store, pool, view)
-    click.echo(_json(scores_file, run_dir) if as_json else _table(scores_file.scores, run_dir))
-    _warn(scores_file.scores, run_dir)
+        if not run_dir.is_complete():
+            asked = [problem for problem in suite.problems if problem.task_id in sampled]
+            check_canonical(suite.benchmark, asked, pool)
+        scores_file = evaluate(task, from_samples(samples), run_dir, pool, view)
+    click.echo(
+        _json(scores_file, request.run_dir) if as_json else _table(scores_file.scores, request.run_dir)
+    )
+    _warn(scores_file.scores)
+    refuse_infrastructure_errors({request.run_dir: scores_file})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Request:
+    samples_path: Path
+    run_dir: Path
+    style: str | None
+    suite: str
+    data_dir: Path | None
+    isolation: Isolation
+
+
+def _plan(request: _Request, suite: Suite, samples: Sequence[Sample]) -> tuple[RunDir, Task]:
+    extraction: ExtractionName = "given"
+    if request.style is not None:
+        extraction = find_style(suite.benchmark.name, request.style).extraction
+    checkpoint = resolve_samples(request.samples_path.stem, request.samples_path)
+    n = max(sample.sample_index for sample in samples) + 1
+    spec = RunSpec(
+        generation=generation_spec(checkpoint, request.style or "given", (), SamplingParams(n=n), REPLAY),
+        scoring=scoring_spec(suite, extraction, Limits(), request.isolation),
+    )
+    task = Task(benchmark=suite.benchmark, problems=suite.problems, extraction=extraction)
+    return open_run(request.run_dir, spec, checkpoint), task
 
 
 def _json(scores_file: ScoresFile, run_dir: Path) -> str:
@@ -114,15 +114,10 @@ def _table(scores: Scores, run_dir: Path) -> str:
     return "\n".join(lines)
 
 
-def _warn(scores: Scores, run_dir: Path) -> None:
+def _warn(scores: Scores) -> None:
     if scores.n_scored < scores.n_problems:
         _logger.warning(
             "%d of %d problems have no sample: the score is over the other %d, and the run can't enter a "
             "leaderboard",
             scores.n_problems - scores.n_scored, scores.n_problems, scores.n_scored,
         )  # fmt: skip
-    if count := scores.counts.get("infrastructure_error", 0):
-        raise SandboxError(
-            f"the sandbox failed on {count} samples, which are neither passed nor failed ({run_dir})",
-            hint="run the same command again; only those samples are tried again",
-        )

@@ -28,14 +28,16 @@ def find_runs(runs_dir: Path) -> list[Path]:
 def comparable_key(spec: RunSpec) -> str:
     """Return a hash that is equal for two runs exactly if their scores may stand side by side.
 
-    Left out are the checkpoint, the seed, and what is shown as a column instead: the engine's version, its
-    precision and device.
+    Left out are the checkpoint, the seed, what is shown as a column instead (the engine's version, its
+    precision and device), and patch releases of Python and of the libraries that programs can import.
     """
-    generation = msgspec.to_builtins(spec.generation)
+    generation, scoring = msgspec.to_builtins(spec.generation), msgspec.to_builtins(spec.scoring)
     for name in ("checkpoint_sha256", "engine_version", "dtype", "device"):
         del generation[name]
     del generation["sampling"]["seed"]
-    return sha256_record([generation, msgspec.to_builtins(spec.scoring)])[:8]
+    scoring["python"] = scoring["python"].rpartition(".")[0]
+    scoring["libraries"] = sorted(scoring["libraries"])
+    return sha256_record([generation, scoring])[:8]
 
 
 def build(run_dirs: Iterable[Path]) -> pd.DataFrame:
@@ -185,5 +187,3 @@ def _formats(rows: pd.DataFrame) -> dict[str, bytes]:
         "md": (markdown(rows) + "\n").encode(),
         "json": (as_json(rows) + "\n").encode(),
     }
-
-

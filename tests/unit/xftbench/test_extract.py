@@ -9,7 +9,8 @@ from xftbench.records import Problem, Sample
 
 PROBLEM = Problem(
     task_id="T/0",
-    prompt='from typing import List\n\n\ndef helper(x):\n    return x\n\n\ndef add(a: int, b: int) -> int:\n    """Add."""\n',
+    prompt="from typing import List\n\n\ndef helper(x):\n    return x\n\n\n"
+    'def add(a: int, b: int) -> int:\n    """Add."""\n',
     entry_point="add",
     canonical_solution="    return a + b\n",
     test="def check(candidate):\n    assert candidate(1, 2) == 3\n",
@@ -99,7 +100,8 @@ def test_a_reply_without_the_function_is_not_made_up(reply: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "reply", ["Some words about it.\n" * 100_000, "```\n" * 100_001, "    x\n" * 100_000, "def f():\n" * 100_000]
+    "reply",
+    ["Some words about it.\n" * 100_000, "```\n" * 100_001, "    x\n" * 100_000, "def f():\n" * 100_000],
 )
 def test_a_hundred_thousand_lines_take_seconds_not_hours(reply: str) -> None:
     started = time.process_time()

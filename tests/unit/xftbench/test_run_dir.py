@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from factories import a_sample, a_spec, a_verdict, an_environment
+
 from xftbench import jsonl
 from xftbench.errors import StoreError
 from xftbench.records import Sample
@@ -50,7 +50,7 @@ def test_another_spec_is_refused_and_the_difference_named(tmp_path: Path) -> Non
     with opened(tmp_path) as run:
         run.add_sample(a_sample())
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    with pytest.raises(StoreError, match="generation.style: base -> chat") as caught:
+    with pytest.raises(StoreError, match=r"generation\.style: base -> chat") as caught:
         opened(tmp_path, style="chat")
     assert "directory of its own" in str(caught.value)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
@@ -79,7 +79,10 @@ def test_two_processes_do_not_share_a_run(tmp_path: Path) -> None:
         )
         support = str(Path(__file__).parents[2] / "support")
         result = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | {"PYTHONPATH": support}
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            env=os.environ | {"PYTHONPATH": support},
         )
     assert f"in use by process {os.getpid()}" in result.stderr
 
@@ -122,18 +125,24 @@ def test_a_file_where_the_directory_should_be_is_named(tmp_path: Path) -> None:
         opened(tmp_path / "run" / "below")
 
 
+def add_samples(run: RunDir, n: int) -> None:
+    for index in range(n):
+        run.add_sample(a_sample(index=index, completion="x" * 1000))
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
 def test_a_full_disk_keeps_every_whole_sample(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(disk)], capture_output=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(disk)], capture_output=True
+    )
     if mounted.returncode:
         pytest.skip("this machine does not allow mounting a tmpfs")
     try:
         with opened(disk / "run") as run:
             with pytest.raises(StoreError, match="No space left") as caught:
-                for index in range(1000):
-                    run.add_sample(a_sample(index=index, completion="x" * 1000))
+                add_samples(run, 1000)
             kept = len(run.samples)
         assert 10 < kept < 64
         assert "every finished sample is kept" in str(caught.value)
