@@ -143,8 +143,8 @@ def test_a_directory_that_is_no_checkpoint_is_named(run: Callable[..., Any], tmp
 
 def command(checkpoint: Path, out: Path, *more: str) -> list[str]:
     return [
-        sys.executable, "-m", "xftbench", "run", "--models", f"a={checkpoint}", "--backend", "hf", "--limit", "6",
-        "--n", "8", "--temperature", "1", "--max-new-tokens", "48", "--out", str(out / "runs"),
+        sys.executable, "-m", "xftbench", "run", "--models", f"a={checkpoint}", "--backend", "hf",
+        "--limit", "6", "--n", "8", "--temperature", "1", "--max-new-tokens", "48", "--out", str(out / "runs"),
         "--leaderboards", str(out / "leaderboards"), "--cache-dir", str(out / "cache"), *more,
     ]  # fmt: skip
 
@@ -202,8 +202,9 @@ def test_a_disk_that_takes_nothing_is_a_store_error(
     ).returncode:
         pytest.skip("this machine does not allow mounting a tmpfs")
     try:
-        result = cli(["run", "--models", f"a={pico_checkpoint}", *SMALL, "--limit", "20", "--out", str(disk / "runs"),
-                      "--leaderboards", str(tmp_path / "l"), "--cache-dir", str(tmp_path / "cache")])  # fmt: skip
+        places = ["--out", str(disk / "runs"), "--leaderboards", str(tmp_path / "tables")]
+        places += ["--cache-dir", str(tmp_path / "cache")]
+        result = cli(["run", "--models", f"a={pico_checkpoint}", *SMALL, "--limit", "20", *places])
         assert result.exit_code == 5, result.stderr
         assert complaint in result.stderr
         assert "Traceback" not in result.stderr

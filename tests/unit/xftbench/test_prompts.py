@@ -42,9 +42,11 @@ def test_the_magicoder_prompt_is_the_papers() -> None:
     prompt = render(problem, find_style("humaneval", "magicoder"))
     # ise-uiuc/xft @4c5e439: MAGICODER_PROMPT with the instruction and response prefix of text2code.py
     assert prompt.text == (
-        "You are an exceptionally intelligent coding assistant that consistently delivers accurate and reliable "
-        "responses to user instructions.\n\n@@ Instruction\nWrite a solution to the following problem:\n"
-        "```python\ndef f():\n    pass\n```\n\n@@ Response\n```python\ndef f():\n    pass"
+        "You are an exceptionally intelligent coding assistant that consistently delivers accurate and "
+        "reliable responses to user instructions.\n\n"
+        "@@ Instruction\nWrite a solution to the following problem:\n"
+        "```python\ndef f():\n    pass\n```\n\n"
+        "@@ Response\n```python\ndef f():\n    pass"
     )
     assert prompt.stop == ("```",)
     assert not prompt.is_chat
