@@ -49,13 +49,12 @@ class Pool:
         self._closing = threading.Event()
         self._lock = threading.Lock()
         self._live: set[Worker] = set()
+        self._first: Future[None] = Future()
         self._threads = [
-            threading.Thread(target=self._work, name=f"xftbench-worker-{index}", daemon=True)
+            threading.Thread(target=self._work, args=(index == 0,), name=f"xftbench-worker-{index}", daemon=True)
             for index in range(workers)
         ]
-        self._require_isolation()
-        for thread in self._threads:
-            thread.start()
+        self._start()
 
     def submit(self, program: Program) -> "Future[Outcome]":
         """Queue a program and return its outcome to come; blocks while enough others are waiting.
@@ -77,10 +76,13 @@ class Pool:
         self._closing.set()
         with self._lock:
             for worker in self._live:
-                worker.kill()
+                worker.stop()
         self._cancel_waiting()
+        for _ in self._threads:
+            self._queue.put(None)  # wakes a thread; there is room, because nothing is added any more
         for thread in self._threads:
-            thread.join()
+            if thread.ident is not None:
+                thread.join()
         self._cancel_waiting()
 
     def __enter__(self) -> Self:
@@ -95,14 +97,18 @@ class Pool:
         finally:
             self.close()
 
-    def _require_isolation(self) -> None:
+    def _start(self) -> None:
+        """Start the threads, and wait until the first of them has a worker: that is the probe."""
         try:
-            Worker(self._limits, self._isolation).kill()
+            for thread in self._threads:
+                thread.start()
+            self._first.result()
         except InfrastructureError as error:
-            hint = None
-            if self._isolation == "namespaces":
-                hint = "--isolation rlimits runs without namespaces; it is clearly weaker: see docs/"
-            raise SandboxError(f"isolation {self._isolation!r} does not work here: {error}", hint) from error
+            self.close()
+            raise unavailable(self._isolation, error) from error
+        except BaseException:
+            self.close()
+            raise
 
     def _cancel_waiting(self) -> None:
         while True:
@@ -114,17 +120,19 @@ class Pool:
                 job[1].cancel()
             self._queue.task_done()
 
-    def _work(self) -> None:
+    def _work(self, is_first: bool) -> None:
         slot = _Slot(self)
+        if is_first:
+            try:
+                slot.start()
+            except BaseException as error:  # noqa: BLE001 - raised again by the constructor
+                self._first.set_exception(error)
+                return
+            self._first.set_result(None)
         try:
-            while not self._closing.is_set():
+            while job := self._queue.get():
                 try:
-                    job = self._queue.get(timeout=0.2)
-                except queue.Empty:
-                    continue
-                try:
-                    if job is not None:
-                        self._settle(slot, *job)
+                    self._settle(slot, *job)
                 finally:
                     self._queue.task_done()
         finally:
@@ -143,6 +151,14 @@ class Pool:
             future.set_result(outcome)
 
 
+def unavailable(isolation: Isolation, error: InfrastructureError) -> SandboxError:
+    """Return the error that tells what does not work here and what else there is."""
+    hint = None
+    if isolation == "namespaces":
+        hint = "--isolation rlimits runs without namespaces; it is clearly weaker and must be asked for"
+    return SandboxError(f"isolation {isolation!r} does not work on this machine: {error}", hint)
+
+
 class _Closed(Exception):  # noqa: N818 - not an error
     """The pool is being closed."""
 
@@ -158,15 +174,15 @@ class _Slot:
         """Run a program; our own failures are tried again with fresh workers before they are reported."""
         reason = ""
         for _ in range(_ATTEMPTS):
+            if self._pool._closing.is_set():
+                raise _Closed
             try:
-                return self._get().run(program)
+                return self.start().run(program)
             except WorkerLost as error:
                 self.discard()
                 reason = str(error)
             except InfrastructureError as error:
                 return Outcome(verdict="infrastructure_error", detail=printable(str(error)))
-            if self._pool._closing.is_set():
-                raise _Closed
             _logger.info("a worker was lost and is replaced: %s", reason)
         return Outcome(verdict="infrastructure_error", detail=printable(reason))
 
@@ -175,10 +191,11 @@ class _Slot:
         if self._worker:
             with self._pool._lock:
                 self._pool._live.discard(self._worker)
-                self._worker.kill()
+            self._worker.kill()
             self._worker = None
 
-    def _get(self) -> Worker:
+    def start(self) -> Worker:
+        """Return the worker, a fresh one if there is none."""
         if self._worker is None:
             self._worker = Worker(self._pool._limits, self._pool._isolation)
             with self._pool._lock:

@@ -9,18 +9,20 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-from xftbench.execution import view
+from xftbench.execution import cgroup, view
 from xftbench.execution.inside.channel import ChannelClosed, Control
 from xftbench.execution.outcome import Exit, InfrastructureError, judge
 from xftbench.records import Limits, Outcome, Program
 
 _START_S = 60.0
 _GRACE_S = 10.0  # for what must follow at once from a kill; generous, because the machine may be loaded
+_MAX_STRETCH = 8
 _CHECKER_MEMORY_BYTES = 4 << 30
 _CODE_ROOT = str(Path(__file__).resolve().parents[2])
 _BOOT = """
@@ -44,31 +46,65 @@ class Worker:
 
     def __init__(self, limits: Limits, isolation: str) -> None:
         self._limits = limits
+        self._isolation = isolation
+        self._scratch = tempfile.mkdtemp(prefix="xftbench-") if isolation == "rlimits" else ""
         self._log = os.memfd_create("xftbench-worker-log")
         ours, theirs = socket.socketpair()
         self._control = Control(ours)
         self._checker: Control | None = None
+        self._zygote = -1
+        self._group: cgroup.Group | None = None
         self._poll = select.poll()
         self._poll.register(ours.fileno(), select.POLLIN)
         with theirs:
             self._process = _launch(theirs.fileno(), self._log)
         try:
-            self._control.send(_configuration(limits, isolation))
-            self.info: dict[str, Any] = self._expect("ready", _START_S)[1]
+            self._control.send(_configuration(limits, isolation, self._scratch))
+            self.info: dict[str, Any]
+            self.info, (self._zygote,) = self._expect("ready", _START_S, fds=1)
+            self._group = cgroup.create(limits)
+            self._enter_group()
             self._start_checker()
+        except (ChannelClosed, OSError) as error:
+            reason = f"the worker's processes ended: {error}{self._last_words()}"
+            self.kill()
+            raise WorkerLost(reason) from error
         except BaseException:
             self.kill()
             raise
 
+    def stop(self) -> None:
+        """Kill every process of the worker; the only thing that another thread may do to it.
+
+        The zygote is the first process of the worker's pid namespace: all others die before it has.
+        """
+        with suppress(ProcessLookupError):
+            if self._isolation == "rlimits":
+                self._process.terminate()  # it kills its descendants first, there is no namespace to do that
+            elif self._zygote >= 0:
+                signal.pidfd_send_signal(self._zygote, signal.SIGKILL)
+            else:
+                self._process.kill()
+
     def kill(self) -> None:
-        """End every process of the worker and wait until they are gone; may be called from another thread."""
-        self._process.kill()
-        self._process.wait()
-        with suppress(OSError):
-            self._control.close()
-            os.close(self._log)
+        """Kill every process of the worker, wait until they are gone, and release what it held."""
+        self.stop()
+        try:
+            self._process.wait(_GRACE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        for fd in (self._zygote, self._log):
+            if fd >= 0:
+                os.close(fd)
+        self._zygote = self._log = -1
+        self._control.close()
         if self._checker:
             self._checker.close()
+        if self._group:
+            self._group.remove()
+        if self._scratch:
+            subprocess.run(["rm", "-rf", "--", self._scratch], check=False)  # however deep a candidate nested it
 
     def run(self, program: Program) -> Outcome:
         """Run a program to its outcome.
@@ -97,9 +133,24 @@ class Worker:
             self._control.send(["checker"], (theirs.fileno(),))
         self._checker = Control(ours)
         self._poll.register(ours.fileno(), select.POLLIN)
-        os.close(self._expect("checker_started", _GRACE_S, fds=1)[2][0])
+        _, (pidfd,) = self._expect("checker_started", _GRACE_S, fds=1)
+        if self._group:
+            # The checker is not the candidate's: its memory must not count, and it must not be the one killed.
+            with suppress(OSError):  # it is gone already: the next message says so
+                self._group.release(_pid_of(pidfd))
+        os.close(pidfd)
 
-    def _expect(self, name: str, timeout_s: float, fds: int = 0) -> tuple[str, Any, list[int]]:
+    def _enter_group(self) -> None:
+        self.info["cgroup"] = self._group is not None
+        if self._group:
+            try:
+                self._group.add(_pid_of(self._zygote))
+            except OSError:
+                self._group.remove()
+                self._group = None
+                self.info["cgroup"] = False
+
+    def _expect(self, name: str, timeout_s: float, fds: int = 0) -> tuple[Any, list[int]]:
         poll = select.poll()
         poll.register(self._control.fileno(), select.POLLIN)
         if not poll.poll(timeout_s * 1000):
@@ -110,7 +161,7 @@ class Worker:
             raise WorkerLost(f"the worker ended before it said {name!r}{self._last_words()}") from error
         if message[0] != name or len(received) != fds:
             raise WorkerLost(" ".join(str(part) for part in message))
-        return message[0], message[1] if len(message) > 1 else None, received
+        return message[1] if len(message) > 1 else None, received
 
 
 class _Job:
@@ -176,9 +227,24 @@ class _Job:
     def _on_deadline(self) -> None:
         if self._timed_out:
             raise WorkerLost("the candidate did not die")
+        # Time in which the candidate was ready but other work had the processors is not its own: without this
+        # a verdict would depend on the number of workers.
+        allowed_s = min(self._worker._limits.wall_s + self._starved_s(), _MAX_STRETCH * self._worker._limits.wall_s)
+        if self._started + allowed_s > time.monotonic():
+            self._deadline = self._started + allowed_s
+            return
         self._timed_out = True
         self._deadline = time.monotonic() + _GRACE_S
         self._kill()
+
+    def _starved_s(self) -> float:
+        """Return how long the candidate's main thread has waited for a processor."""
+        if self._pidfd < 0:
+            return 0.0
+        try:
+            return int(Path(f"/proc/{_pid_of(self._pidfd)}/schedstat").read_text().split()[1]) / 1e9
+        except (OSError, ValueError, IndexError):
+            return 0.0
 
     def _kill(self) -> None:
         self._kill_wanted = True
@@ -193,7 +259,10 @@ class _Job:
             if self._kill_wanted:
                 self._kill()
         elif message[0] == "candidate_exited":
-            self._exit = Exit(status=message[1], cpu_s=message[2])
+            group = self._worker._group
+            self._exit = Exit(
+                status=message[1], cpu_s=message[2], out_of_memory=group is not None and group.had_oom_kill()
+            )
         else:
             raise WorkerLost(" ".join(map(str, message)))
 
@@ -202,6 +271,14 @@ class _Job:
         assert checker is not None
         self._report, _ = checker.receive()
         self._kill()
+
+
+def _pid_of(pidfd: int) -> int:
+    """Return the process id, in our own pid namespace, that a pidfd stands for; -1 if it is gone."""
+    for line in Path(f"/proc/self/fdinfo/{pidfd}").read_text().splitlines():
+        if line.startswith("Pid:"):
+            return int(line.split()[1])
+    return -1
 
 
 def _launch(control: int, log: int) -> subprocess.Popen[bytes]:
@@ -221,7 +298,7 @@ def _launch(control: int, log: int) -> subprocess.Popen[bytes]:
     )
 
 
-def _configuration(limits: Limits, isolation: str) -> dict[str, Any]:
+def _configuration(limits: Limits, isolation: str, scratch: str) -> dict[str, Any]:
     numbers = {
         "cpu_s": limits.cpu_s,
         "memory_bytes": limits.memory_bytes,
@@ -229,4 +306,4 @@ def _configuration(limits: Limits, isolation: str) -> dict[str, Any]:
         "processes": limits.processes,
         "checker_memory_bytes": _CHECKER_MEMORY_BYTES,
     }
-    return {"isolation": isolation, "view": view.plan(), "limits": numbers}
+    return {"isolation": isolation, "view": view.plan(), "limits": numbers, "scratch": scratch}

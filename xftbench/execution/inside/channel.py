@@ -7,38 +7,54 @@ import struct
 from typing import Any
 
 _LENGTH = struct.Struct("!Q")
-_BLOCK = 1 << 20
+_BLOCK, _SMALL_BLOCK = 1 << 20, 1 << 13
 
 
 class ChannelClosed(Exception):  # noqa: N818 - the other side went away; whether that is an error is not ours to say
     """The other side closed the connection, or its process ended."""
 
 
-def read_frame(fd: int, max_bytes: int) -> bytes:
-    """Return the body of the next frame.
+class FrameReader:
+    """Reads frames from a descriptor; a short one costs a single system call."""
 
-    Raises:
-        ChannelClosed: At the end of the stream.
-        ValueError: If the frame says that it is longer than `max_bytes`.
-    """
-    (length,) = _LENGTH.unpack(_read_exactly(fd, _LENGTH.size))
-    if length > max_bytes:
-        raise ValueError(f"a frame of {length} bytes")
-    return _read_exactly(fd, length)
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._ahead = b""
+
+    def read(self, max_bytes: int) -> bytes:
+        """Return the body of the next frame.
+
+        Raises:
+            ChannelClosed: At the end of the stream.
+            ValueError: If the frame says that it is longer than `max_bytes`.
+        """
+        (length,) = _LENGTH.unpack(self._take(_LENGTH.size))
+        if length > max_bytes:
+            raise ValueError(f"a frame of {length} bytes")
+        return self._take(length)
+
+    def _take(self, length: int) -> bytes:
+        ahead = self._ahead
+        if len(ahead) < length:
+            parts = [ahead]
+            missing = length - len(ahead)
+            while missing > 0:
+                part = _read(self._fd, max(missing, _SMALL_BLOCK))
+                parts.append(part)
+                missing -= len(part)
+            ahead = b"".join(parts)
+        self._ahead = ahead[length:]
+        return ahead[:length]
 
 
-def _read_exactly(fd: int, length: int) -> bytes:
-    parts = []
-    while length:
-        try:
-            part = os.read(fd, min(length, _BLOCK))
-        except ConnectionError as error:
-            raise ChannelClosed from error
-        if not part:
-            raise ChannelClosed
-        parts.append(part)
-        length -= len(part)
-    return b"".join(parts)
+def _read(fd: int, length: int) -> bytes:
+    try:
+        part = os.read(fd, min(length, _BLOCK))
+    except ConnectionError as error:
+        raise ChannelClosed from error
+    if not part:
+        raise ChannelClosed
+    return part
 
 
 def write_frame(fd: int, body: bytes) -> None:
@@ -101,4 +117,7 @@ class Control:
         if len(header) < _LENGTH.size:  # eight bytes that were sent at once arrive at once, or never
             raise ChannelClosed
         (length,) = _LENGTH.unpack(header)
-        return json.loads(_read_exactly(self.fileno(), length)), fds
+        body = b""
+        while len(body) < length:
+            body += _read(self.fileno(), length - len(body))
+        return json.loads(body), fds

@@ -32,6 +32,7 @@ class Candidate:
 
     def __init__(self, rpc: int) -> None:
         self._rpc = rpc
+        self._frames = channel.FrameReader(rpc)
         self.trouble: list[str] | None = None
         """Why there can be no verdict from the test any more, whatever the test makes of it."""
 
@@ -75,7 +76,7 @@ class Candidate:
 
     def _receive(self) -> Any:
         try:
-            return wire.decode(channel.read_frame(self._rpc, wire.MAX_BYTES))
+            return wire.decode(self._frames.read(wire.MAX_BYTES))
         except channel.ChannelClosed:
             self._end("gone")
         except (ValueError, MemoryError) as error:  # WireError is a ValueError

@@ -1,5 +1,6 @@
 """Building the jail: the worker's namespaces and file system once, the candidate's own for each job."""
 
+# ruff: noqa: PTH - in the jail pathlib would be one more import
 import os
 import resource
 from typing import Any
@@ -27,9 +28,7 @@ def enter_namespaces(view: dict[str, Any]) -> str:
     user = "self"
     if os.geteuid() == 0 and _try_mount_namespace():
         _enter_view(view)
-        os.setgroups([])
-        os.setresgid(_NOBODY, _NOBODY, _NOBODY)
-        os.setresuid(_NOBODY, _NOBODY, _NOBODY)
+        linux.become_user(_NOBODY)
         linux.set_dumpable(True)  # or /proc/self/uid_map would still belong to root
         user = "nobody"
     outside = (os.geteuid(), os.getegid())
@@ -90,12 +89,48 @@ def _enter_view(view: dict[str, Any]) -> None:
     linux.mount("none", "/", None, flags)
 
 
-def own_scratch(limits: dict[str, int]) -> None:
-    """Give this process, alone in its mount namespace, an empty /tmp of limited size."""
-    options = f"size={limits['disk_bytes']},nr_inodes={_SCRATCH_FILES},mode=0700"
-    flags = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
-    linux.mount("tmpfs", "/tmp", "tmpfs", flags, options)  # noqa: S108 - of the jail
-    os.chdir("/tmp")  # noqa: S108
+class NamespaceJail:
+    """Keeps each candidate in namespaces of its own, inside those of the worker."""
+
+    namespaces = linux.CLONE_NEWPID | linux.CLONE_NEWNS | linux.CLONE_NEWIPC
+    kept_fds: tuple[int, ...] = ()
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self._limits = config["limits"]
+        self._user = enter_namespaces(config["view"])
+        self._filter = seccomp.for_candidate()
+
+    def info(self) -> dict[str, Any]:
+        """Return what is known about the layers."""
+        return {"isolation": "namespaces", "user": self._user, "landlock": False}
+
+    def library_paths(self, view: dict[str, Any]) -> list[str]:
+        """Return what goes on the module search path behind the standard library."""
+        return [view["library_root"]]
+
+    def prepare(self) -> None:
+        """Before the fork of a candidate: nothing."""
+
+    def confine_candidate(self) -> None:
+        """In the child, alone in its mount namespace: an empty /tmp of limited size, limits, no privileges."""
+        options = f"size={self._limits['disk_bytes']},nr_inodes={_SCRATCH_FILES},mode=0700"
+        flags = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
+        linux.mount("tmpfs", "/tmp", "tmpfs", flags, options)
+        os.chdir("/tmp")
+        limit_candidate(self._limits)
+        self._renounce()
+
+    def confine_checker(self) -> None:
+        """In the checker's process."""
+        self._renounce()
+
+    def _renounce(self) -> None:
+        linux.drop_capabilities()
+        linux.die_with_parent()
+        linux.install_filter(self._filter)
+
+    def clean_up(self, spared: set[int]) -> None:
+        """After a candidate's end: nothing, the kernel has killed and unmounted everything."""
 
 
 def limit_candidate(limits: dict[str, int]) -> None:
@@ -108,15 +143,3 @@ def limit_candidate(limits: dict[str, int]) -> None:
     linux.limit(resource.RLIMIT_CORE, 0)
     linux.limit(resource.RLIMIT_MEMLOCK, 0)
     linux.limit(resource.RLIMIT_MSGQUEUE, 0)
-
-
-def renounce(filter_program: bytes) -> None:
-    """Give up every capability and, last, the system calls that a candidate may not use."""
-    linux.drop_capabilities()
-    linux.die_with_parent()
-    linux.install_filter(filter_program)
-
-
-def filter_for(own_pid: int | None) -> bytes:
-    """Return the system call filter."""
-    return seccomp.build(own_pid)

@@ -17,7 +17,9 @@ _SYS_CLONE3, _SYS_MOUNT_SETATTR, _SYS_PIVOT_ROOT = 435, 442, {"x86_64": 155, "aa
 _SYS_CAPSET = {"x86_64": 126, "aarch64": 91}
 _AT_FDCWD, _AT_RECURSIVE = -100, 0x8000
 
-_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_CAPBSET_DROP = 1, 4, 22, 24
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_KEEPCAPS, _PR_SET_SECCOMP, _PR_CAPBSET_DROP = (
+    1, 4, 8, 22, 24,
+)  # fmt: skip
 _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS, _PR_GET_TID_ADDRESS = 36, 38, 40
 _SIGKILL = 9
 
@@ -41,9 +43,9 @@ def _prctl(option: int, value: int, step: str) -> None:
     _check(_libc.prctl(option, ctypes.c_ulong(value), ctypes.c_ulong(0), ctypes.c_ulong(0), 0), step)
 
 
-def die_with_parent() -> None:
-    """Ask for SIGKILL when the thread that started this process ends."""
-    _prctl(_PR_SET_PDEATHSIG, _SIGKILL, "prctl(PDEATHSIG)")
+def die_with_parent(signal_number: int = _SIGKILL) -> None:
+    """Ask for a signal when the thread that started this process ends."""
+    _prctl(_PR_SET_PDEATHSIG, signal_number, "prctl(PDEATHSIG)")
 
 
 def set_dumpable(dumpable: bool) -> None:
@@ -68,10 +70,19 @@ def drop_bounding_set() -> None:
             return  # the kernel knows fewer capabilities, or we have none to drop
 
 
-def drop_capabilities() -> None:
-    """Empty this process' effective, permitted and inheritable sets."""
+def drop_capabilities(keep: int = 0) -> None:
+    """Empty this process' effective, permitted and inheritable sets, but for the low ones in the mask `keep`."""
     header = (ctypes.c_uint32 * 2)(0x20080522, 0)  # version 3, this process
-    _check(_libc.syscall(_SYS_CAPSET[_machine], header, (ctypes.c_uint32 * 6)()), "capset")
+    _check(_libc.syscall(_SYS_CAPSET[_machine], header, (ctypes.c_uint32 * 6)(keep, keep)), "capset")
+
+
+def become_user(user: int, *, keep_capabilities: bool = False) -> None:
+    """Give up root for a user and group of that number."""
+    if keep_capabilities:
+        _prctl(_PR_SET_KEEPCAPS, 1, "prctl(KEEPCAPS)")
+    os.setgroups([])
+    os.setresgid(user, user, user)
+    os.setresuid(user, user, user)
 
 
 def unshare(flags: int, step: str) -> None:
@@ -150,13 +161,14 @@ def fork_into(flags: int) -> tuple[int, int]:
     return pid, pidfd.value
 
 
+class _FilterProgram(ctypes.Structure):
+    _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p))
+
+
 def install_filter(program: bytes) -> None:
     """Load a seccomp program; see `seccomp`."""
 
-    class _Program(ctypes.Structure):
-        _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p))
-
-    loaded = _Program(len(program) // 8, program)
+    loaded = _FilterProgram(len(program) // 8, program)
     _check(_libc.prctl(_PR_SET_SECCOMP, ctypes.c_ulong(2), ctypes.byref(loaded), 0, 0), "seccomp")
 
 

@@ -38,7 +38,7 @@ def serve(job_fd: int, rpc: int) -> NoReturn:
     except channel.ChannelClosed:
         pass
     finally:
-        os._exit(0)
+        os._exit(0)  # whatever else happened: nothing of the solution's may run after this
 
 
 def _load(source: str, entry_point: str, rpc: int) -> object:
@@ -63,8 +63,9 @@ def _missing(entry_point: str) -> NoReturn:
 
 
 def _answer_calls(function: object, rpc: int) -> None:
+    frames = channel.FrameReader(rpc)
     while True:
-        arguments, keywords = wire.decode(channel.read_frame(rpc, wire.MAX_BYTES))
+        arguments, keywords = wire.decode(frames.read(wire.MAX_BYTES))
         channel.write_frame(rpc, _answer(function, arguments, keywords))
 
 
