@@ -5,6 +5,8 @@ engine then loads like any other. Its weights were quantized to 4 bits for the w
 """
 
 import fcntl
+import functools
+import importlib
 import importlib.util
 import io
 import json
@@ -17,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from xftbench.errors import BackendError
-from xftbench.generation.devices import set_thread_environment
+from xftbench.generation.devices import set_torch_environment
 from xftbench.generation.failures import as_backend_errors, quiet_transformers
 from xftbench.generation.fingerprint import file_sha256
 
@@ -95,7 +97,7 @@ def _convert_into(gguf: Path, directory: Path) -> None:
     for leftover in directory.parent.glob(f".{directory.name}.*"):
         shutil.rmtree(leftover, ignore_errors=True)
     _require("transformers", "torch", "gguf", "safetensors")
-    set_thread_environment()  # whatever generates next inherits torch from here
+    set_torch_environment()  # whatever generates next inherits torch from here
     _logger.info("converting SmolLM2-135M-Instruct from GGUF, once, to %s", directory)
     temporary = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
     try:
@@ -104,6 +106,7 @@ def _convert_into(gguf: Path, directory: Path) -> None:
             quiet_transformers(),
             # The GGUF reader writes its bar straight to stderr; log handlers hold the real one.
             redirect_stderr(io.StringIO()),
+            _parsed_once(),
         ):
             _convert_weights(gguf, temporary)
             _convert_tokenizer(gguf, temporary)
@@ -111,6 +114,18 @@ def _convert_into(gguf: Path, directory: Path) -> None:
         temporary.rename(directory)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def _parsed_once() -> Iterator[None]:
+    """Let transformers share one reader: it opens the file three times, and parsing it takes 7 seconds."""
+    module: Any = importlib.import_module("gguf")
+    original = module.GGUFReader
+    module.GGUFReader = functools.cache(original)
+    try:
+        yield
+    finally:
+        module.GGUFReader = original
 
 
 def _require(*packages: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from xftbench.errors import BackendError
 from xftbench.generation.checkpoints import Checkpoint
-from xftbench.generation.devices import set_thread_environment
+from xftbench.generation.devices import set_torch_environment
 from xftbench.generation.failures import as_backend_errors, quiet_transformers
 from xftbench.generation.trust import trusts_code
 from xftbench.records import Prompt
@@ -23,7 +23,7 @@ def load_tokenizer(checkpoint: Checkpoint) -> Tokenizer:
     Raises:
         BackendError: If it can't be loaded.
     """
-    set_thread_environment()  # transformers imports torch
+    set_torch_environment()  # transformers imports torch
     from transformers import AutoTokenizer
 
     with (

@@ -26,6 +26,8 @@ _HINT = "-vv shows the engine's own messages; --backend hf may load it"
 
 _CPU_MAX_SEQUENCES = 164
 _CPU_BLOCK_TOKENS = 32
+_CPU_CACHED_TOKENS = 320
+"""For each sequence: most replies end long before their limit. One that finds no room is computed again."""
 _GIB = 1 << 30
 
 
@@ -64,6 +66,7 @@ class VllmBackend:
         """
         self._checkpoint = checkpoint
         self.engine = describe(checkpoint, options)
+        config = read_config(Path(checkpoint.path))
         set_environment(self.engine.device)
         self._tokenizer = load_tokenizer(checkpoint)
         runs_code = trust.trusts_code(checkpoint)
@@ -73,13 +76,13 @@ class VllmBackend:
             from vllm import LLM
 
             engine: Any = LLM
-            self._llm: Any = engine(
+            self.llm: Any = engine(
                 model=checkpoint.path,
                 dtype=self.engine.dtype,
                 tensor_parallel_size=options.tensor_parallel,
                 trust_remote_code=runs_code,
                 use_tqdm_on_load=False,
-                **engine_arguments(self.engine.device),
+                **(cpu_arguments(config, self.engine.dtype) if self.engine.device == "cpu" else {}),
             )
 
     def generate(self, requests: Sequence[Request], sampling: SamplingParams) -> Iterator[Sample]:
@@ -94,10 +97,10 @@ class VllmBackend:
         check_lengths(
             zip((request.prompt for request in requests), prompts, strict=True),
             sampling.max_new_tokens,
-            self._llm.model_config.max_model_len,
+            self.llm.model_config.max_model_len,
         )
         with as_backend_errors("generating with vLLM", _HINT):
-            ids = self._llm.enqueue(
+            ids = self.llm.enqueue(
                 [{"prompt_token_ids": prompt} for prompt in prompts],
                 [_vllm_parameters(request, sampling) for request in requests],
                 use_tqdm=False,
@@ -108,10 +111,10 @@ class VllmBackend:
             yield from self._finished(pending)
         finally:
             if pending:  # the caller stopped early
-                self._llm.llm_engine.abort_request(list(pending))
+                self.llm.llm_engine.abort_request(list(pending))
 
     def _finished(self, pending: dict[str, Request]) -> Iterator[Sample]:
-        engine = self._llm.llm_engine
+        engine = self.llm.llm_engine
         while pending:
             with as_backend_errors("generating with vLLM", _HINT):
                 outputs = engine.step()
@@ -121,12 +124,12 @@ class VllmBackend:
 
     def close(self) -> None:
         """Free the weights and the cache, so that another model can be loaded in this process."""
-        if not hasattr(self, "_llm"):
+        if not hasattr(self, "llm"):
             return
         from vllm.distributed.parallel_state import cleanup_dist_env_and_memory
 
-        self._llm.llm_engine.engine_core.shutdown()
-        del self._llm
+        self.llm.llm_engine.engine_core.shutdown()
+        del self.llm
         cleanup_dist_env_and_memory()
         gc.collect()
 
@@ -137,7 +140,7 @@ def set_environment(device: str) -> None:
     On a CPU: one process, because each further one imports vLLM again, for seconds; no pinning to cores,
     which would keep one of them free for nothing.
     """
-    devices.set_thread_environment()
+    devices.set_torch_environment()
     # Until vLLM has set up its own logging, its messages would reach ours.
     if "VLLM_LOGGING_LEVEL" not in os.environ:
         logging.getLogger("vllm").setLevel(logging.ERROR)
@@ -150,17 +153,13 @@ def set_environment(device: str) -> None:
         settings |= {
             "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
             "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-            # Else torch's C++ announces how it binds memory.
-            "TORCH_CPP_LOG_LEVEL": "ERROR",
         }
     for name, value in settings.items():
         os.environ.setdefault(name, value)
 
 
-def engine_arguments(device: str) -> dict[str, Any]:
-    """Return the arguments of `vllm.LLM` that depend on the device alone; none on a GPU."""
-    if device != "cpu":
-        return {}
+def cpu_arguments(config: dict[str, Any], dtype: str) -> dict[str, Any]:
+    """Return the arguments of `vllm.LLM` that differ from its defaults on a CPU; measured on two cores."""
     arguments: dict[str, Any] = {
         # Compiling takes a minute and gains 10 %.
         "enforce_eager": True,
@@ -172,10 +171,17 @@ def engine_arguments(device: str) -> dict[str, Any]:
         "max_model_len": -1,
     }
     if not os.environ.get("VLLM_CPU_KVCACHE_SPACE"):
-        arguments["kv_cache_memory_bytes"] = max(
-            _GIB // 2, min(8 * _GIB, devices.available_memory_bytes() // 3)
-        )
+        arguments["kv_cache_memory_bytes"] = _cache_bytes(config, dtype)
     return arguments
+
+
+def _cache_bytes(config: dict[str, Any], dtype: str) -> int:
+    """Return the size of the KV cache: vLLM fills all of it with zeros first, at 2 seconds for each GiB."""
+    heads = config.get("num_attention_heads") or 1
+    head_dim = config.get("head_dim") or (config.get("hidden_size") or 0) // heads
+    width = (config.get("num_key_value_heads") or heads) * head_dim * (4 if dtype == "float32" else 2)
+    wanted = _CPU_MAX_SEQUENCES * _CPU_CACHED_TOKENS * 2 * (config.get("num_hidden_layers") or 0) * width
+    return max(_GIB // 2, min(wanted, devices.available_memory_bytes() // 2))
 
 
 def _vllm_parameters(request: Request, sampling: SamplingParams) -> Any:
