@@ -32,9 +32,10 @@ def as_backend_errors(doing: str, hint: str) -> Iterator[None]:
 def first_line(error: BaseException) -> str:
     """Return the first telling line of an exception's message, with its type if the message is bare."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    # pydantic opens with a count, and the reason stands two lines below.
-    if lines and re.match(r"\d+ validation errors? for", lines[0]):
-        lines = [line.removeprefix("Value error, ") for line in lines[2:]] or lines
+    # pydantic opens with a count; then comes the field, if it is about one, and then the reason.
+    if len(lines) > 1 and re.match(r"\d+ validation errors? for", lines[0]):
+        reasons = [line for line in lines if line.startswith("Value error, ")] or lines[1:]
+        lines = [reasons[0].removeprefix("Value error, ")]
     name = type(error).__name__
     return f"{name}: {lines[0][:400]}" if lines else name
 
