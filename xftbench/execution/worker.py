@@ -238,11 +238,17 @@ class _Job:
         self._kill()
 
     def _starved_s(self) -> float:
-        """Return how long the candidate's main thread has waited for a processor."""
+        """Return how long the candidate's main thread has waited for a processor.
+
+        With processes of its own it gets no such credit: it could be waiting for them.
+        """
         if self._pidfd < 0:
             return 0.0
+        process = Path(f"/proc/{_pid_of(self._pidfd)}")
         try:
-            return int(Path(f"/proc/{_pid_of(self._pidfd)}/schedstat").read_text().split()[1]) / 1e9
+            if any(children.read_text() for children in process.glob("task/*/children")):
+                return 0.0
+            return int((process / "schedstat").read_text().split()[1]) / 1e9
         except (OSError, ValueError, IndexError):
             return 0.0
 

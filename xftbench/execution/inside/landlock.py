@@ -8,8 +8,11 @@ from xftbench.execution.inside import linux
 
 _CREATE, _ADD_RULE, _RESTRICT = 444, 445, 446
 _EXECUTE, _WRITE, _READ, _READ_DIR = 1, 2, 4, 8
-_ALL_V1 = (1 << 13) - 1  # what the first version of the interface handles
-_ON_FILES = _EXECUTE | _WRITE | _READ
+_READING = _EXECUTE | _READ | _READ_DIR
+_VERSION_FLAG = 1
+_KNOWN_BITS = {1: 13, 2: 14}  # rights by version of the interface; from 3 on truncating is one
+_KNOWN_BITS_NOW = 15
+_ON_FILES = _EXECUTE | _WRITE | _READ | 1 << 14
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -21,25 +24,35 @@ def _call(number: int, *arguments: object) -> int:
     return result
 
 
-def ruleset(readable: list[str], writable: list[str], masked: list[str]) -> int:
-    """Return a descriptor of the rules: read below `readable`, all below `writable`, nothing else.
+def for_reading(readable: list[str], masked: list[str]) -> int:
+    """Return a descriptor of rules under which only what is below `readable` can be read.
 
     Args:
         readable: Directories and files.
-        writable: Directories and devices.
         masked: Directories below the readable ones whose files stay unreadable. Rules can only allow, so the
             siblings of each are allowed one by one.
 
     Raises:
         OSError: If the kernel has no Landlock.
     """
-    handled = ctypes.c_uint64(_ALL_V1)
-    rules = _call(_CREATE, ctypes.byref(handled), ctypes.c_size_t(8), 0)
+    rules = _new(_READING)
     for path in readable:
         _allow_reading(rules, path, masked)
-    for path in writable:
-        _allow(rules, path, _ALL_V1)
     return rules
+
+
+def for_changing(changeable: list[str]) -> int:
+    """Return a descriptor of rules under which only what is below `changeable` can be written or made."""
+    version = _call(_CREATE, None, ctypes.c_size_t(0), _VERSION_FLAG)
+    changing = ((1 << _KNOWN_BITS.get(version, _KNOWN_BITS_NOW)) - 1) & ~_READING
+    rules = _new(changing)
+    for path in changeable:
+        _allow(rules, path, changing)
+    return rules
+
+
+def _new(handled: int) -> int:
+    return _call(_CREATE, ctypes.byref(ctypes.c_uint64(handled)), ctypes.c_size_t(8), 0)
 
 
 def restrict_self(rules: int) -> None:
@@ -51,7 +64,7 @@ def _allow_reading(rules: int, path: str, masked: list[str]) -> None:
     if path in masked:
         return
     if not any(other.startswith(path + "/") for other in masked):
-        _allow(rules, path, _EXECUTE | _READ | _READ_DIR)
+        _allow(rules, path, _READING)
         return
     _allow(rules, path, _READ_DIR)  # importing lists the directory
     for name in os.listdir(path):

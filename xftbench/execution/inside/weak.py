@@ -5,6 +5,8 @@ limit of the scratch directory as a whole, and the certainty that killing one pr
 """
 
 # ruff: noqa: PTH - in the jail pathlib would be one more import
+import contextlib
+import errno
 import os
 import shutil
 import signal
@@ -14,7 +16,7 @@ from typing import Any
 from xftbench.execution.inside import landlock, linux, seccomp
 from xftbench.execution.inside.jail import limit_candidate
 
-_FIRST_UID = 0x40000000  # plus our pid: a user that owns nothing and that no other worker has
+_FIRST_UID = 0x40000000  # plus twice our pid: users that own nothing and that no other worker has
 _READ_EVERYTHING = 1 << 2  # CAP_DAC_READ_SEARCH
 _KILL_S = 5.0
 _SPARE_TASKS = 512
@@ -28,21 +30,31 @@ class WeakJail:
     def __init__(self, config: dict[str, Any]) -> None:
         self._limits = dict(config["limits"])
         self._scratch: str = config["scratch"]
-        self._user = _FIRST_UID + os.getpid() if os.geteuid() == 0 else None
+        self._user = _FIRST_UID + 2 * os.getpid() if os.geteuid() == 0 else None
         if self._user:
             os.chmod(self._scratch, 0o711)
         else:
             self._limits["processes"] += _tasks_of(os.getuid()) + _SPARE_TASKS
         linux.become_subreaper()
+        self._devices = [path for path in config["view"]["files"] if path.startswith("/dev/")]
+        self._site = self._link_libraries(config["view"])
         self._rules = self._make_rules(config["view"])
         self.kept_fds = [self._rules] if self._rules >= 0 else []
         self._job = 0
 
+    def _link_libraries(self, view: dict[str, Any]) -> str:
+        """Return a directory of links to the allowed packages; the one that they are in holds others too."""
+        site = f"{self._scratch}/site"
+        os.mkdir(site)
+        for source, path in view["directories"]:
+            if path.startswith(view["library_root"] + "/"):
+                os.symlink(source, f"{site}/{os.path.basename(path)}")
+        return site
+
     def _make_rules(self, view: dict[str, Any]) -> int:
-        readable = [source for source, _ in view["directories"]] + list(view["files"])
-        devices = [path for path in view["files"] if path.startswith("/dev/")]
+        readable = [source for source, _ in view["directories"]] + list(view["files"]) + [self._scratch]
         try:
-            return landlock.ruleset(readable, [self._scratch, *devices], view["masks"])
+            return landlock.for_reading(readable, view["masks"])
         except OSError:
             return -1
 
@@ -52,8 +64,8 @@ class WeakJail:
         return {"isolation": "rlimits", "user": user, "landlock": self._rules >= 0}
 
     def library_paths(self, view: dict[str, Any]) -> list[str]:
-        """Return what goes on the module search path: nothing, third-party packages are not let in here."""
-        return []
+        """Return what goes on the module search path behind the standard library."""
+        return [self._site]
 
     def prepare(self) -> None:
         """Before the fork of a candidate: make its directory."""
@@ -70,49 +82,73 @@ class WeakJail:
         os.chdir(self._directory())
         os.environ.update(HOME=self._directory(), TMPDIR=self._directory())
         limit_candidate(self._limits)
-        self._renounce()
+        self._renounce([self._directory(), *self._devices], self._user)
 
     def confine_checker(self) -> None:
         """In the checker's process: the same without the limits."""
-        self._renounce()
+        self._renounce(self._devices, self._user and self._user + 1)
 
-    def _renounce(self) -> None:
+    def _renounce(self, changeable: list[str], user: int | None) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         keep = 0
-        if self._user:
+        if user:
             # Under Landlock reading everything means reading what the rules allow, even below a closed /root.
             keep = _READ_EVERYTHING if self._rules >= 0 else 0
-            linux.become_user(self._user, keep_capabilities=bool(keep))
+            linux.become_user(user, keep_capabilities=bool(keep))
         linux.drop_capabilities(keep)
         linux.set_dumpable(False)
         linux.die_with_parent()
         if self._rules >= 0:
-            landlock.restrict_self(self._rules)
-            os.close(self._rules)
+            # Only its own directory: not those of later jobs, nor the links to the libraries.
+            changing = landlock.for_changing(changeable)
+            for rules in (changing, self._rules):
+                landlock.restrict_self(rules)
+                os.close(rules)
         linux.install_filter(seccomp.for_candidate(os.getpid()))
 
     def clean_up(self, spared: set[int]) -> None:
         """Kill all descendants but `spared` and remove what the candidate wrote.
 
         Raises:
-            OSError: If some won't die (EBUSY).
+            OSError: If some won't die (EBUSY). As an ordinary user we can't kill faster than a program which
+                forks and exits all the time; only a pid namespace can.
         """
         deadline = time.monotonic() + _KILL_S
-        while orphans := _children(os.getpid()) - spared:
-            for pid in orphans:
-                os.kill(pid, signal.SIGKILL)
-                os.waitpid(pid, 0)
+        while descendants := _descendants(os.getpid()) - spared:
+            self._kill(descendants)
+            for pid in descendants:
+                with contextlib.suppress(ChildProcessError):  # a grandchild, ours as soon as it is an orphan
+                    os.waitpid(pid, os.WNOHANG)
             if time.monotonic() > deadline:
-                raise OSError(16, "descendants of a candidate do not die")
+                raise OSError(errno.EBUSY, "descendants of a candidate do not die")
         shutil.rmtree(self._directory(), ignore_errors=True)
 
+    def _kill(self, pids: set[int]) -> None:
+        if self._user:
+            self._kill_user(self._user)
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
 
-def _children(parent: int) -> set[int]:
-    try:
-        with open(f"/proc/{parent}/task/{parent}/children") as file:
-            return {int(pid) for pid in file.read().split()}
-    except FileNotFoundError:  # the kernel was built without that file
-        return {pid for pid, fields in _processes() if int(fields[1]) == parent}
+    def _kill_user(self, user: int) -> None:
+        """Kill all processes of the candidate's user at once: the kernel lets none of them fork meanwhile."""
+        if child := os.fork():
+            os.waitpid(child, 0)
+            return
+        try:
+            linux.become_user(user)
+            os.kill(-1, signal.SIGKILL)
+        finally:
+            os._exit(0)
+
+
+def _descendants(ancestor: int) -> set[int]:
+    parents = {pid: int(fields[1]) for pid, fields in _processes()}
+    found: set[int] = set()
+    while more := {pid for pid, parent in parents.items() if parent == ancestor or parent in found} - found:
+        found |= more
+    return found
 
 
 def _processes() -> list[tuple[int, list[str]]]:

@@ -102,7 +102,9 @@ class _Zygote:
         except channel.ChannelClosed:
             pass
         finally:
-            self._jail.clean_up(set())
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            with contextlib.suppress(OSError):
+                self._jail.clean_up(set())
             os._exit(0)
 
     def _send_ready(self) -> None:
@@ -171,9 +173,17 @@ class _Zygote:
         self._poll.unregister(pidfd)
         os.close(pidfd)
         _, status, usage = os.wait4(pid, 0)
-        if role == "candidate":
-            self._jail.clean_up({other for _, other in self._children.values()})
-        self._control.send([f"{role}_exited", status, usage.ru_utime + usage.ru_stime, usage.ru_maxrss])
+        trouble = self._clean_up() if role == "candidate" else None
+        self._control.send([f"{role}_exited", status, usage.ru_utime + usage.ru_stime])
+        if trouble:  # not this program's loss, but the next one gets another worker
+            self._control.send(["trouble", trouble])
+
+    def _clean_up(self) -> str | None:
+        try:
+            self._jail.clean_up({pid for _, pid in self._children.values()})
+        except OSError as error:
+            return str(error)
+        return None
 
 
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}

@@ -1,0 +1,81 @@
+"""What the executor is on this machine: for `doctor`, and for the identity of a run."""
+
+import importlib.metadata
+import platform
+
+from xftbench.execution.outcome import InfrastructureError
+from xftbench.execution.pool import Isolation
+from xftbench.execution.view import ALLOWED_LIBRARIES
+from xftbench.execution.worker import Worker
+from xftbench.records import Limits, Program, Record
+
+_PROGRAM = Program(
+    task_id="probe",
+    solution="def double(x):\n    return 2 * x\n",
+    entry_point="double",
+    context="",
+    test="def check(candidate):\n    assert candidate(21) == 42\n",
+)
+
+
+class Probe(Record):
+    """Whether an isolation works here, and with which layers; measured by a real start."""
+
+    isolation: Isolation
+    works: bool
+    reason: str = ""
+    """If it does not work: the step that failed, and what the kernel said."""
+    namespaces: bool = False
+    """Own user, pid, mount, network, ipc and uts namespaces."""
+    user: str = ""
+    """Who candidates are outside: `nobody` or `throw-away` (we were root and gave it up), or `self`."""
+    seccomp: bool = False
+    """Whether rarely needed system calls are refused."""
+    landlock: bool = False
+    """Only in `rlimits`: whether files are out of reach."""
+    cgroup: bool = False
+    """Whether memory and processes are also limited for a whole worker together."""
+
+
+class Executor(Record):
+    """What of the executor can change a verdict, apart from the limits."""
+
+    isolation: Isolation
+    python: str
+    """Version of the interpreter that runs solutions and tests."""
+    libraries: dict[str, str]
+    """Third-party packages that solutions can import, with versions."""
+
+
+def probe(isolation: Isolation, limits: Limits | None = None) -> Probe:
+    """Start a worker, run a program on it, and say what there is. Raises nothing that is expected."""
+    try:
+        worker = Worker(limits or Limits(), isolation)
+        try:
+            outcome = worker.run(_PROGRAM)
+        finally:
+            worker.kill()
+    except InfrastructureError as error:
+        return Probe(isolation=isolation, works=False, reason=str(error))
+    if outcome.verdict != "passed":
+        return Probe(isolation=isolation, works=False, reason=f"{outcome.verdict}: {outcome.detail}")
+    return Probe(
+        isolation=isolation,
+        works=True,
+        namespaces=isolation == "namespaces",
+        user=worker.info["user"],
+        seccomp=True,  # a worker does not start without
+        landlock=worker.info["landlock"],
+        cgroup=worker.info["cgroup"],
+    )
+
+
+def describe(isolation: Isolation) -> Executor:
+    """Return the executor's part of a run's identity; starts nothing."""
+    libraries = {}
+    for name in ALLOWED_LIBRARIES:
+        try:
+            libraries[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return Executor(isolation=isolation, python=platform.python_version(), libraries=libraries)
