@@ -65,9 +65,7 @@ def test_the_method_knows_nothing_of_the_evaluation(path: Path) -> None:
 
 def test_only_the_transformers_backend_may_import_the_method() -> None:
     users = {
-        path.name
-        for path in modules(xftbench)
-        if any(name.split(".")[0] == "xft" for name in imported(path))
+        path.name for path in modules(xftbench) if any(name.split(".")[0] == "xft" for name in imported(path))
     }
     assert users <= {"hf.py"}
 

@@ -123,9 +123,7 @@ def generate(source: Source, run_dir: RunDir, on_progress: OnProgress) -> None:
     session.report(always=True)
 
 
-def evaluate(
-    task: Task, source: Source, run_dir: RunDir, pool: Pool, on_progress: OnProgress
-) -> ScoresFile:
+def evaluate(task: Task, source: Source, run_dir: RunDir, pool: Pool, on_progress: OnProgress) -> ScoresFile:
     """Bring a run to its end from wherever it stands, and return its scores.
 
     Samples and verdicts that exist are kept; only those that ended as `infrastructure_error` are judged

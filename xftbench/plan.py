@@ -7,7 +7,8 @@ from pathlib import Path
 from xftbench.benchmarks import parse_suite, suggestion
 from xftbench.benchmarks.benchmark import Benchmark, DataSet, select
 from xftbench.errors import UsageProblem
-from xftbench.execution import Isolation, describe
+from xftbench.execution.pool import Isolation
+from xftbench.execution.probe import describe
 from xftbench.generation.backend import Engine
 from xftbench.generation.checkpoints import Checkpoint
 from xftbench.hashing import sha256_record

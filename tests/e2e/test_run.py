@@ -144,8 +144,8 @@ def test_a_directory_that_is_no_checkpoint_is_named(run: Callable[..., Any], tmp
 def command(checkpoint: Path, out: Path, *more: str) -> list[str]:
     return [
         sys.executable, "-m", "xftbench", "run", "--models", f"a={checkpoint}", "--backend", "hf",
-        "--limit", "6", "--n", "8", "--temperature", "1", "--max-new-tokens", "48", "--out", str(out / "runs"),
-        "--leaderboards", str(out / "leaderboards"), "--cache-dir", str(out / "cache"), *more,
+        "--limit", "6", "--n", "8", "--temperature", "1", "--max-new-tokens", "48",
+        "--out", str(out / "runs"), "--leaderboards", str(out / "leaderboards"), "--cache-dir", str(out / "cache"), *more,
     ]  # fmt: skip
 
 

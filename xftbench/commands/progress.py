@@ -3,7 +3,7 @@
 import sys
 import time
 from types import TracebackType
-from typing import Self
+from typing import Never, Self
 
 import click
 from tqdm import tqdm
@@ -18,7 +18,7 @@ class ProgressView:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._bar: tqdm[None] | None = None
+        self._bar: tqdm[Never] | None = None
         self._next_line = 0.0
 
     def __call__(self, progress: Progress) -> None:
@@ -34,13 +34,14 @@ class ProgressView:
             )
 
     def _show_bar(self, progress: Progress) -> None:
-        if self._bar is None:
-            self._bar = tqdm(
-                total=progress.n_samples, desc=self._name, unit="sample", dynamic_ncols=True, file=sys.stderr
-            )
-        # Half a step for a completion, half for its verdict, would be exact; the slower side is honest.
-        self._bar.n = min(progress.n_generated, progress.n_judged) if progress.n_judged else 0
-        self._bar.set_postfix_str(f"{progress.n_generated} generated, {_postfix(progress)}", refresh=True)
+        bar = self._bar
+        if bar is None:
+            self._bar = bar = tqdm(
+                (),  # nothing to iterate over: the bar is moved by hand
+                total=progress.n_samples, desc=self._name, unit="sample", dynamic_ncols=True, file=sys.stderr,
+            )  # fmt: skip
+        bar.n = progress.n_judged
+        bar.set_postfix_str(f"{progress.n_generated} generated, {_postfix(progress)}", refresh=True)
 
     def __enter__(self) -> Self:
         return self

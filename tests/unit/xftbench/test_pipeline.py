@@ -116,7 +116,7 @@ def test_infrastructure_errors_make_a_run_incomplete_and_are_tried_again(task: T
 
 
 def test_nothing_is_scored_where_canonical_solutions_fail(task: Task) -> None:
-    with pytest.raises(SandboxError, match=r"3 of 3 canonical solutions.*HumanEval/0: failed") as caught:
+    with pytest.raises(SandboxError, match=r"(?s)3 of 3 canonical solutions.*HumanEval/0: failed") as caught:
         check_canonical(task.benchmark, task.problems, FakePool())  # type: ignore[arg-type]
     assert "not a model's" in str(caught.value)
 
