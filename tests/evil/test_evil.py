@@ -161,9 +161,7 @@ def limits_of(case: Case, base: Limits) -> Limits:
     return Limits(**(values | changes))
 
 
-@pytest.fixture(
-    scope="module", params=["namespaces", pytest.param("rlimits", marks=pytest.mark.slow)]
-)
+@pytest.fixture(scope="module", params=["namespaces", pytest.param("rlimits", marks=pytest.mark.slow)])
 def scene(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XFTBENCH_TEST_SECRET", "open sesame")
@@ -215,14 +213,18 @@ def test_an_unusual_but_right_program_passes(path: Path, scene: Scene) -> None:
         pytest.param("x = " + "-" * 200_000 + "1", "compile_error crashed", id="nested_minus"),
         pytest.param("x = " + "1+" * 200_000 + "1", "compile_error crashed failed", id="long_sum"),
         pytest.param("x" + ".x" * 200_000, "compile_error crashed failed", id="long_attribute"),
-        pytest.param("if 1:\n" + "".join(" " * i + "if 1:\n" for i in range(1, 200)), "compile_error", id="nested_if"),
+        pytest.param(
+            "if 1:\n" + "".join(" " * i + "if 1:\n" for i in range(1, 200)), "compile_error", id="nested_if"
+        ),
         pytest.param("x = '" + "y" * (20 << 20) + "'", "failed", id="twenty_megabytes"),
         pytest.param("", "failed", id="empty"),
         pytest.param("\ufeffdef add(x, y):\n    return x - y", "failed compile_error", id="byte_order_mark"),
         pytest.param("def add(x, y):\n    return '\ufffe\uffff' * 3", "failed", id="non_characters"),
     ],
 )
-def test_a_source_that_no_file_holds_well_gets_its_verdict(solution: str, expected: str, scene: Scene) -> None:
+def test_a_source_that_no_file_holds_well_gets_its_verdict(
+    solution: str, expected: str, scene: Scene
+) -> None:
     outcome = scene.run(program_for("HumanEval/53", solution), TIGHT)
     assert outcome.verdict in expected.split(), outcome
     assert scene.run(canonical("HumanEval/53"), TIGHT).verdict == "passed"

@@ -49,7 +49,9 @@ def judge(report: list[str], ended: Exit, limits: Limits, *, timed_out: bool, wa
         verdict, detail = _death(ended, limits)
     else:
         verdict, detail = _by_report(kind, report[1:])
-    return Outcome(verdict=verdict, detail=printable(detail), cpu_s=round(ended.cpu_s, 4), wall_s=round(wall_s, 4))
+    return Outcome(
+        verdict=verdict, detail=printable(detail), cpu_s=round(ended.cpu_s, 4), wall_s=round(wall_s, 4)
+    )
 
 
 def _by_report(kind: str, said: list[str]) -> tuple[VerdictName, str]:
@@ -57,20 +59,26 @@ def _by_report(kind: str, said: list[str]) -> tuple[VerdictName, str]:
         return "passed", ""
     if kind == "assertion":
         line, message = said
-        return "failed", f"AssertionError: {message or line}" if not (message and line) else f"{line}: {message}"
+        return "failed", f"AssertionError: {message or line}" if not (
+            message and line
+        ) else f"{line}: {message}"
     if kind == "raised":
         name, text, line = said
         verdict: VerdictName = "out_of_memory" if name == "MemoryError" else "failed"
-        return verdict, f"{name}: {text}" + (f" (at {line})" if line else "")
+        return verdict, _exception(name, text, line)
     if kind == "compile":
         _, name, text = said
-        return "compile_error", f"{name}: {text}"
+        return "compile_error", _exception(name, text)
     if kind == "start":
         nearest, name, text = said
-        return ("out_of_memory" if nearest == "MemoryError" else "failed"), f"{name}: {text}"
+        return ("out_of_memory" if nearest == "MemoryError" else "failed"), _exception(name, text)
     if kind == "violation":
         return "failed", f"the program answered with {said[0]}"
     raise InfrastructureError(" ".join((kind, *said)))
+
+
+def _exception(name: str, text: str, line: str = "") -> str:
+    return (f"{name}: {text}" if text else name) + (f" (at {line})" if line else "")
 
 
 def _death(ended: Exit, limits: Limits) -> tuple[VerdictName, str]:

@@ -13,8 +13,9 @@ from types import TracebackType
 from typing import Literal, Self
 
 from xftbench.errors import SandboxError
+from xftbench.execution.job import run
 from xftbench.execution.outcome import InfrastructureError, printable
-from xftbench.execution.worker import Worker, WorkerLost
+from xftbench.execution.worker import Worker, WorkerLostError
 from xftbench.records import Limits, Outcome, Program
 
 Isolation = Literal["namespaces", "rlimits"]
@@ -51,7 +52,9 @@ class Pool:
         self._live: set[Worker] = set()
         self._first: Future[None] = Future()
         self._threads = [
-            threading.Thread(target=self._work, args=(index == 0,), name=f"xftbench-worker-{index}", daemon=True)
+            threading.Thread(
+                target=self._work, args=(index == 0,), name=f"xftbench-worker-{index}", daemon=True
+            )
             for index in range(workers)
         ]
         self._start()
@@ -177,8 +180,8 @@ class _Slot:
             if self._pool._closing.is_set():
                 raise _Closed
             try:
-                return self.start().run(program)
-            except WorkerLost as error:
+                return run(self.start(), program)
+            except WorkerLostError as error:
                 self.discard()
                 reason = str(error)
             except InfrastructureError as error:

@@ -3,6 +3,7 @@
 import importlib.metadata
 import platform
 
+from xftbench.execution.job import run
 from xftbench.execution.outcome import InfrastructureError
 from xftbench.execution.pool import Isolation
 from xftbench.execution.view import ALLOWED_LIBRARIES
@@ -52,7 +53,7 @@ def probe(isolation: Isolation, limits: Limits | None = None) -> Probe:
     try:
         worker = Worker(limits or Limits(), isolation)
         try:
-            outcome = worker.run(_PROGRAM)
+            outcome = run(worker, _PROGRAM)
         finally:
             worker.kill()
     except InfrastructureError as error:

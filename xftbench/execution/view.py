@@ -36,7 +36,7 @@ class View(TypedDict):
 def plan() -> View:
     """Return the view for this machine and this interpreter."""
     view = View(directories=[], files=[], links=[], masks=[], library_root=LIBRARY_ROOT)
-    view["links"].append(("/dev/shm", "/tmp"))  # noqa: S108 - the jail's; POSIX semaphores live in it
+    view["links"].append(("/dev/shm", "/tmp"))  # the jail's; POSIX semaphores live in it
     for name in _SYSTEM:
         path = Path(name)
         if path.is_symlink():

@@ -109,9 +109,7 @@ class Control:
             ChannelClosed: At the end of the stream.
         """
         try:
-            header, fds, _, _ = socket.recv_fds(
-                self._socket, _LENGTH.size, 4, socket.MSG_CMSG_CLOEXEC
-            )
+            header, fds, _, _ = socket.recv_fds(self._socket, _LENGTH.size, 4, socket.MSG_CMSG_CLOEXEC)
         except ConnectionError as error:
             raise ChannelClosed from error
         if len(header) < _LENGTH.size:  # eight bytes that were sent at once arrive at once, or never

@@ -5,6 +5,7 @@ jobs; after anything odd it is replaced.
 """
 
 import builtins
+import gc
 import os
 import random
 import socket
@@ -47,13 +48,13 @@ class Candidate:
         except _Ended:
             message = None
         if message != ("jailed",):
-            self._end("unjailed", *([message[1]] if _is_strings(message, 2) else ["the candidate never started"]))
+            self._end("unjailed", message[1] if _is_strings(message, 2) else "the candidate never started")
         message = self._receive()
         if message == ("ready",):
             return
         if _is_strings(message, 4) and message[0] in ("compile", "start"):
             self._end(*message)
-        self._end("violation", "its first message is none of ours")
+        self._end("violation", "a first message that is none of ours")
 
     def __call__(self, *arguments: object, **keywords: object) -> object:
         """Return the candidate's value, or raise its exception."""
@@ -72,7 +73,7 @@ class Candidate:
             return message[1]
         if _is_strings(message, 4) and message[0] == "error":
             raise _as_exception(*message[1:])
-        self._end("violation", "an answer that is none")
+        return self._end("violation", "an answer that is none")
 
     def _receive(self) -> Any:
         try:
@@ -121,17 +122,17 @@ def judge(job: dict[str, str], rpc: int) -> list[str]:
     candidate = Candidate(rpc)
     namespace: dict[str, Any] = {}
     try:
-        exec(_compiled(job["context"], "<context>"), namespace)
-        exec(_compiled(job["test"], _TEST), namespace)
+        exec(_compiled(job["context"], "<context>"), namespace)  # noqa: S102 - the benchmark's own code
+        exec(_compiled(job["test"], _TEST), namespace)  # noqa: S102
         check: Callable[[object], object] = namespace["check"]
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - whatever it is, it is the report
         return ["broken", f"the test does not load: {type(error).__name__}: {error}"]
     namespace["candidate"] = namespace[job["entry_point"]] = candidate
     try:
         candidate.wait_until_ready()
         check(candidate)
         report = ["ok"]
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001
         report = _report(error, job["test"])
     return candidate.trouble or report
 
@@ -155,6 +156,7 @@ def _failing_line(traceback: TracebackType | None, test: str) -> str:
 
 def serve(connection: socket.socket) -> NoReturn:
     """Judge jobs until the harness hangs up."""
+    gc.enable()  # the zygote has it off; a checker lives long, and each failed test leaves a cycle
     control = channel.Control(connection)
     try:
         while True:

@@ -1,6 +1,8 @@
 """Building the jail: the worker's namespaces and file system once, the candidate's own for each job."""
 
-# ruff: noqa: PTH - in the jail pathlib would be one more import
+# ruff: noqa: PTH103, PTH112, PTH120, PTH211
+# pathlib would be one more import in every jail
+
 import os
 import resource
 from typing import Any
@@ -10,7 +12,8 @@ from xftbench.execution.inside import linux, seccomp
 _NOBODY = 65534
 _SPARE_PROCESSES = 3  # zygote, checker and the candidate's first process
 _SCRATCH_FILES = 4096
-_MOUNT_POINTS = ("/sys", "/mnt", "/media", "/srv")  # the new root is built on one of these; none is needed inside
+_MOUNT_POINTS = ("/sys", "/mnt", "/media", "/srv")
+"""The new root is built on one of these, which need not be seen inside."""
 
 
 def enter_namespaces(view: dict[str, Any]) -> str:
@@ -34,7 +37,9 @@ def enter_namespaces(view: dict[str, Any]) -> str:
     outside = (os.geteuid(), os.getegid())
     linux.unshare(linux.CLONE_NEWUSER, "a user namespace")
     _map_user(proc, outside)
-    others = linux.CLONE_NEWNS | linux.CLONE_NEWIPC | linux.CLONE_NEWNET | linux.CLONE_NEWUTS | linux.CLONE_NEWPID
+    others = (
+        linux.CLONE_NEWNS | linux.CLONE_NEWIPC | linux.CLONE_NEWNET | linux.CLONE_NEWUTS | linux.CLONE_NEWPID
+    )
     linux.unshare(others, "mount, ipc, network, uts and pid namespaces")
     if user == "self":
         _enter_view(view)
@@ -112,7 +117,7 @@ class NamespaceJail:
         """Before the fork of a candidate: nothing."""
 
     def confine_candidate(self) -> None:
-        """In the child, alone in its mount namespace: an empty /tmp of limited size, limits, no privileges."""
+        """In the child, alone in its mount namespace: an empty /tmp, limits, no privileges."""
         options = f"size={self._limits['disk_bytes']},nr_inodes={_SCRATCH_FILES},mode=0700"
         flags = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
         linux.mount("tmpfs", "/tmp", "tmpfs", flags, options)

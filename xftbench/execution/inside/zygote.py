@@ -9,7 +9,9 @@ The zygote runs neither solutions nor tests and never holds one: both travel thr
 hands on unread, so nothing of an earlier job can be found in the memory of a later one.
 """
 
-# ruff: noqa: PTH - in the jail pathlib would be one more import
+# ruff: noqa: PTH123
+# pathlib would be one more import in every jail
+
 import contextlib
 import gc
 import importlib
@@ -27,10 +29,14 @@ from xftbench.execution.inside.jail import NamespaceJail
 from xftbench.execution.inside.weak import WeakJail
 
 _PRELOADED = (
-    "abc", "bisect", "cmath", "collections", "copy", "dataclasses", "datetime", "decimal", "enum", "fractions",
-    "functools", "hashlib", "heapq", "itertools", "json", "math", "numbers", "operator", "queue", "random", "re",
-    "statistics", "string", "struct", "textwrap", "threading", "time", "types", "typing",
+    "abc", "bisect", "cmath", "collections", "copy", "dataclasses", "datetime", "decimal", "enum",
+    "fractions", "functools", "hashlib", "heapq", "itertools", "json", "math", "numbers", "operator", "queue",
+    "random", "re", "statistics", "string", "struct", "textwrap", "threading", "time", "types", "typing",
 )  # fmt: skip
+"""What solutions import most; the rest of the standard library is there too, only slower."""
+_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+_ENVIRONMENT = {"HOME": "/tmp", "TMPDIR": "/tmp", "LANG": "C.UTF-8", **_ONE_THREAD}
+_REHEARSAL = "def rehearse(value: int) -> int:\n    return value\n"
 
 
 def main(control_fd: int, harness_pid: int, code_root: str) -> None:
@@ -70,6 +76,7 @@ def _fork_first_process(control: channel.Control) -> None:
 
 def _wait_as_launcher(child: int) -> NoReturn:
     linux.die_with_parent()  # the change of user has cleared it
+    linux.set_dumpable(False)
     _, status = os.waitpid(child, 0)
     os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
 
@@ -120,7 +127,7 @@ class _Zygote:
         linux.set_dumpable(False)
         sys.dont_write_bytecode = True
         os.environ.clear()
-        os.environ.update({"HOME": "/tmp", "TMPDIR": "/tmp", "LANG": "C.UTF-8", **_ONE_THREAD})  # noqa: S108
+        os.environ.update(_ENVIRONMENT)
         _rehearse()
         linux.install_filter(seccomp.for_zygote())
         gc.collect()
@@ -152,6 +159,7 @@ class _Zygote:
     def _become(self, role: str, fds: list[int]) -> NoReturn:
         try:
             os.setsid()
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
             _close_all_but([self._null, *self._jail.kept_fds, *fds])
             if role == "checker":
                 linux.limit(resource.RLIMIT_AS, self._checker_bytes)
@@ -163,7 +171,7 @@ class _Zygote:
             os.dup2(self._null, 2)
             os.close(self._null)
             solution.serve(job, rpc)
-        except BaseException:  # only before a solution has run: `serve` does not return
+        except BaseException:  # noqa: BLE001 - only before a solution has run: `serve` does not return
             traceback.print_exc()  # to the worker's log
         finally:
             os._exit(1)
@@ -186,14 +194,10 @@ class _Zygote:
         return None
 
 
-_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-
-
 def _rehearse() -> None:
     """Run what each child will run, so that the interpreter has its caches filled before they are shared."""
     for _ in range(16):
-        namespace: dict[str, Any] = {}
-        exec(compile("def rehearse(value: int) -> int:\n    return value\n", "<rehearsal>", "exec"), namespace)
+        exec(compile(_REHEARSAL, "<rehearsal>", "exec"), {})  # noqa: S102 - our own
         wire.decode(wire.encode(([1, 2.5, "a", (None, {"b": {3}})], {}), opaque=True))
 
 
