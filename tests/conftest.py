@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,17 @@ def problems() -> dict[str, Problem]:
     """HumanEval's own problems, by task_id; the wheel that holds them is a dependency."""
     data = BENCHMARKS["humaneval"].load("1.0", None)
     return {problem.task_id: problem for problem in data.problems}
+
+
+@pytest.fixture(scope="session")
+def pico_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A two-layer checkpoint with a chat template, long enough for any problem's prompt."""
+    pytest.importorskip("torch", reason="torch is not installed: pip install 'xftbench[hf]'")
+    from pico import TEMPLATE, save_model, save_tokenizer
+
+    directory = tmp_path_factory.mktemp("pico-checkpoint")
+    save_model(directory, save_tokenizer(directory, TEMPLATE), max_length=4096)
+    return directory
 
 
 @dataclass(frozen=True)

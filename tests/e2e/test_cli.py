@@ -17,7 +17,7 @@ def test_help_lists_every_command_and_exit_code(cli: Cli) -> None:
     for command in COMMANDS:
         assert f"\n  {command} " in result.stdout
     for code in ("0", "1", "2", "3", "4", "5", "6", "130"):
-        assert f"\n  {code:<5}" in result.stdout
+        assert f"\n    {code:<5}" in result.stdout
 
 
 @pytest.mark.parametrize("command", COMMANDS)

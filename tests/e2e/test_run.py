@@ -145,7 +145,8 @@ def command(checkpoint: Path, out: Path, *more: str) -> list[str]:
     return [
         sys.executable, "-m", "xftbench", "run", "--models", f"a={checkpoint}", "--backend", "hf",
         "--limit", "6", "--n", "8", "--temperature", "1", "--max-new-tokens", "48",
-        "--out", str(out / "runs"), "--leaderboards", str(out / "leaderboards"), "--cache-dir", str(out / "cache"), *more,
+        "--out", str(out / "runs"), "--leaderboards", str(out / "leaderboards"),
+        "--cache-dir", str(out / "cache"), *more,
     ]  # fmt: skip
 
 
@@ -166,12 +167,11 @@ def test_stopped_while_generating_it_goes_on_and_ends_the_same(
     pico_checkpoint: Path, tmp_path: Path, how: signal.Signals
 ) -> None:
     out = tmp_path / "stopped"
-    process = subprocess.Popen(
-        command(pico_checkpoint, out), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
-    stop_when(process, out, 8, how)
-    assert process.stderr is not None
-    said = process.stderr.read().decode()
+    arguments = command(pico_checkpoint, out)
+    with subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        stop_when(process, out, 8, how)
+        assert process.stderr is not None
+        said = process.stderr.read().decode()
     assert process.returncode == (130 if how == signal.SIGINT else -signal.SIGKILL), said
     if how == signal.SIGINT:
         assert "the same command goes on" in said

@@ -89,7 +89,8 @@ def _isolation_finding(isolation: Isolation) -> Finding:
     if not found.works and isolation == "namespaces":
         advice = (
             "allow unprivileged user namespaces (in a container: --security-opt seccomp=unconfined; "
-            "on Ubuntu: sysctl kernel.apparmor_restrict_unprivileged_userns=0), or name the weaker --isolation rlimits"
+            "on Ubuntu: sysctl kernel.apparmor_restrict_unprivileged_userns=0), "
+            "or name the weaker --isolation rlimits"
         )
     detail = _layers(found) if found.works else found.reason
     return Finding(area="isolation", name=isolation, works=found.works, detail=detail, advice=advice)
