@@ -25,7 +25,6 @@ from xftbench.records import Sample, SamplingParams
 _HINT = "-vv shows the engine's own messages; --backend hf may load it"
 
 _CPU_MAX_SEQUENCES = 164
-_CPU_BLOCK_TOKENS = 32
 _CPU_CACHED_TOKENS = 320
 """For each sequence: most replies end long before their limit. One that finds no room is computed again."""
 _GIB = 1 << 30
@@ -164,9 +163,6 @@ def cpu_arguments(config: dict[str, Any], dtype: str) -> dict[str, Any]:
         # Compiling takes a minute and gains 10 %.
         "enforce_eager": True,
         "max_num_seqs": _CPU_MAX_SEQUENCES,
-        # Small blocks let the instruction that all prompts begin with be computed once.
-        "block_size": _CPU_BLOCK_TOKENS,
-        "enable_prefix_caching": True,
         # As much of the model's length as fits in the cache.
         "max_model_len": -1,
     }
