@@ -39,10 +39,10 @@ def _inherit_renamings() -> None:
     It looks renamings up by class name or model type, and ours are new to it.
     """
     for name in (BASE_ARCHITECTURE, _ConfigBase.model_type):
-        if found := conversion_mapping.get_checkpoint_conversion_mapping(name):
-            conversion_mapping.register_checkpoint_conversion_mapping(
-                XftConfig.model_type, found, overwrite=True
-            )
+        found = conversion_mapping.get_checkpoint_conversion_mapping(name)  # type: ignore[no-untyped-call]
+        if found:
+            register = conversion_mapping.register_checkpoint_conversion_mapping
+            register(XftConfig.model_type, found, overwrite=True)
             return
 
 

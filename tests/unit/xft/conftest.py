@@ -54,7 +54,7 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     "codegen": ("CodeGenForCausalLM", _GPT2 | {"rotary_dim": 4}),
     "falcon": (
         "FalconForCausalLM",
-        {k: v for k, v in _DIMS.items() if k != "intermediate_size"} | {"alibi": False},
+        {k: v for k, v in _DIMS.items() if k != "intermediate_size"},
     ),
     "persimmon": ("PersimmonForCausalLM", {k: v for k, v in _DIMS.items() if k != "num_key_value_heads"}),
     "arcee": ("ArceeForCausalLM", _DIMS),
@@ -83,9 +83,9 @@ def save(tmp_path: Path) -> Callable[..., Path]:
     """Save a pico model of a family as a checkpoint and return its directory."""
 
     def run(
-        family: str = "llama", name: str = "dense", dtype: torch.dtype = torch.float32, **options: Any
+        family: str = "llama", name: str = "dense", dtype: torch.dtype = torch.float32, **saving: Any
     ) -> Path:
-        build(family).to(dtype).save_pretrained(tmp_path / name, **options)
+        build(family).to(dtype).save_pretrained(tmp_path / name, **saving)
         return tmp_path / name
 
     return run
