@@ -1,4 +1,4 @@
-"""What a checkpoint is: sizes, experts, how far they drifted apart, lineage. Loads nothing whole, needs no torch."""
+"""What a checkpoint is: sizes, experts, how far they drifted apart, lineage. Needs no torch."""
 
 import math
 from pathlib import Path
@@ -54,10 +54,9 @@ def _dense(checkpoint: Checkpoint) -> dict[str, Any]:
         layout = find_mlps(checkpoint)
     except ArchitectureError as error:
         return {"can be upcycled": f"no: {error.message}"}
-    return {
-        "can be upcycled": f"yes: {layout.n_layers} x {layout.layers}.*.{layout.mlp}",
-        "vLLM serves its MoE": "yes",
-    }
+    kernel = "fused experts" if layout.container == "experts" else "expert by expert: not plain SwiGLU"
+    where = f"{layout.n_layers} x {layout.layers}.*.{layout.mlp}"
+    return {"can be upcycled": f"yes: {where}, in vLLM {kernel}"}
 
 
 def _moe(checkpoint: Checkpoint, total: int, with_experts: bool) -> dict[str, Any]:

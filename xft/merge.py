@@ -28,7 +28,7 @@ from xft.coefficients import DEFAULT_SHARED_WEIGHT, MIXING_FILE, Mixing, Rule, a
 from xft.config import MoeConfig
 from xft.errors import CheckpointError
 from xft.lineage import encode, record
-from xft.numeric import require_float, weighted_sum
+from xft.numeric import FLOAT_DTYPES, require_float, weighted_sum
 from xft.tensorfile import ByteRange, PlannedTensor, TensorEntry
 
 DTYPE_NAMES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
@@ -47,7 +47,7 @@ class MergeOptions:
     counts: Sequence[Sequence[float]] | None = None
     """Per layer, how often each routed expert was chosen; for the rule ``frequency``."""
     out_dtype: str | None = None
-    """``BF16``, ``F16``, ``F32``: round merged MLP tensors to this; by default to the MoE's own dtype."""
+    """``BF16``, ``F16``, ``F32``: round every tensor to this; by default each keeps the MoE's dtype."""
 
 
 def merge(
@@ -69,7 +69,7 @@ def merge(
     layout = MlpLayout.from_json(source.config)
     moe = MoeConfig.from_json(source.config)
     mixing = _mixing(source, layout, moe, options)
-    recipe = {"rule": options.rule, "out_dtype": options.out_dtype}
+    recipe: dict[str, Any] = {"rule": options.rule, "out_dtype": options.out_dtype}
     recipe |= {"shared_weights": mixing.shared_weights, "logits": mixing.logits}
     plan = Plan(
         config=_config(source, options.out_dtype),
@@ -131,7 +131,15 @@ def _tensors(
                 weights = mixing.of(layer, part)
                 yield _merged(entry, layout.dense_name(layer, part), rows, weights, out_dtype)
         elif not any(name.startswith(layout.router_name(layer, "")) for layer in range(layout.n_layers)):
-            yield PlannedTensor(name, entry.dtype, entry.shape, [entry.data])
+            yield _copied(entry, out_dtype)
+
+
+def _copied(entry: TensorEntry, out_dtype: str | None) -> PlannedTensor:
+    """Plan a tensor that isn't merged: its bytes as they are, or rounded to the dtype that was asked for."""
+    if out_dtype in {None, entry.dtype} or entry.dtype not in FLOAT_DTYPES:
+        return PlannedTensor(entry.name, entry.dtype, entry.shape, [entry.data])
+    pieces = weighted_sum([entry.data], entry.dtype, [1.0], out_dtype)
+    return PlannedTensor(entry.name, str(out_dtype), entry.shape, pieces)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -141,7 +141,7 @@ class MixMlp(nn.Module):
 def make_mixing(
     model: nn.Module, shared_weight: float = 0.75, per: Per = "layer", learn_shared: bool = False
 ) -> list[MixMlp]:
-    """Turn a loaded MoE into its mixing model, in place: routers go, experts become buffers, the rest freezes.
+    """Turn a loaded MoE into its mixing model, in place: no routers, experts as buffers, all else frozen.
 
     Args:
         model: The MoE, as ``from_pretrained`` returns it.

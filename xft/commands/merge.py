@@ -39,7 +39,9 @@ _DTYPES = {"bf16": "BF16", "fp16": "F16", "fp32": "F32"}
 @click.option(
     "--frequencies", type=DIRECTORY, help='JSON file with {"counts": [[...] per layer]}, for frequency.'
 )
-@click.option("--dtype", type=click.Choice(list(_DTYPES)), help="Of merged tensors.  [default: the MoE's]")
+@click.option(
+    "--dtype", type=click.Choice(list(_DTYPES)), help="Of the merged checkpoint.  [default: the MoE's]"
+)
 @click.option("--base", type=DIRECTORY, help="Common ancestor, for task-arithmetic, ties and dare.")
 @click.option("--weights", help="One weight per dense checkpoint, with commas.  [default: equal]")
 @click.option(

@@ -12,29 +12,57 @@ from xft.errors import ParityError
 from xft.upcycle import upcycle
 
 
-# fmt: off
 @click.command("upcycle")
 @click.argument("dense", type=DIRECTORY)
-@click.option("--experts", "num_experts", type=int, default=8, show_default=True,
-              help="Experts per layer, the shared one included.")
-@click.option("--top-k", type=int, default=6, show_default=True,
-              help="Experts per token, the shared one included.")
-@click.option("--routing", type=click.Choice(["xft", "xft_unnormalized", "topk"]), default="xft",
-              show_default=True,
-              help="xft: shared expert, normalised; xft_unnormalized: the ablation; topk: vanilla upcycling.")
-@click.option("--router", type=click.Choice(["mlp", "linear"]), default="mlp", show_default=True,
-              help="Kind of the router.")
-@click.option("--router-std", "init_std", type=float, default=None,
-              help="Standard deviation of the new router weights.  [default: the base's initializer_range]")
-@click.option("--balance", "balance_coef", type=float, default=0.01, show_default=True,
-              help="Weight of the balance loss.")
+@click.option(
+    "--experts",
+    "num_experts",
+    type=int,
+    default=8,
+    show_default=True,
+    help="Experts per layer, the shared one included.",
+)
+@click.option(
+    "--top-k", type=int, default=6, show_default=True, help="Experts per token, the shared one included."
+)
+@click.option(
+    "--routing",
+    type=click.Choice(["xft", "xft_unnormalized", "topk"]),
+    default="xft",
+    show_default=True,
+    help="xft: shared expert, normalised; xft_unnormalized: the ablation; topk: vanilla upcycling.",
+)
+@click.option(
+    "--router",
+    type=click.Choice(["mlp", "linear"]),
+    default="mlp",
+    show_default=True,
+    help="Kind of the router.",
+)
+@click.option(
+    "--router-std",
+    "init_std",
+    type=float,
+    default=None,
+    help="Standard deviation of the new router weights.  [default: the base's initializer_range]",
+)
+@click.option(
+    "--balance",
+    "balance_coef",
+    type=float,
+    default=0.01,
+    show_default=True,
+    help="Weight of the balance loss.",
+)
 @click.option("--noise-eps", type=float, default=0.01, show_default=True, help="Floor of the routing noise.")
-@click.option("--reference", is_flag=True,
-              help="Reproduce the released code: its is_in test, pad tokens in the balance loss, noise weights.")
+@click.option(
+    "--reference",
+    is_flag=True,
+    help="Reproduce the released code: is_in test, pad tokens in the balance loss, noise weights.",
+)
 @click.option("--seed", type=int, default=42, show_default=True, help="Seed of the router weights.")
 @click.option("--verify", is_flag=True, help="Load both models in fp32 and print the largest difference.")
 @writing_options
-# fmt: on
 def command(dense: Path, out: Path, seed: int, verify: bool, **options: Any) -> None:
     """Make an MoE whose experts are copies of a dense model's MLPs.
 
