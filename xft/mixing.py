@@ -36,8 +36,10 @@ class _WeightedSum(torch.autograd.Function):
     def forward(ctx: Any, coefficients_E: Tensor, stack: Tensor, dtype: torch.dtype) -> Tensor:
         ctx.save_for_backward(coefficients_E, stack)
         total = torch.zeros(stack.shape[1:], dtype=_sum_dtype(stack), device=stack.device)
+        scaled = torch.empty_like(total)
         for weights, coefficient in zip(stack, coefficients_E.tolist(), strict=True):
-            total.add_(weights, alpha=coefficient)
+            # Two roundings, not a fused one: the export computes the very same bits without torch.
+            total.add_(scaled.copy_(weights).mul_(coefficient))
         return total.to(dtype)
 
     @staticmethod
@@ -65,12 +67,15 @@ def weighted_sum(coefficients_E: Tensor, stack: Tensor, dtype: torch.dtype | Non
 
 
 def coefficients(logits_R: Tensor, shared_weight: Tensor | float | None) -> Tensor:
-    """Return [λ, (1 - λ) · softmax(logits)], or softmax(logits) if there is no shared expert."""
-    shares_R = torch.softmax(logits_R, dim=-1)
+    """Return [λ, (1 - λ) · softmax(logits)], or softmax(logits) if there is no shared expert.
+
+    Computed in fp64, like `xft.coefficients.Mixing.of`, and rounded to the logits' dtype.
+    """
+    shares_R = torch.softmax(logits_R.double(), dim=-1)
     if shared_weight is None:
-        return shares_R
+        return shares_R.to(logits_R.dtype)
     weight = torch.as_tensor(shared_weight, dtype=shares_R.dtype, device=shares_R.device).reshape(1)
-    return torch.cat([weight, (1.0 - weight) * shares_R])
+    return torch.cat([weight, (1.0 - weight) * shares_R]).to(logits_R.dtype)
 
 
 class MixMlp(nn.Module):
@@ -106,7 +111,7 @@ class MixMlp(nn.Module):
         self._template = experts._template
 
     def shared_weight(self) -> Tensor | float | None:
-        """Return λ: a number if it is fixed, a tensor if it is learned, None if there is no shared expert."""
+        """Return λ: a number if it is fixed, a tensor if it is learned, None without a shared expert."""
         return self.fixed_shared if self.shared_logit is None else torch.sigmoid(self.shared_logit)
 
     def coefficients_of(self, part: str) -> Tensor:
@@ -184,7 +189,8 @@ def load_mixing(mixed: Sequence[MixMlp], mixing: Mixing) -> None:
 
 def to_record(mixed: Sequence[MixMlp]) -> Mixing:
     """Return the coefficients of a mixing model as a record."""
-    weights = [mlp.shared_weight() for mlp in mixed]
+    with torch.no_grad():
+        weights = [mlp.shared_weight() for mlp in mixed]
     return Mixing(
         shared_weights=None
         if weights[0] is None
