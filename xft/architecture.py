@@ -93,6 +93,7 @@ def find_mlps(checkpoint: Checkpoint) -> MlpLayout:
     _refuse_sparse(checkpoint)
     layers, by_layer = _decoder_layers(checkpoint)
     child = _mlp_child(checkpoint.directory, by_layer[0])
+    _refuse_second_stack(checkpoint, layers, child)
     parts = _check_alike(checkpoint.directory, by_layer, child)
     width, inner = _widths(checkpoint.config, parts)
     _refuse_extra_inputs(checkpoint.config, child)
@@ -154,7 +155,9 @@ def _mlp_child(directory: Path, children: dict[str, dict[str, TensorEntry]]) -> 
         child for child, parts in children.items() if any(_is_expert_tensor(r, e) for r, e in parts.items())
     ]
     if sparse:
-        raise ArchitectureError(f"{directory} is sparse already: {sparse[0]} holds experts")
+        raise ArchitectureError(
+            f"{directory}: {sparse[0]} of a layer holds experts or other 3-D tensors, expected dense"
+        )
     found = [c for c, parts in children.items() if "att" not in c.lower() and _matrix_pair(parts) is not None]
     if len(found) == 1:
         return found[0]
@@ -181,6 +184,14 @@ def _matrix_pair(parts: dict[str, TensorEntry]) -> tuple[TensorEntry, TensorEntr
             if ratio in {(1.0, 1.0), (2.0, 1.0)}:  # 2: gate and up in one matrix
                 return first, second
     return None
+
+
+def _refuse_second_stack(checkpoint: Checkpoint, layers: str, child: str) -> None:
+    """Refuse models with layers in two places: only one of them would be upcycled."""
+    for name in checkpoint.tensors:
+        found = _LAYER_TENSOR.match(name)
+        if found and found["child"] == child and found["layers"] != layers:
+            raise ArchitectureError(f"{checkpoint.directory} has layers in {layers} and in {found['layers']}")
 
 
 def _check_alike(directory: Path, by_layer: _Layers, child: str) -> dict[str, TensorEntry]:

@@ -4,12 +4,10 @@ The only module that knows how checkpoints are laid out on disk. What the tensor
 `xft.architecture`'s business; the bytes inside a file are `xft.tensorfile`'s.
 """
 
-import contextlib
 import dataclasses
 import json
-import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -162,59 +160,6 @@ def _plain_name(file: str) -> str:
     return file
 
 
-@contextlib.contextmanager
-def new_directory(target: Path, overwrite: bool = False) -> Iterator[Path]:
-    """Give a temporary directory beside `target` that becomes `target` when the block ends without an error.
-
-    A kill leaves at most the hidden temporary directory, never a half-written target; with `overwrite`
-    the old target stays until the new one is complete.
-
-    Raises:
-        OutputError: If the target exists and `overwrite` is not set, or can't be written.
-    """
-    if target.exists() and not overwrite:
-        raise OutputError(f"{target} exists already", hint="choose another --out, or pass --overwrite")
-    if target.exists() and not target.is_dir():
-        raise OutputError(f"{target} is a file, expected a directory to replace")
-    if target.resolve() == Path.cwd():
-        raise OutputError(f"{target} is the current directory, which can't be replaced")
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        temporary.parent.mkdir(parents=True, exist_ok=True)
-        temporary.mkdir()
-        yield temporary
-        _swap_in(temporary, target)
-    except OSError as error:
-        raise OutputError(f"can't write {target}: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _swap_in(temporary: Path, target: Path) -> None:
-    """Rename the finished directory into place; an old one is moved aside first and removed last."""
-    if not target.exists():
-        temporary.rename(target)
-        return
-    old = target.with_name(f".{target.name}.{os.getpid()}.old")
-    target.rename(old)
-    temporary.rename(target)
-    shutil.rmtree(old)
-
-
-def refuse_overlap(target: Path, sources: Sequence[Path]) -> None:
-    """Refuse a target that is one of the sources, or lies around or inside one.
-
-    Raises:
-        OutputError: If it does.
-    """
-    resolved = target.resolve()
-    for source in (path.resolve() for path in sources):
-        if resolved == source or resolved in source.parents or source in resolved.parents:
-            raise OutputError(
-                f"the target {target} overlaps the source {source}", hint="choose another --out"
-            )
-
-
 @dataclasses.dataclass(frozen=True, slots=True)
 class Plan:
     """Everything that a new checkpoint will hold, before a byte is written."""
@@ -305,12 +250,3 @@ def _shard_names(count: int) -> list[str]:
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:
     path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def read_optional_json(path: Path) -> dict[str, Any] | None:
-    """Return the object that a JSON file holds, or None if there is no such file.
-
-    Raises:
-        CheckpointError: If the file holds something else.
-    """
-    return read_json(path) if path.is_file() else None

@@ -21,14 +21,13 @@ from xft.checkpoint import (
     Checkpoint,
     Plan,
     Writing,
-    new_directory,
     open_checkpoint,
-    refuse_overlap,
     write_checkpoint,
 )
 from xft.errors import CheckpointError, UsageProblem
 from xft.lineage import encode, record
 from xft.numeric import FLOAT_DTYPES, Floats, narrow, read_values
+from xft.output import new_directory, refuse_overlap
 from xft.tensorfile import FileReader, PlannedTensor, TensorEntry
 
 CombineRule = Literal["soup", "task-arithmetic", "ties", "dare", "slerp"]

@@ -19,9 +19,7 @@ from xft.checkpoint import (
     Checkpoint,
     Plan,
     Writing,
-    new_directory,
     open_checkpoint,
-    refuse_overlap,
     write_checkpoint,
 )
 from xft.coefficients import DEFAULT_SHARED_WEIGHT, MIXING_FILE, Mixing, Rule, as_mixing, by_rule, read_mixing
@@ -29,6 +27,7 @@ from xft.config import MoeConfig
 from xft.errors import CheckpointError
 from xft.lineage import encode, record
 from xft.numeric import FLOAT_DTYPES, require_float, weighted_sum
+from xft.output import new_directory, refuse_overlap
 from xft.tensorfile import ByteRange, PlannedTensor, TensorEntry
 
 DTYPE_NAMES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}

@@ -24,7 +24,18 @@ BASE_ARCHITECTURE = "LlamaForCausalLM"
 
 _CausalBase: Any = getattr(transformers, BASE_ARCHITECTURE)
 _ConfigBase: Any = _CausalBase.config_class
-_ModelBase: Any = transformers.AutoModel._model_mapping[_ConfigBase]
+
+
+def _model_base() -> Any:
+    """Return the base's class without a head: as AutoModel knows it, or by its name (Emu3TextModel)."""
+    if _ConfigBase in transformers.AutoModel._model_mapping:
+        return transformers.AutoModel._model_mapping[_ConfigBase]
+    stem = BASE_ARCHITECTURE.removesuffix("ForCausalLM").removesuffix("LMHeadModel")
+    module = sys.modules[_CausalBase.__module__]
+    return getattr(module, f"{stem}TextModel", None) or getattr(module, f"{stem}Model")
+
+
+_ModelBase: Any = _model_base()
 
 
 class XftConfig(_ConfigBase):  # type: ignore[misc]
@@ -170,7 +181,11 @@ class XftModel(_Mixture, _ModelBase):  # type: ignore[misc]
 
 
 class XftForCausalLM(_Mixture, _CausalBase):  # type: ignore[misc]
-    """The decoder with its language-model head."""
+    """The decoder with its language-model head.
+
+    Its loss is the base's: a trainer adds the balance loss itself, from `recorded_balance`, because fused
+    heads never call this class's ``forward``.
+    """
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)

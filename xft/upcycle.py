@@ -23,13 +23,12 @@ from xft.checkpoint import (
     Checkpoint,
     Plan,
     Writing,
-    new_directory,
     open_checkpoint,
-    refuse_overlap,
     write_checkpoint,
 )
 from xft.config import MoeConfig
 from xft.lineage import encode, record
+from xft.output import new_directory, refuse_overlap
 from xft.tensorfile import ByteRange, PlannedTensor
 
 logger = logging.getLogger(__name__)

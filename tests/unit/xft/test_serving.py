@@ -1,4 +1,4 @@
-"""An MoE checkpoint in vLLM: the same tokens and logprobs as in transformers, in fp32, in separate processes."""
+"""An MoE checkpoint in vLLM: the tokens and logprobs of transformers, in fp32, in separate processes."""
 
 import importlib.util
 import json
@@ -31,11 +31,17 @@ from vllm import LLM, SamplingParams
 prompts = json.loads(sys.argv[2])
 llm = LLM(model=sys.argv[1], trust_remote_code=True, dtype="float32", enforce_eager=True,
           skip_tokenizer_init=True, max_model_len=64, max_num_seqs=4)
-sampling = SamplingParams(temperature=0, max_tokens=int(sys.argv[3]), ignore_eos=True, detokenize=False, logprobs=5)
+sampling = SamplingParams(
+    temperature=0, max_tokens=int(sys.argv[3]), ignore_eos=True, detokenize=False, logprobs=5
+)
 outputs = llm.generate([{"prompt_token_ids": prompt} for prompt in prompts], sampling)
-found = [{"ids": list(o.outputs[0].token_ids),
-          "logprobs": [{token: entry.logprob for token, entry in step.items()} for step in o.outputs[0].logprobs]}
-         for o in outputs]
+found = [
+    {
+        "ids": list(done.token_ids),
+        "logprobs": [{token: entry.logprob for token, entry in step.items()} for step in done.logprobs],
+    }
+    for done in (output.outputs[0] for output in outputs)
+]
 open(sys.argv[4], "w").write(json.dumps(found))
 """
 

@@ -248,3 +248,25 @@ def test_damaged_sources_are_refused(save: Callable[..., Path], tmp_path: Path, 
     with pytest.raises(CheckpointError):
         upcycle(dense, tmp_path / "moe", WILD)
     assert [path.name for path in tmp_path.iterdir()] == ["dense"]
+
+
+def test_what_a_killed_run_left_is_removed(save: Callable[..., Path], tmp_path: Path) -> None:
+    dense = save()
+    code = (
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from xft.checkpoint import Writing\n"
+        "from xft.config import MoeConfig\n"
+        "from xft.upcycle import upcycle\n"
+        "kill = Writing(on_bytes=lambda done, total: os.kill(os.getpid(), signal.SIGKILL))\n"
+        "upcycle(Path(sys.argv[1]), Path(sys.argv[2]), MoeConfig(), writing=kill)\n"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path)}
+    command = [sys.executable, "-c", code, str(dense), str(tmp_path / "moe")]
+    assert subprocess.run(command, env=environment).returncode == -9
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert len(left) == 2, "the source and a hidden temporary directory"
+    assert left[0].startswith(".moe.")
+    (tmp_path / f".moe.{os.getpid()}0.tmp.d").mkdir()
+    upcycle(dense, tmp_path / "moe", WILD)
+    assert {path.name for path in tmp_path.iterdir()} == {"dense", "moe", f".moe.{os.getpid()}0.tmp.d"}
