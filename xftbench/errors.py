@@ -4,7 +4,7 @@ XftbenchError           1  any expected failure; printed as one message, without
 ├─ UsageProblem         2  unknown benchmark, style or model name, or options that contradict each other
 ├─ DataFileError        3  a data file is missing, truncated or not the one that was pinned
 ├─ BackendError         4  a model could not be loaded, or its engine failed
-├─ StoreError           5  a run directory can't be used: another spec, another process, no space, not writable
+├─ StoreError           5  a run directory can't be used: another spec or process, no space, not writable
 └─ SandboxError         6  the sandbox (never the model's program) failed
 
 Whatever is not one of these is a bug and keeps its traceback.

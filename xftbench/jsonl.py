@@ -1,4 +1,4 @@
-"""JSON Lines files: append a line whole, read a file strictly or drop a torn last line, replace atomically."""
+"""JSON Lines files: encode a line, read a file strictly, replace one atomically."""
 
 import gzip
 import os

@@ -6,7 +6,7 @@ A record is data only. Unknown fields are refused when one is read back, so a fi
 of another tool can't be taken for ours.
 """
 
-from typing import Literal
+from typing import Literal, dataclass_transform
 
 import msgspec
 
@@ -25,7 +25,8 @@ VERDICTS: tuple[VerdictName, ...] = (
 FinishReason = Literal["stop", "length"]
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=False):
+@dataclass_transform(frozen_default=True, kw_only_default=True)  # tells type checkers what subclasses inherit
+class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of all records: immutable, keyword only, strict when decoded."""
 
 

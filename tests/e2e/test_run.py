@@ -1,0 +1,212 @@
+"""``xftbench run`` on a pico model: the whole line, its interruptions, and its mistakes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch", reason="generating needs torch: pip install 'xftbench[hf]'")
+
+Cli = Callable[[list[str]], Any]
+SMALL = ["--limit", "3", "--max-new-tokens", "8", "--backend", "hf"]
+
+
+def samples(run_dir: Path) -> dict[tuple[str, int], dict[str, Any]]:
+    rows = [json.loads(line) for line in (run_dir / "samples.jsonl").read_text().splitlines()]
+    keys = [(row["task_id"], row["sample_index"]) for row in rows]
+    assert len(keys) == len(set(keys)), "a sample was made twice"
+    return dict(zip(keys, rows, strict=True))
+
+
+def only_run(out: Path) -> Path:
+    (run_dir,) = [path for path in out.iterdir() if path.is_dir()]
+    return run_dir
+
+
+@pytest.fixture
+def run(cli: Cli, tmp_path: Path) -> Callable[..., Any]:
+    def call(*arguments: str, command: str = "run") -> Any:
+        places = ["--out", str(tmp_path / "runs"), "--cache-dir", str(tmp_path / "cache")]
+        if command == "run":
+            places += ["--leaderboards", str(tmp_path / "leaderboards")]
+        return cli([command, *arguments, *places])
+
+    return call
+
+
+def test_two_models_give_one_table_with_provenance(
+    run: Callable[..., Any], pico_checkpoint: Path, tmp_path: Path
+) -> None:
+    result = run("--models", f"a={pico_checkpoint}", f"b={pico_checkpoint}", *SMALL)
+    assert result.exit_code == 0, result.stderr
+    assert "| a " in result.stdout
+    assert "| b " in result.stdout
+    assert "3 problems" in result.stdout, "the caption says that this is a part of the suite"
+    assert "all 3 pass" in result.stderr, "the canonical solutions run first"
+
+    import pandas as pd
+
+    tables = tmp_path / "leaderboards"
+    frames = [pd.read_csv(tables / "humaneval.csv"), pd.read_parquet(tables / "humaneval.parquet"),
+              pd.DataFrame(json.loads((tables / "humaneval.json").read_text()))]  # fmt: skip
+    for frame in frames:
+        assert sorted(frame["model"]) == ["a", "b"]
+        assert frame["checkpoint_sha256"].nunique() == 1
+        for column in ("data_sha256", "prompts_sha256", "style", "engine_version", "run", "finished"):
+            assert frame[column].notna().all()
+    assert "| a " in (tables / "humaneval.md").read_text()
+
+
+def test_the_leaderboard_documents_every_column(run: Callable[..., Any], pico_checkpoint: Path) -> None:
+    result = run("--models", f"a={pico_checkpoint}", *SMALL, "--json")
+    (row,) = json.loads(result.stdout)
+    documented = (Path(__file__).parents[2] / "docs" / "leaderboard.md").read_text()
+    for column in row:
+        assert f"`{column.replace('pass@1', 'pass@k')}`" in documented
+
+
+def test_the_same_command_again_reads_what_is_there(
+    run: Callable[..., Any], pico_checkpoint: Path, tmp_path: Path
+) -> None:
+    arguments = ["--models", f"a={pico_checkpoint}", *SMALL]
+    first = run(*arguments)
+    files = {path: path.read_bytes() for path in only_run(tmp_path / "runs").iterdir()}
+    second = run(*arguments)
+    assert second.exit_code == 0
+    assert "already complete" in second.stderr
+    assert first.stdout == second.stdout
+    assert {path: path.read_bytes() for path in only_run(tmp_path / "runs").iterdir()} == files
+
+
+def test_other_settings_are_another_run_and_another_table(
+    run: Callable[..., Any], pico_checkpoint: Path, tmp_path: Path
+) -> None:
+    run("--models", f"a={pico_checkpoint}", *SMALL)
+    result = run("--models", f"a={pico_checkpoint}", *SMALL, "--style", "magicoder")
+    assert "style magicoder" in result.stdout
+    assert "style base" not in result.stdout, "only what this command asked for is shown"
+    assert len(list((tmp_path / "runs").iterdir())) == 2
+    assert (tmp_path / "leaderboards" / "humaneval.md").read_text().count("| model") == 2
+
+
+def test_generate_makes_samples_that_run_then_judges(
+    run: Callable[..., Any], pico_checkpoint: Path, tmp_path: Path
+) -> None:
+    arguments = ["--models", f"a={pico_checkpoint}", *SMALL]
+    assert run(*arguments, command="generate").exit_code == 0
+    run_dir = only_run(tmp_path / "runs")
+    made = samples(run_dir)
+    assert len(made) == 3
+    assert not (run_dir / "scores.json").exists()
+    assert run(*arguments).exit_code == 0
+    assert samples(run_dir) == made
+    assert (run_dir / "scores.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "complaint"),
+    [
+        (["--models", "x=smolm2"], 2, "smollm2"),
+        (["--models"], 2, "--models"),
+        (["--models", "a/b=smollm2"], 2, "NAME=REF"),
+        (["--models", "a=smollm2", "a=smollm2"], 2, "twice"),
+        (["--models", "x=smollm2", "--task-id", "HumanEval/164"], 2, "HumanEval/164"),
+        (["--models", "x=smollm2", "--style", "instruct"], 2, "known: base, chat, magicoder"),
+        (["--models", "x=smollm2", "--temperature", "-1"], 2, "temperature"),
+        (["--models", "x=/nowhere/at/all"], 2, "/nowhere/at/all"),
+        (["--models", "x=smollm2", "--tempreture", "1"], 2, "--temperature"),
+    ],
+)
+def test_slips_cost_seconds_and_end_with_2(
+    run: Callable[..., Any], tmp_path: Path, arguments: list[str], code: int, complaint: str
+) -> None:
+    result = run(*arguments)
+    assert result.exit_code == code, result.stderr
+    assert complaint in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_directory_that_is_no_checkpoint_is_named(run: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    result = run("--models", f"x={tmp_path / 'empty'}")
+    assert result.exit_code == 4
+    assert "config.json" in result.stderr
+
+
+def command(checkpoint: Path, out: Path, *more: str) -> list[str]:
+    return [
+        sys.executable, "-m", "xftbench", "run", "--models", f"a={checkpoint}", "--backend", "hf",
+        "--limit", "6", "--n", "8", "--temperature", "1", "--max-new-tokens", "48", "--out", str(out / "runs"),
+        "--leaderboards", str(out / "leaderboards"), "--cache-dir", str(out / "cache"), *more,
+    ]  # fmt: skip
+
+
+def stop_when(process: subprocess.Popen[bytes], out: Path, n_lines: int, how: signal.Signals) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        files = list(out.glob("runs/*/samples.jsonl"))
+        if files and files[0].read_bytes().count(b"\n") >= n_lines:
+            process.send_signal(how)
+            break
+        time.sleep(0.01)
+    process.wait(timeout=60)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_stopped_while_generating_it_goes_on_and_ends_the_same(
+    pico_checkpoint: Path, tmp_path: Path, how: signal.Signals
+) -> None:
+    out = tmp_path / "stopped"
+    process = subprocess.Popen(
+        command(pico_checkpoint, out), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    stop_when(process, out, 8, how)
+    assert process.stderr is not None
+    said = process.stderr.read().decode()
+    assert process.returncode == (130 if how == signal.SIGINT else -signal.SIGKILL), said
+    if how == signal.SIGINT:
+        assert "the same command goes on" in said
+        assert "Traceback" not in said
+    kept = samples(only_run(out / "runs"))
+    assert 8 <= len(kept) < 48
+    whole = tmp_path / "whole"
+    for place in (out, whole):
+        subprocess.run(command(pico_checkpoint, place), check=True, capture_output=True)
+    resumed = samples(only_run(out / "runs"))
+    assert {key: resumed[key] for key in kept} == kept, "a finished sample is not made again"
+    assert resumed == samples(only_run(whole / "runs")), "the rest is what it would have been"
+    scores = [
+        json.loads((only_run(place / "runs") / "scores.json").read_text())["scores"] for place in (out, whole)
+    ]
+    assert scores[0] == scores[1]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a read-only or small disk needs root")
+@pytest.mark.parametrize(("options", "complaint"), [("ro", "read-only"), ("size=24k", "free some space")])
+def test_a_disk_that_takes_nothing_is_a_store_error(
+    cli: Cli, pico_checkpoint: Path, tmp_path: Path, options: str, complaint: str
+) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", options, "none", str(disk)], capture_output=True
+    ).returncode:
+        pytest.skip("this machine does not allow mounting a tmpfs")
+    try:
+        places = ["--out", str(disk / "runs"), "--leaderboards", str(tmp_path / "tables")]
+        places += ["--cache-dir", str(tmp_path / "cache")]
+        result = cli(["run", "--models", f"a={pico_checkpoint}", *SMALL, "--limit", "20", *places])
+        assert result.exit_code == 5, result.stderr
+        assert complaint in result.stderr
+        assert "Traceback" not in result.stderr
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)

@@ -1,0 +1,49 @@
+import pytest
+from factories import a_verdict
+
+from xftbench.records import Verdict
+from xftbench.scoring.aggregate import aggregate
+
+
+def verdicts(*rows: tuple[str, str]) -> list[Verdict]:
+    return [
+        a_verdict(task_id, index, verdict)  # type: ignore[arg-type]
+        for index, (task_id, verdict) in enumerate(rows)
+    ]
+
+
+def test_the_denominator_is_the_benchmarks_problem_list() -> None:
+    scores = aggregate(["a", "b", "c"], verdicts(("a", "passed"), ("b", "failed")), n=1)
+    assert (scores.n_problems, scores.n_scored, scores.is_complete) == (3, 2, False)
+
+
+def test_pass_at_k_is_left_out_where_a_problem_has_fewer_than_k_samples() -> None:
+    rows = verdicts(*[("a", "passed")] * 10, *[("b", "failed")] * 9)
+    scores = aggregate(["a", "b"], rows, n=None, ks=(1, 5, 10))
+    assert [score.k for score in scores.pass_at] == [1, 5]
+    assert {score.n for score in scores.pass_at} == {9}
+    assert scores.is_complete, "each problem has as many samples as it was given"
+    assert not aggregate(["a", "b"], rows, n=10).is_complete
+
+
+def test_unequal_n_is_averaged_over_problems_not_over_samples() -> None:
+    rows = verdicts(("a", "passed"), ("b", "passed"), ("b", "failed"), ("b", "failed"))
+    score = aggregate(["a", "b"], rows, n=None).at(1)
+    assert score is not None
+    assert score.value == pytest.approx((1 + 1 / 3) / 2)
+
+
+def test_our_own_failures_are_neither_right_nor_wrong() -> None:
+    scores = aggregate(["a", "b"], verdicts(("a", "passed"), ("b", "infrastructure_error")), n=1)
+    score = scores.at(1)
+    assert score is not None
+    assert score.value == 1.0
+    assert not scores.is_complete
+
+
+def test_no_verdicts_are_no_score_rather_than_zero() -> None:
+    scores = aggregate(["a"], [], n=1)
+    assert scores.pass_at == ()
+    assert scores.at(1) is None
+    assert not scores.is_complete
+    assert not aggregate([], [], n=1).is_complete

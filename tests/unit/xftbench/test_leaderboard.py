@@ -1,0 +1,97 @@
+"""Which rows may stand in one table, and that every format holds the same."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from factories import a_sample, a_spec, a_verdict, an_environment
+
+from xftbench.records import SamplingParams
+from xftbench.report.leaderboard import build, comparable_key, find_runs, markdown, write
+from xftbench.scoring.aggregate import aggregate
+from xftbench.store.run_dir import RunDir, Timings
+from xftbench.store.spec import RunSpec
+
+
+def make_run(runs: Path, name: str, passed: int, spec: RunSpec, *, broken: bool = False) -> None:
+    with RunDir(runs / name, spec, an_environment(name)) as run:
+        for index in range(2):
+            run.add_sample(a_sample(f"T/{index}"))
+            verdict = "passed" if index < passed else "infrastructure_error" if broken else "failed"
+            run.add_verdict(a_verdict(f"T/{index}", verdict=verdict))  # type: ignore[arg-type]
+        scores = aggregate(["T/0", "T/1"], run.verdicts.values(), n=1)
+        run.finish(scores, Timings(n_tokens=6, generation_s=2.0, total_s=3.0), ["T/0", "T/1"], "2026-01-01")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"style": "chat"},
+        {"prompts_sha256": "0" * 64},
+        {"sampling": SamplingParams(temperature=0.2)},
+        {"sampling": SamplingParams(max_new_tokens=256)},
+        {"engine": "vllm"},
+        {"data_sha256": "0" * 64},
+        {"problems_sha256": "0" * 64},
+        {"extraction": "chat"},
+        {"isolation": "rlimits"},
+        {"python": "3.12.1"},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_what_changes_a_score_separates_tables(change: dict[str, object]) -> None:
+    assert comparable_key(a_spec(**change)) != comparable_key(a_spec())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"checkpoint_sha256": "0" * 64},
+        {"sampling": SamplingParams(seed=7)},
+        {"dtype": "bfloat16"},
+        {"python": "3.11.9"},
+    ],
+)
+def test_what_may_differ_within_a_table(change: dict[str, object]) -> None:
+    assert comparable_key(a_spec(**change)) == comparable_key(a_spec())
+
+
+def test_the_best_model_stands_first_and_groups_are_apart(tmp_path: Path) -> None:
+    make_run(tmp_path, "worse", 0, a_spec(checkpoint_sha256="1" * 64))
+    make_run(tmp_path, "better", 2, a_spec(checkpoint_sha256="2" * 64))
+    make_run(tmp_path, "other", 1, a_spec(style="chat"))
+    frame = build(find_runs(tmp_path))
+    groups = sorted(list(rows["model"]) for _, rows in frame.groupby("group"))
+    assert groups == [["better", "worse"], ["other"]]
+    text = markdown(frame)
+    assert text.count("| model") == 2
+    assert "style chat" in text
+    assert text.index("| better") < text.index("| worse")
+    assert "100.0 %" in text
+
+
+def test_incomplete_runs_are_left_out_and_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    make_run(tmp_path, "whole", 1, a_spec(checkpoint_sha256="1" * 64))
+    make_run(tmp_path, "broken", 1, a_spec(checkpoint_sha256="2" * 64), broken=True)
+    RunDir(tmp_path / "started", a_spec(checkpoint_sha256="3" * 64), an_environment("started")).close()
+    assert list(build(find_runs(tmp_path))["model"]) == ["whole"]
+    assert "broken" in caplog.text
+    assert "started" in caplog.text
+
+
+def test_all_formats_hold_the_same_rows(tmp_path: Path) -> None:
+    make_run(tmp_path / "runs", "m", 1, a_spec())
+    frame = build(find_runs(tmp_path / "runs"))
+    paths = write(frame, tmp_path / "tables")
+    assert {path.name for path in paths} == {
+        f"humaneval.{suffix}" for suffix in ("csv", "parquet", "md", "json")
+    }
+    read = [
+        pd.read_csv(tmp_path / "tables" / "humaneval.csv"),
+        pd.read_parquet(tmp_path / "tables" / "humaneval.parquet"),
+        pd.DataFrame(json.loads((tmp_path / "tables" / "humaneval.json").read_text())),
+    ]
+    for other in read:
+        for column in ("model", "pass@1", "pass@1_low", "pass@1_high", "tokens_per_s", "run"):
+            assert other[column].tolist() == pytest.approx(frame[column].tolist()), column

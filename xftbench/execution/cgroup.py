@@ -1,0 +1,133 @@
+"""An extra layer where it can be had: a memory and process limit around all that a worker's candidates start.
+
+Resource limits count each process for itself; a control group counts them together. Version 1 hierarchies and
+a delegated version 2 are used if this process may make a group below its own; otherwise there is none, and
+`doctor` says so.
+"""
+
+import os
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+
+from xftbench.records import Limits
+
+_SPARE_BYTES = 64 << 20  # the zygote, and the kernel's own bookkeeping
+_SPARE_PROCESSES = 8
+_PREFIX = "xftbench-"
+_numbers = count()
+
+
+class Group:
+    """The control group of one worker, spread over one directory (version 2) or several (version 1)."""
+
+    def __init__(self, parents: dict[str, Path], limits: Limits) -> None:
+        name = f"{_PREFIX}{os.getpid()}-{next(_numbers)}"
+        self._parents = sorted(set(parents.values()))
+        self._directories: list[Path] = []
+        self._memory = parents.get("memory", Path()) / name
+        self._is_v2 = len(self._parents) == 1 and (self._parents[0] / "cgroup.controllers").exists()
+        try:
+            for parent in self._parents:
+                (parent / name).mkdir()
+                self._directories.append(parent / name)
+            for controller, parent in parents.items():
+                self._limit(controller, parent / name, limits)
+        except OSError:
+            self.remove()
+            raise
+        self._kills_seen = self._oom_kills()
+
+    def _limit(self, controller: str, directory: Path, limits: Limits) -> None:
+        memory = str(limits.memory_bytes + _SPARE_BYTES)
+        if controller == "pids":
+            (directory / "pids.max").write_text(str(limits.processes + _SPARE_PROCESSES))
+            return
+        (directory / ("memory.max" if self._is_v2 else "memory.limit_in_bytes")).write_text(memory)
+        with suppress(OSError):  # swap is not always accounted for
+            name, value = ("memory.swap.max", "0") if self._is_v2 else ("memory.memsw.limit_in_bytes", memory)
+            (directory / name).write_text(value)
+
+    def add(self, pid: int) -> None:
+        """Move a process in; its later children follow."""
+        for directory in self._directories:
+            (directory / "cgroup.procs").write_text(str(pid))
+
+    def release(self, pid: int) -> None:
+        """Move a process out again."""
+        for parent in self._parents:
+            (parent / "cgroup.procs").write_text(str(pid))
+
+    def had_oom_kill(self) -> bool:
+        """Return whether the kernel has killed a process for want of memory since the last call."""
+        before, self._kills_seen = self._kills_seen, self._oom_kills()
+        return self._kills_seen > before
+
+    def _oom_kills(self) -> int:
+        name = "memory.events" if self._is_v2 else "memory.oom_control"
+        try:
+            lines = (self._memory / name).read_text().splitlines()
+        except OSError:
+            return 0
+        return sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
+
+    def remove(self) -> None:
+        """Remove the group; its processes are dead by then."""
+        for directory in self._directories:
+            with suppress(OSError):
+                directory.rmdir()
+
+
+def create(limits: Limits) -> Group | None:
+    """Return a new group, or None where this process may not make one."""
+    parents = _writable_parents()
+    if "memory" not in parents:
+        return None
+    for parent in set(parents.values()):
+        _remove_stale(parent)
+    try:
+        return Group(parents, limits)
+    except OSError:
+        return None
+
+
+def _remove_stale(parent: Path) -> None:
+    """Remove groups of harnesses that were killed."""
+    for directory in parent.glob(f"{_PREFIX}*-*"):
+        pid = directory.name.split("-")[1]
+        if pid.isdigit() and not Path("/proc", pid).exists():
+            with suppress(OSError):
+                directory.rmdir()
+
+
+def _writable_parents() -> dict[str, Path]:
+    """Return our own group's directory for each controller that we can give limits to."""
+    found: dict[str, Path] = {}
+    with suppress(OSError, ValueError):
+        mounts = _mounts()
+        for line in Path("/proc/self/cgroup").read_text().splitlines():
+            _, names, path = line.split(":", 2)
+            for controller in ("memory", "pids"):
+                if controller in names.split(",") and controller in mounts:
+                    found[controller] = mounts[controller] / path.lstrip("/")
+            if not names and "v2" in mounts and "memory" not in found:
+                found |= _delegated(mounts["v2"] / path.lstrip("/"))
+    return {name: path for name, path in found.items() if os.access(path, os.W_OK)}
+
+
+def _delegated(own: Path) -> dict[str, Path]:
+    """Return the version 2 controllers that children of our group get; none of ours is switched on here."""
+    enabled = (own / "cgroup.subtree_control").read_text().split()
+    return {name: own for name in ("memory", "pids") if name in enabled}
+
+
+def _mounts() -> dict[str, Path]:
+    """Return where the hierarchies are mounted: by controller name, and "v2"."""
+    found = {}
+    for line in Path("/proc/self/mounts").read_text().splitlines():
+        _, where, kind, options, *_ = line.split()
+        if kind == "cgroup2":
+            found["v2"] = Path(where)
+        elif kind == "cgroup":
+            found |= {name: Path(where) for name in ("memory", "pids") if name in options.split(",")}
+    return found

@@ -1,0 +1,1 @@
+"""What runs inside the jail: standard library only, few imports, nothing of the harness."""

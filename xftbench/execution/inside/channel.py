@@ -1,0 +1,123 @@
+"""Framed messages over a socket: eight bytes of length, then the body."""
+
+import json
+import os
+import socket
+import struct
+from typing import Any
+
+_LENGTH = struct.Struct("!Q")
+_BLOCK, _SMALL_BLOCK = 1 << 20, 1 << 13
+
+
+class ChannelClosed(Exception):  # noqa: N818 - the other side went away; whether that is an error is not ours to say
+    """The other side closed the connection, or its process ended."""
+
+
+class FrameReader:
+    """Reads frames from a descriptor; a short one costs a single system call."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._ahead = b""
+
+    def read(self, max_bytes: int) -> bytes:
+        """Return the body of the next frame.
+
+        Raises:
+            ChannelClosed: At the end of the stream.
+            ValueError: If the frame says that it is longer than `max_bytes`.
+        """
+        (length,) = _LENGTH.unpack(self._take(_LENGTH.size))
+        if length > max_bytes:
+            raise ValueError(f"a frame of {length} bytes")
+        return self._take(length)
+
+    def _take(self, length: int) -> bytes:
+        ahead = self._ahead
+        if len(ahead) < length:
+            parts = [ahead]
+            missing = length - len(ahead)
+            while missing > 0:
+                part = _read(self._fd, max(missing, _SMALL_BLOCK))
+                parts.append(part)
+                missing -= len(part)
+            ahead = b"".join(parts)
+        self._ahead = ahead[length:]
+        return ahead[:length]
+
+
+def _read(fd: int, length: int) -> bytes:
+    try:
+        part = os.read(fd, min(length, _BLOCK))
+    except ConnectionError as error:
+        raise ChannelClosed from error
+    if not part:
+        raise ChannelClosed
+    return part
+
+
+def write_frame(fd: int, body: bytes) -> None:
+    """Send a frame whole.
+
+    Raises:
+        ChannelClosed: If nobody reads any more.
+    """
+    rest = memoryview(_LENGTH.pack(len(body)) + body)
+    try:
+        while rest:
+            rest = rest[os.write(fd, rest) :]
+    except ConnectionError as error:
+        raise ChannelClosed from error
+
+
+class Control:
+    """One end of a control connection between trusted processes: JSON messages, with open files attached."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
+
+    def fileno(self) -> int:
+        """Return the descriptor, for poll."""
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        """Hang up."""
+        self._socket.close()
+
+    def send(self, message: object, fds: tuple[int, ...] = ()) -> None:
+        """Send a message.
+
+        Raises:
+            ChannelClosed: If nobody reads any more.
+        """
+        body = json.dumps(message).encode("ascii")
+        header = _LENGTH.pack(len(body))
+        try:
+            if fds:
+                socket.send_fds(self._socket, [header], fds)  # descriptors travel with the header
+                self._socket.sendall(body)
+            else:
+                self._socket.sendall(header + body)
+        except ConnectionError as error:
+            raise ChannelClosed from error
+
+    def receive(self) -> tuple[Any, list[int]]:
+        """Return the next message and the descriptors that came with it.
+
+        Raises:
+            ChannelClosed: At the end of the stream.
+        """
+        try:
+            header, fds, _, _ = socket.recv_fds(
+                self._socket, _LENGTH.size, 4, socket.MSG_CMSG_CLOEXEC
+            )
+        except ConnectionError as error:
+            raise ChannelClosed from error
+        if len(header) < _LENGTH.size:  # eight bytes that were sent at once arrive at once, or never
+            raise ChannelClosed
+        (length,) = _LENGTH.unpack(header)
+        body = b""
+        while len(body) < length:
+            body += _read(self.fileno(), length - len(body))
+        return json.loads(body), fds

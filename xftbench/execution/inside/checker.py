@@ -1,0 +1,170 @@
+"""The checker's process: runs the benchmark's own test, whose `candidate` lives in another process.
+
+It is the only place where a program can pass, and never runs a line of the solution. One checker serves many
+jobs; after anything odd it is replaced.
+"""
+
+import builtins
+import os
+import random
+import socket
+from collections.abc import Callable
+from functools import lru_cache
+from types import CodeType, TracebackType
+from typing import Any, NoReturn
+
+from xftbench.execution.inside import channel, wire
+
+_TEST = "<test>"
+_RENAMED = (StopIteration, StopAsyncIteration, GeneratorExit)
+
+
+class _Ended(BaseException):
+    """The candidate's process gives no further answers; a test can't catch this by `except Exception`."""
+
+
+class RemoteError(Exception):
+    """An exception of the solution that has no builtin type of its own kind to be raised as."""
+
+
+class Candidate:
+    """The candidate as the test sees it: a function that asks the other process."""
+
+    def __init__(self, rpc: int) -> None:
+        self._rpc = rpc
+        self._frames = channel.FrameReader(rpc)
+        self.trouble: list[str] | None = None
+        """Why there can be no verdict from the test any more, whatever the test makes of it."""
+
+    def wait_until_ready(self) -> None:
+        """Read the candidate's first message.
+
+        Raises:
+            _Ended: If the solution did not even load.
+        """
+        try:
+            message = self._receive()
+        except _Ended:
+            message = None
+        if message != ("jailed",):
+            self._end("unjailed", *([message[1]] if _is_strings(message, 2) else ["the candidate never started"]))
+        message = self._receive()
+        if message == ("ready",):
+            return
+        if _is_strings(message, 4) and message[0] in ("compile", "start"):
+            self._end(*message)
+        self._end("violation", "its first message is none of ours")
+
+    def __call__(self, *arguments: object, **keywords: object) -> object:
+        """Return the candidate's value, or raise its exception."""
+        if self.trouble:
+            raise _Ended
+        try:
+            request = wire.encode((arguments, keywords), opaque=False)
+        except wire.WireError as error:
+            self._end("broken", f"the test passes an argument that can't be sent: {error}")
+        try:
+            channel.write_frame(self._rpc, request)
+        except channel.ChannelClosed:
+            self._end("gone")
+        message = self._receive()
+        if type(message) is tuple and len(message) == 2 and message[0] == "value":
+            return message[1]
+        if _is_strings(message, 4) and message[0] == "error":
+            raise _as_exception(*message[1:])
+        self._end("violation", "an answer that is none")
+
+    def _receive(self) -> Any:
+        try:
+            return wire.decode(self._frames.read(wire.MAX_BYTES))
+        except channel.ChannelClosed:
+            self._end("gone")
+        except (ValueError, MemoryError) as error:  # WireError is a ValueError
+            self._end("violation", str(error) or type(error).__name__)
+
+    def _end(self, *trouble: str) -> NoReturn:
+        self.trouble = list(trouble)
+        raise _Ended
+
+
+def _is_strings(message: object, length: int) -> bool:
+    return type(message) is tuple and len(message) == length and all(type(part) is str for part in message)
+
+
+def _as_exception(nearest: str, name: str, text: str) -> BaseException:
+    """Return the builtin exception of that name, so that a test which expects one can catch it."""
+    kind = getattr(builtins, nearest, None)
+    shown = text if nearest == name else f"{name}: {text}"
+    if isinstance(kind, type) and issubclass(kind, _RENAMED):
+        # Raised through a stub they would end a loop of the test: `all(map(candidate, xs))` would hold.
+        return RuntimeError(f"{name}: {text}")
+    if isinstance(kind, type) and issubclass(kind, BaseException):
+        try:
+            return kind(shown)
+        except TypeError:  # UnicodeError and groups want more than a text
+            pass
+    return RemoteError(f"{name}: {text}")
+
+
+@lru_cache(maxsize=1024)
+def _compiled(source: str, name: str) -> CodeType:
+    return compile(source, name, "exec", dont_inherit=True)
+
+
+def judge(job: dict[str, str], rpc: int) -> list[str]:
+    """Run one test and return [what happened, ...]: the evidence, not yet the verdict.
+
+    `ok`, `assertion` and `raised` come from the test; `compile`, `start`, `gone` and `violation` from the
+    candidate's process; `broken` means that the benchmark's own code failed, `unjailed` that our jail did.
+    """
+    random.seed(0)
+    candidate = Candidate(rpc)
+    namespace: dict[str, Any] = {}
+    try:
+        exec(_compiled(job["context"], "<context>"), namespace)
+        exec(_compiled(job["test"], _TEST), namespace)
+        check: Callable[[object], object] = namespace["check"]
+    except BaseException as error:
+        return ["broken", f"the test does not load: {type(error).__name__}: {error}"]
+    namespace["candidate"] = namespace[job["entry_point"]] = candidate
+    try:
+        candidate.wait_until_ready()
+        check(candidate)
+        report = ["ok"]
+    except BaseException as error:
+        report = _report(error, job["test"])
+    return candidate.trouble or report
+
+
+def _report(error: BaseException, test: str) -> list[str]:
+    line = _failing_line(error.__traceback__, test)
+    if type(error) is AssertionError:
+        return ["assertion", line, str(error)]
+    return ["raised", type(error).__name__, str(error), line]
+
+
+def _failing_line(traceback: TracebackType | None, test: str) -> str:
+    number = 0
+    while traceback is not None:
+        if traceback.tb_frame.f_code.co_filename == _TEST:
+            number = traceback.tb_lineno
+        traceback = traceback.tb_next
+    lines = test.split("\n")
+    return lines[number - 1].strip() if 0 < number <= len(lines) else ""
+
+
+def serve(connection: socket.socket) -> NoReturn:
+    """Judge jobs until the harness hangs up."""
+    control = channel.Control(connection)
+    try:
+        while True:
+            job, (rpc,) = control.receive()
+            try:
+                report = judge(job, rpc)
+            finally:
+                os.close(rpc)
+            control.send(report)
+    except channel.ChannelClosed:
+        pass
+    finally:
+        os._exit(0)

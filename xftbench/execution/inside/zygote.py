@@ -1,0 +1,195 @@
+"""A worker's process tree: a warm interpreter that forks a jailed child for each job.
+
+    launcher            waits; dies with the harness
+    └─ zygote           pid 1 of the worker's namespaces: when it dies, everything below dies
+       ├─ checker       runs the tests; replaced when the harness asks
+       └─ candidate     one per job, pid 1 of namespaces of its own
+
+The zygote runs neither solutions nor tests and never holds one: both travel through descriptors that it
+hands on unread, so nothing of an earlier job can be found in the memory of a later one.
+"""
+
+# ruff: noqa: PTH - in the jail pathlib would be one more import
+import contextlib
+import gc
+import importlib
+import os
+import resource
+import select
+import signal
+import socket
+import sys
+import traceback
+from typing import Any, NoReturn
+
+from xftbench.execution.inside import channel, checker, linux, seccomp, solution, wire
+from xftbench.execution.inside.jail import NamespaceJail
+from xftbench.execution.inside.weak import WeakJail
+
+_PRELOADED = (
+    "abc", "bisect", "cmath", "collections", "copy", "dataclasses", "datetime", "decimal", "enum", "fractions",
+    "functools", "hashlib", "heapq", "itertools", "json", "math", "numbers", "operator", "queue", "random", "re",
+    "statistics", "string", "struct", "textwrap", "threading", "time", "types", "typing",
+)  # fmt: skip
+
+
+def main(control_fd: int, harness_pid: int, code_root: str) -> None:
+    """Become a worker. What goes wrong is told to the harness before the end."""
+    linux.die_with_parent(signal.SIGTERM)
+    if os.getppid() != harness_pid:
+        return  # it died before we could ask to die with it
+    sys.path.remove(code_root)
+    control = channel.Control(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=control_fd))
+    config, _ = control.receive()
+    null = os.open("/dev/null", os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(null, 1)
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+        file.write("1000")
+    signal.signal(signal.SIGTERM, _on_sigterm)
+    try:
+        jail = WeakJail(config) if config["isolation"] == "rlimits" else NamespaceJail(config)
+        if jail.namespaces:
+            _fork_first_process(control)
+        _Zygote(control, config, jail, null).run()
+    except OSError as error:
+        control.send(["failed", error.strerror or str(error), error.errno])
+
+
+def _on_sigterm(*_: object) -> NoReturn:
+    raise channel.ChannelClosed
+
+
+def _fork_first_process(control: channel.Control) -> None:
+    """Go on as the first process of the new pid namespace."""
+    if child := os.fork():
+        control.close()
+        _wait_as_launcher(child)
+    linux.die_with_parent()
+
+
+def _wait_as_launcher(child: int) -> NoReturn:
+    linux.die_with_parent()  # the change of user has cleared it
+    _, status = os.waitpid(child, 0)
+    os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
+
+
+class _Zygote:
+    def __init__(
+        self, control: channel.Control, config: dict[str, Any], jail: NamespaceJail | WeakJail, null: int
+    ) -> None:
+        self._control = control
+        self._null = null
+        self._checker_bytes = config["limits"]["checker_memory_bytes"]
+        self._jail = jail
+        sys.path += jail.library_paths(config["view"])
+        self._children: dict[int, tuple[str, int]] = {}
+        """pidfd: (role, pid)"""
+        self._poll = select.poll()
+        self._poll.register(control.fileno(), select.POLLIN)
+
+    def run(self) -> NoReturn:
+        """Obey the harness until it hangs up."""
+        try:
+            self._warm_up()
+            self._send_ready()
+            while True:
+                for fd, _ in self._poll.poll():
+                    if fd == self._control.fileno():
+                        self._obey(*self._control.receive())
+                    else:
+                        self._reap(fd)
+        except channel.ChannelClosed:
+            pass
+        finally:
+            self._jail.clean_up(set())
+            os._exit(0)
+
+    def _send_ready(self) -> None:
+        pidfd = os.pidfd_open(os.getpid())
+        self._control.send(["ready", self._jail.info()], (pidfd,))
+        os.close(pidfd)
+
+    def _warm_up(self) -> None:
+        for name in _PRELOADED:
+            importlib.import_module(name)
+        linux.drop_bounding_set()
+        linux.forbid_new_privileges()
+        linux.set_dumpable(False)
+        sys.dont_write_bytecode = True
+        os.environ.clear()
+        os.environ.update({"HOME": "/tmp", "TMPDIR": "/tmp", "LANG": "C.UTF-8", **_ONE_THREAD})  # noqa: S108
+        _rehearse()
+        linux.install_filter(seccomp.for_zygote())
+        gc.collect()
+        gc.disable()
+
+    def _obey(self, order: list[Any], fds: list[int]) -> None:
+        if order[0] == "kill_checker":
+            for pidfd, (role, _) in self._children.items():
+                if role == "checker":
+                    signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            return
+        try:
+            self._fork(order[0], fds)
+        finally:
+            for fd in fds:
+                os.close(fd)
+
+    def _fork(self, role: str, fds: list[int]) -> None:
+        if role == "candidate":
+            self._jail.prepare()
+        gc.freeze()  # what is shared is never scanned, so its pages are not copied
+        pid, pidfd = linux.fork_into(self._jail.namespaces)
+        if pid == 0:
+            self._become(role, fds)
+        self._children[pidfd] = (role, pid)
+        self._poll.register(pidfd, select.POLLIN)
+        self._control.send([f"{role}_started"], (pidfd,))
+
+    def _become(self, role: str, fds: list[int]) -> NoReturn:
+        try:
+            os.setsid()
+            _close_all_but([self._null, *self._jail.kept_fds, *fds])
+            if role == "checker":
+                linux.limit(resource.RLIMIT_AS, self._checker_bytes)
+                self._jail.confine_checker()
+                os.dup2(self._null, 2)
+                checker.serve(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=fds[0]))
+            job, rpc = fds
+            solution.say_jailed(rpc, self._jail.confine_candidate)
+            os.dup2(self._null, 2)
+            os.close(self._null)
+            solution.serve(job, rpc)
+        except BaseException:  # only before a solution has run: `serve` does not return
+            traceback.print_exc()  # to the worker's log
+        finally:
+            os._exit(1)
+
+    def _reap(self, pidfd: int) -> None:
+        role, pid = self._children.pop(pidfd)
+        self._poll.unregister(pidfd)
+        os.close(pidfd)
+        _, status, usage = os.wait4(pid, 0)
+        if role == "candidate":
+            self._jail.clean_up({other for _, other in self._children.values()})
+        self._control.send([f"{role}_exited", status, usage.ru_utime + usage.ru_stime, usage.ru_maxrss])
+
+
+_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+def _rehearse() -> None:
+    """Run what each child will run, so that the interpreter has its caches filled before they are shared."""
+    for _ in range(16):
+        namespace: dict[str, Any] = {}
+        exec(compile("def rehearse(value: int) -> int:\n    return value\n", "<rehearsal>", "exec"), namespace)
+        wire.decode(wire.encode(([1, 2.5, "a", (None, {"b": {3}})], {}), opaque=True))
+
+
+def _close_all_but(fds: list[int]) -> None:
+    start = 3
+    for fd in sorted(fds):
+        os.closerange(start, fd)
+        start = fd + 1
+    os.closerange(start, 1 << 20)

@@ -1,0 +1,102 @@
+"""From evidence to outcome: pure functions, so that each rule can be read and tested alone.
+
+A program has passed only if the checker says `ok`; nothing that the candidate's process says or does can
+lead there.
+"""
+
+import signal
+from dataclasses import dataclass
+
+from xftbench.records import Limits, Outcome, VerdictName
+
+_DETAIL = 300
+_CPU_SLACK_S = 0.25  # the kernel looks at the clock once per tick
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exit:
+    """How the candidate's first process ended."""
+
+    status: int
+    """As waitpid returns it."""
+    cpu_s: float
+    out_of_memory: bool = False
+    """Whether the kernel has killed something of this worker for want of memory."""
+
+
+class InfrastructureError(Exception):
+    """The sandbox or the benchmark's own code failed, so nothing is known about the program."""
+
+
+def judge(report: list[str], ended: Exit, limits: Limits, *, timed_out: bool, wall_s: float) -> Outcome:
+    """Return the outcome of a job.
+
+    Args:
+        report: What the checker said; see `inside.checker.judge`. Empty if it had to be killed.
+        ended: How the candidate ended.
+        limits: What it was allowed.
+        timed_out: Whether the wall clock ran out before the checker had spoken.
+        wall_s: Seconds it took.
+
+    Raises:
+        InfrastructureError: If the evidence is of our own failure.
+    """
+    kind = report[0] if report else "stuck"
+    if timed_out and kind != "ok":
+        verdict: VerdictName = "timed_out"
+        detail = f"no verdict within {limits.wall_s:g} s of wall time"
+    elif kind == "gone":
+        verdict, detail = _death(ended, limits)
+    else:
+        verdict, detail = _by_report(kind, report[1:])
+    return Outcome(verdict=verdict, detail=printable(detail), cpu_s=round(ended.cpu_s, 4), wall_s=round(wall_s, 4))
+
+
+def _by_report(kind: str, said: list[str]) -> tuple[VerdictName, str]:
+    if kind == "ok":
+        return "passed", ""
+    if kind == "assertion":
+        line, message = said
+        return "failed", f"AssertionError: {message or line}" if not (message and line) else f"{line}: {message}"
+    if kind == "raised":
+        name, text, line = said
+        verdict: VerdictName = "out_of_memory" if name == "MemoryError" else "failed"
+        return verdict, f"{name}: {text}" + (f" (at {line})" if line else "")
+    if kind == "compile":
+        _, name, text = said
+        return "compile_error", f"{name}: {text}"
+    if kind == "start":
+        nearest, name, text = said
+        return ("out_of_memory" if nearest == "MemoryError" else "failed"), f"{name}: {text}"
+    if kind == "violation":
+        return "failed", f"the program answered with {said[0]}"
+    raise InfrastructureError(" ".join((kind, *said)))
+
+
+def _death(ended: Exit, limits: Limits) -> tuple[VerdictName, str]:
+    """Say why a candidate ended before the test did."""
+    if not os_was_signalled(ended.status):
+        return "crashed", f"exited with status {ended.status >> 8} before the test ended"
+    number = ended.status & 0x7F
+    if number == signal.SIGKILL:
+        if ended.cpu_s >= limits.cpu_s - _CPU_SLACK_S:
+            return "timed_out", f"used {limits.cpu_s} s of CPU time"
+        if ended.out_of_memory:
+            return "out_of_memory", "killed by the kernel: out of memory"
+        return "crashed", "closed its connection to the checker before the test ended"
+    try:
+        return "crashed", f"killed by {signal.Signals(number).name}"
+    except ValueError:
+        return "crashed", f"killed by signal {number}"
+
+
+def os_was_signalled(status: int) -> bool:
+    """Return whether a wait status means death by a signal."""
+    return status & 0x7F not in (0, 0x7F)
+
+
+def printable(text: str) -> str:
+    """Return a text as one short line that any terminal and any file can hold."""
+    shown = "".join(char if char.isprintable() else " " for char in text[: 4 * _DETAIL])
+    shown = " ".join(shown.split())
+    return shown if len(shown) <= _DETAIL else shown[: _DETAIL - 1] + "…"

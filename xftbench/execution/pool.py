@@ -1,0 +1,203 @@
+"""N programs at a time: workers in threads, a bounded queue before them, everything dead at the end.
+
+What a solution is kept from, and what not, is told in `docs/`. `bwrap` (bubblewrap) is not used and need not
+be installed.
+"""
+
+import logging
+import queue
+import threading
+import traceback
+from concurrent.futures import Future
+from types import TracebackType
+from typing import Literal, Self
+
+from xftbench.errors import SandboxError
+from xftbench.execution.outcome import InfrastructureError, printable
+from xftbench.execution.worker import Worker, WorkerLost
+from xftbench.records import Limits, Outcome, Program
+
+Isolation = Literal["namespaces", "rlimits"]
+_ATTEMPTS = 3
+_WAITING_PER_WORKER = 2
+_logger = logging.getLogger(__name__)
+
+_Job = tuple[Program, "Future[Outcome]"]
+
+
+class Pool:
+    """Workers that judge programs; a context manager.
+
+    Leaving the ``with`` block normally waits for what was submitted; leaving it by an exception, Ctrl-C
+    included, kills everything at once.
+
+    Args:
+        workers: Programs that run at a time.
+        limits: What each of them may use.
+        isolation: ``namespaces``, or by name the clearly weaker ``rlimits``.
+
+    Raises:
+        SandboxError: If this machine does not allow that isolation. There is no silent downgrade.
+    """
+
+    def __init__(self, workers: int, limits: Limits, isolation: Isolation = "namespaces") -> None:
+        if workers < 1:
+            raise ValueError(f"workers is {workers}, expected at least 1")
+        self._limits = limits
+        self._isolation: Isolation = isolation
+        self._queue: queue.Queue[_Job | None] = queue.Queue(workers * _WAITING_PER_WORKER)
+        self._closing = threading.Event()
+        self._lock = threading.Lock()
+        self._live: set[Worker] = set()
+        self._first: Future[None] = Future()
+        self._threads = [
+            threading.Thread(target=self._work, args=(index == 0,), name=f"xftbench-worker-{index}", daemon=True)
+            for index in range(workers)
+        ]
+        self._start()
+
+    def submit(self, program: Program) -> "Future[Outcome]":
+        """Queue a program and return its outcome to come; blocks while enough others are waiting.
+
+        Raises:
+            RuntimeError: If the pool is closed.
+        """
+        future: Future[Outcome] = Future()
+        while not self._closing.is_set():
+            try:
+                self._queue.put((program, future), timeout=0.5)
+            except queue.Full:
+                continue
+            return future
+        raise RuntimeError("the pool is closed")
+
+    def close(self) -> None:
+        """Kill everything at once; outcomes that are still to come are cancelled."""
+        self._closing.set()
+        with self._lock:
+            for worker in self._live:
+                worker.stop()
+        self._cancel_waiting()
+        for _ in self._threads:
+            self._queue.put(None)  # wakes a thread; there is room, because nothing is added any more
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join()
+        self._cancel_waiting()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None and not self._closing.is_set():
+                self._queue.join()
+        finally:
+            self.close()
+
+    def _start(self) -> None:
+        """Start the threads, and wait until the first of them has a worker: that is the probe."""
+        try:
+            for thread in self._threads:
+                thread.start()
+            self._first.result()
+        except InfrastructureError as error:
+            self.close()
+            raise unavailable(self._isolation, error) from error
+        except BaseException:
+            self.close()
+            raise
+
+    def _cancel_waiting(self) -> None:
+        while True:
+            try:
+                job = self._queue.get_nowait()
+            except queue.Empty:
+                return
+            if job is not None:
+                job[1].cancel()
+            self._queue.task_done()
+
+    def _work(self, is_first: bool) -> None:
+        slot = _Slot(self)
+        if is_first:
+            try:
+                slot.start()
+            except BaseException as error:  # noqa: BLE001 - raised again by the constructor
+                self._first.set_exception(error)
+                return
+            self._first.set_result(None)
+        try:
+            while job := self._queue.get():
+                try:
+                    self._settle(slot, *job)
+                finally:
+                    self._queue.task_done()
+        finally:
+            slot.discard()
+
+    def _settle(self, slot: "_Slot", program: Program, future: "Future[Outcome]") -> None:
+        if not future.set_running_or_notify_cancel():
+            return
+        try:
+            outcome = slot.run(program)
+        except _Closed:
+            future.set_exception(SandboxError("the pool was closed before this program had an outcome"))
+        except Exception:  # noqa: BLE001 - a bug here must reach the caller, not end the worker in silence
+            future.set_exception(SandboxError(f"a worker of the pool failed:\n{traceback.format_exc()}"))
+        else:
+            future.set_result(outcome)
+
+
+def unavailable(isolation: Isolation, error: InfrastructureError) -> SandboxError:
+    """Return the error that tells what does not work here and what else there is."""
+    hint = None
+    if isolation == "namespaces":
+        hint = "--isolation rlimits runs without namespaces; it is clearly weaker and must be asked for"
+    return SandboxError(f"isolation {isolation!r} does not work on this machine: {error}", hint)
+
+
+class _Closed(Exception):  # noqa: N818 - not an error
+    """The pool is being closed."""
+
+
+class _Slot:
+    """A thread's place for a worker: replaces one that is lost."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._worker: Worker | None = None
+
+    def run(self, program: Program) -> Outcome:
+        """Run a program; our own failures are tried again with fresh workers before they are reported."""
+        reason = ""
+        for _ in range(_ATTEMPTS):
+            if self._pool._closing.is_set():
+                raise _Closed
+            try:
+                return self.start().run(program)
+            except WorkerLost as error:
+                self.discard()
+                reason = str(error)
+            except InfrastructureError as error:
+                return Outcome(verdict="infrastructure_error", detail=printable(str(error)))
+            _logger.info("a worker was lost and is replaced: %s", reason)
+        return Outcome(verdict="infrastructure_error", detail=printable(reason))
+
+    def discard(self) -> None:
+        """Kill the worker, if there is one."""
+        if self._worker:
+            with self._pool._lock:
+                self._pool._live.discard(self._worker)
+            self._worker.kill()
+            self._worker = None
+
+    def start(self) -> Worker:
+        """Return the worker, a fresh one if there is none."""
+        if self._worker is None:
+            self._worker = Worker(self._pool._limits, self._pool._isolation)
+            with self._pool._lock:
+                self._pool._live.add(self._worker)
+        return self._worker

@@ -1,0 +1,76 @@
+"""The file system that a jailed interpreter sees: a list of what is let in, empty otherwise.
+
+No home, no project, no /usr/bin, no /proc, and every directory of installed packages is masked, because
+benchmarks ship their answers as packages. What a solution may import besides the standard library is bound
+one by one at a directory of its own.
+"""
+
+import importlib.util
+import sys
+import sysconfig
+from pathlib import Path
+from typing import TypedDict
+
+LIBRARY_ROOT = "/site"
+"""Where the allowed libraries stand inside the jail."""
+ALLOWED_LIBRARIES = ("numpy",)
+"""Third-party packages that solutions may import, if the harness has them."""
+_SYSTEM = ("/lib", "/lib32", "/lib64", "/libx32", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libx32")
+_DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
+_MASKED = ("*-packages", "python*/*-packages", "pypy*/*-packages")
+
+
+class View(TypedDict):
+    """What `inside.jail` builds; paths are as the harness sees them."""
+
+    directories: list[tuple[str, str]]
+    """(source, path inside), bound read-only."""
+    files: list[str]
+    links: list[tuple[str, str]]
+    """(path inside, target)"""
+    masks: list[str]
+    """Directories inside that are covered with an empty one."""
+    library_root: str
+
+
+def plan() -> View:
+    """Return the view for this machine and this interpreter."""
+    view = View(directories=[], files=[], links=[], masks=[], library_root=LIBRARY_ROOT)
+    view["links"].append(("/dev/shm", "/tmp"))  # noqa: S108 - the jail's; POSIX semaphores live in it
+    for name in _SYSTEM:
+        path = Path(name)
+        if path.is_symlink():
+            view["links"].append((name, str(path.readlink())))
+        elif path.is_dir():
+            _let_in(view, path)
+    for path in _interpreter():
+        if not any(path.is_relative_to(root) for _, root in view["directories"]):
+            _let_in(view, path)
+    view["files"] += [name for name in (*_DEVICES, "/etc/ld.so.cache") if Path(name).exists()]
+    for source in _libraries():
+        view["directories"].append((str(source), f"{LIBRARY_ROOT}/{source.name}"))
+    return view
+
+
+def _let_in(view: View, path: Path) -> None:
+    view["directories"].append((str(path), str(path)))
+    for pattern in _MASKED:
+        view["masks"] += [str(found) for found in sorted(path.glob(pattern)) if found.is_dir()]
+
+
+def _interpreter() -> list[Path]:
+    """Return the directories of the standard library and of what its extension modules link with."""
+    prefix = Path(sys.base_prefix)
+    shared = [] if prefix == Path("/usr") else [prefix / "lib", prefix / "lib64"]
+    paths = sysconfig.get_paths(vars={"base": sys.base_prefix, "platbase": sys.base_exec_prefix})
+    return [path for path in (*shared, Path(paths["stdlib"]), Path(paths["platstdlib"])) if path.is_dir()]
+
+
+def _libraries() -> list[Path]:
+    found = []
+    for name in ALLOWED_LIBRARIES:
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.submodule_search_locations:
+            package = Path(spec.submodule_search_locations[0]).resolve()
+            found += [path for path in (package, package.with_name(f"{name}.libs")) if path.is_dir()]
+    return found

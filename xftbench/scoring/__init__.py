@@ -1,0 +1,1 @@
+"""Verdicts to scores: estimators and intervals, nothing else."""

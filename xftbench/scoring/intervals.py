@@ -1,0 +1,47 @@
+"""Confidence interval of a mean over problems."""
+
+from collections.abc import Sequence
+from math import sqrt
+from statistics import NormalDist, fmean, variance
+from typing import NamedTuple
+
+
+class Interval(NamedTuple):
+    """A confidence interval, both ends in [0, 1]."""
+
+    low: float
+    high: float
+
+
+def mean_interval(values: Sequence[float], n_samples: int, confidence: float = 0.95) -> Interval:
+    """Return a confidence interval for the mean of per-problem estimates.
+
+    The problems are taken as a random draw from all problems of their kind, so the interval says what
+    other problems would have given, not what a second run on the same ones would. It is Wilson's score
+    interval with an effective number of trials: with one sample per problem that is the number of
+    problems, and the interval is Wilson's own. With several it is p(1-p) over the squared standard error
+    between problems, so what repeated samples of one problem share is not counted twice.
+
+    Args:
+        values: One estimate in [0, 1] for each problem.
+        n_samples: Samples behind all the values together; bounds the effective number of trials.
+        confidence: Nominal coverage.
+
+    Returns:
+        The interval; for no values at all, [0, 1].
+
+    Source: Wilson 1927; effective sample size as in Korn and Graubard 1998, Survey Methodology 24.
+    """
+    if not values:
+        return Interval(0.0, 1.0)
+    n_problems = len(values)
+    p = fmean(values)
+    between = variance(values) * (n_problems - 1) / n_problems if n_problems > 1 else 0.0
+    trials = float(n_problems)
+    if between > 0.0:
+        trials = min(max(p * (1 - p) / (between / n_problems), n_problems), max(n_samples, n_problems))
+    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    centre = p + z * z / (2 * trials)
+    spread = z * sqrt(p * (1 - p) / trials + z * z / (4 * trials * trials))
+    scale = 1 + z * z / trials
+    return Interval(max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale))

@@ -1,0 +1,1 @@
+"""Results on disk: append-only while a run lasts, complete once `scores.json` exists."""

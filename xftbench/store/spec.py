@@ -1,0 +1,98 @@
+"""What identifies a run: everything that decides its results, by content, and nothing else."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from xftbench.hashing import sha256_record
+from xftbench.records import Limits, Record, SamplingParams
+
+SCHEMA_VERSION = 1
+
+
+class GenerationSpec(Record):
+    """Everything that decides the completions."""
+
+    checkpoint_sha256: str
+    """Content of weights, configuration, tokenizer and chat template; of the samples file for replay."""
+    style: str
+    prompts_sha256: str
+    """Of every prompt's text and stop strings."""
+    sampling: SamplingParams
+    engine: str
+    engine_version: str
+    dtype: str
+    device: str
+
+
+class ScoringSpec(Record):
+    """Everything that decides the verdicts of given completions."""
+
+    suite: str
+    suite_version: str
+    data_sha256: str
+    n_problems: int
+    problems_sha256: str
+    """Of the task_ids that were selected."""
+    extraction: str
+    limits: Limits
+    isolation: str
+    python: str
+    """Interpreter that the programs run on."""
+    libraries: dict[str, str]
+    """Libraries that the programs can import beyond the standard library, with versions."""
+
+
+class RunSpec(Record):
+    """One run: a checkpoint's completions of a benchmark, and how they are judged."""
+
+    generation: GenerationSpec
+    scoring: ScoringSpec
+
+    @property
+    def sha256(self) -> str:
+        """Identity of the run."""
+        return sha256_record(self)
+
+
+class Environment(Record):
+    """What is worth knowing about a run but does not decide its results."""
+
+    name: str
+    """What the user calls the checkpoint."""
+    ref: str
+    """Where it came from: a directory, a hub id or a built-in name."""
+    kind: str
+    """``dense``, ``moe`` or ``samples``."""
+    started: str
+    """ISO 8601, UTC."""
+    command: tuple[str, ...]
+    git_commit: str | None
+    """Of xftbench's checkout, with ``+dirty`` if it had uncommitted changes."""
+    packages: dict[str, str]
+    machine: str
+
+
+class SpecFile(Record):
+    """``spec.json``."""
+
+    schema_version: int
+    run_id: str
+    """First 8 digits of the spec's hash."""
+    spec: RunSpec
+    environment: Environment
+
+
+def differences(ours: object, theirs: object, path: str = "") -> Iterator[str]:
+    """Yield ``field: theirs -> ours`` for every leaf in which two records differ."""
+    ours, theirs = msgspec.to_builtins(ours), msgspec.to_builtins(theirs)
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        for key in {**theirs, **ours}:
+            yield from differences(ours.get(key), theirs.get(key), f"{path}.{key}" if path else str(key))
+    elif ours != theirs:
+        yield f"{path}: {_short(theirs)} -> {_short(ours)}"
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text[:12] + "…" if len(text) == 64 and " " not in text else text
