@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import transformers
+from xft_pico import build
 
-from tests.unit.xft.conftest import build
 from xft.architecture import find_mlps
 from xft.checkpoint import open_checkpoint
 from xft.errors import ArchitectureError, CheckpointError

@@ -9,25 +9,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from xft_pico import build, fails, run
 
-from tests.unit.xft.conftest import build
 from xft.cli import COMMANDS, cli
-from xft.errors import XftError
-
-
-def run(*arguments: str | Path) -> str:
-    """Run a command in this process and return its stdout; an expected error is raised."""
-    result = CliRunner().invoke(cli, [str(argument) for argument in arguments])
-    if isinstance(result.exception, XftError):
-        raise result.exception
-    assert result.exit_code == 0, result.output
-    return result.stdout
-
-
-def fails(*arguments: str | Path) -> XftError:
-    with pytest.raises(XftError) as caught:
-        run(*arguments)
-    return caught.value
 
 
 def test_help_needs_no_torch() -> None:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from xft_pico import build
 
-from tests.unit.xft.conftest import build
 from xft.combine import CombineOptions, combine, combine_values, dare, slerp, ties
 from xft.errors import CheckpointError, UsageProblem
 

@@ -6,13 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 from transformers import AutoModelForCausalLM
+from xft_pico import FAMILIES, WILD
 
-from tests.unit.xft.conftest import FAMILIES
-from xft.config import MoeConfig
 from xft.upcycle import upcycle
-
-# Far from uniform: with a flat router, a broken one would pass.
-WILD = MoeConfig(num_experts=4, top_k=3, init_std=0.5)
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.script`:DeprecationWarning")  # transformers' GPTBigCode

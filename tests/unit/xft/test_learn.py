@@ -10,9 +10,8 @@ import pytest
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
+from xft_pico import WILD, fails, load, run
 
-from tests.unit.xft.test_cli import fails, run
-from tests.unit.xft.test_upcycle import WILD, load
 from xft.coefficients import MIXING_FILE, Mixing
 from xft.data import IGNORED, encode, endless_batches, pad, read_rows, split
 from xft.errors import DataError, TrainingError, UsageProblem

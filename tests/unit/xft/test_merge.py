@@ -9,9 +9,8 @@ import msgspec
 import pytest
 import torch
 from transformers import AutoModelForCausalLM
+from xft_pico import FAMILIES, WILD, load, tensors
 
-from tests.unit.xft.conftest import FAMILIES
-from tests.unit.xft.test_upcycle import WILD, load, tensors
 from xft.checkpoint import Writing
 from xft.coefficients import MIXING_FILE, Mixing, by_rule
 from xft.config import MoeConfig

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 from torch.nn import functional
+from xft_pico import WILD, load
 
-from tests.unit.xft.test_upcycle import WILD, load
 from xft.coefficients import Mixing
 from xft.errors import UsageProblem
 from xft.mixing import MixMlp, Per, coefficients, load_mixing, make_mixing, movement, to_record, weighted_sum

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from xft_pico import build, load
 
-from tests.unit.xft.conftest import build
-from tests.unit.xft.test_upcycle import load
 from xft.config import MoeConfig
 from xft.upcycle import upcycle
 

@@ -6,28 +6,16 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM
+from xft_pico import WILD, load, tensors
 
 from xft.checkpoint import Writing, open_checkpoint
 from xft.config import MoeConfig
 from xft.errors import CheckpointError, OutputError
 from xft.lineage import read_lineage
 from xft.upcycle import upcycle
-
-WILD = MoeConfig(num_experts=4, top_k=3, init_std=0.5)
-
-
-def load(directory: Path, **options: Any) -> Any:
-    return AutoModelForCausalLM.from_pretrained(directory, trust_remote_code=True, **options).eval()
-
-
-def tensors(directory: Path) -> dict[str, torch.Tensor]:
-    return {name: t for path in directory.glob("*.safetensors") for name, t in load_file(path).items()}
 
 
 @pytest.fixture
