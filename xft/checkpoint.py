@@ -23,7 +23,8 @@ INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
 _WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".gguf", ".h5", ".msgpack", ".onnx", ".index.json")
 # Written by xft itself or by a trainer: they belong to one checkpoint and not to its children.
-_OWN_FILES = {CONFIG, LINEAGE, "xft_mixing.json", "modeling_xft.py", "xft_moe.py", "xft_router.py"}
+_OWN_FILES = {CONFIG, LINEAGE, "xft_mixing.json", "xft_routing.json"}
+_OWN_FILES |= {"modeling_xft.py", "xft_moe.py", "xft_router.py"}
 _TRAINER_FILES = {"trainer_state.json", "training_args.bin", "scheduler.pt", "optimizer.pt"}
 _NOT_CONVERTED = (
     "convert it once: AutoModelForCausalLM.from_pretrained(dir).save_pretrained(new_dir) writes safetensors"
@@ -223,8 +224,7 @@ def write_checkpoint(plan: Plan, directory: Path, writing: Writing = DEFAULT_WRI
         weight_map |= {tensor.name: name for tensor in shard}
     if len(names) > 1:
         _write_json(directory / INDEX, {"metadata": {"total_size": total}, "weight_map": weight_map})
-    for path in plan.side_files:
-        shutil.copyfile(path, directory / path.name)
+    _copy_files(plan.side_files, directory)
     for name, text in plan.texts.items():
         (directory / name).write_text(text, encoding="utf-8")
     _write_json(directory / CONFIG, plan.config)
@@ -250,3 +250,13 @@ def _shard_names(count: int) -> list[str]:
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:
     path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _copy_files(paths: Sequence[Path], directory: Path) -> None:
+    for path in paths:
+        shutil.copyfile(path, directory / path.name)
+
+
+def copy_side_files(source: Checkpoint, directory: Path) -> None:
+    """Copy a checkpoint's side files (tokenizer, template, generation config) into another directory."""
+    _copy_files(source.side_files(), directory)

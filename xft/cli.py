@@ -12,6 +12,8 @@ from xft.errors import XftError
 # Command → module of `xft.commands`, and the line that the overview shows.
 COMMANDS = {
     "upcycle": ("upcycle", "Make an MoE whose experts are copies of a dense model's MLPs."),
+    "sft": ("sft", "Tune a dense model on instructions: the control."),
+    "train": ("train", "Tune an MoE on instructions."),
     "learn-mixing": ("learn_mixing", "Learn how much of each expert goes into the merged model."),
     "merge": ("merge", "Merge an MoE, or several dense checkpoints, into a dense one."),
     "inspect": ("inspect", "Say what a checkpoint is, and where it comes from."),

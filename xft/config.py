@@ -34,7 +34,7 @@ class MoeConfig:
     init_std: float | None = None
     """Standard deviation of the new router weights; the base's ``initializer_range`` if not given."""
     reference: bool = False
-    """Reproduce the released code: its ``is_in`` test, pad tokens in the balance loss, its noise weights."""
+    """Reproduce the released code: RoPE base, ``is_in`` test, padding in the balance loss, noise weights."""
 
     def __post_init__(self) -> None:
         if self.routing not in get_args(Routing):

@@ -33,6 +33,7 @@ from xft.tensorfile import ByteRange, PlannedTensor
 
 logger = logging.getLogger(__name__)
 
+_RELEASED_ROPE_BASE = 10000.0
 _TRAVELLERS = {"modeling.py": "modeling_xft.py", "moe.py": "xft_moe.py", "router.py": "xft_router.py"}
 
 
@@ -72,12 +73,13 @@ def upcycle(
 
 def _plan(dense: Checkpoint, layout: MlpLayout, moe: MoeConfig, seed: int, full_hash: bool) -> Plan:
     recipe = {"moe": moe.to_json(), "layout": layout.to_json()}
+    base = released_rope(dense.config) if moe.reference else dense.config
     lineage = record("upcycle", [dense], recipe, seed=seed, full_hash=full_hash)
     texts = _travelling_files(dense.config["architectures"][0])
     texts[LINEAGE] = encode(lineage)
     std = moe.init_std or float(dense.config.get("initializer_range") or 0.02)
     return Plan(
-        config=_config(dense.config, layout, moe),
+        config=_config(base, layout, moe),
         tensors=list(_tensors(dense, layout, moe, std, seed)),
         side_files=dense.side_files(),
         texts=texts,
@@ -105,6 +107,20 @@ def _config(base: dict[str, Any], layout: MlpLayout, moe: MoeConfig) -> dict[str
         config["moe_intermediate_size"] = layout.inner
     # Inside the config: the merge needs it, and a trainer's save_pretrained keeps no other file.
     return config | moe.to_json() | layout.to_json() | {"xft_base_config": base}
+
+
+def released_rope(config: dict[str, Any]) -> dict[str, Any]:
+    """Return a config with the RoPE base that the released MoE code has, whatever the dense model's is.
+
+    Parity: its attention never passes a base, so 10000 is used, in the MoE and in what it is merged to
+    (facts/method.md 1.7). The upcycled model is then not the dense one.
+    """
+    changed = dict(config)
+    if "rope_theta" in config:
+        changed["rope_theta"] = _RELEASED_ROPE_BASE
+    if isinstance(rope := config.get("rope_parameters"), dict) and "rope_theta" in rope:
+        changed["rope_parameters"] = rope | {"rope_theta": _RELEASED_ROPE_BASE}
+    return changed
 
 
 def _travelling_files(architecture: str) -> dict[str, str]:

@@ -1,5 +1,7 @@
 """Options that several commands share, and progress on stderr."""
 
+import dataclasses
+import functools
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -47,3 +49,36 @@ def _progress() -> OnBytes | None:
         click.echo(f"\r{done / 1e9:.2f} of {total / 1e9:.2f} GB", nl=done == total, err=True)
 
     return show
+
+
+def training_options(function: Function) -> Function:
+    """Add the options of full fine-tuning."""
+    option = functools.partial(click.option, show_default=True)
+    styles = click.Choice(["magicoder", "chat", "raw"])
+    for add in (
+        option("--seed", type=int, default=42, help="Seed of order and noise."),
+        option("--checkpoint-activations", is_flag=True, help="Recompute instead of storing."),
+        option("--bf16", is_flag=True, help="Compute in bf16; the weights stay fp32."),
+        option("--style", type=styles, default="magicoder", help="Wording of a prompt."),
+        option("--max-tokens", type=int, default=1024, help="Longer rows are left out."),
+        option("--clip", type=float, default=1.0, help="Largest gradient norm; 0 does not clip."),
+        option("--warmup", type=float, default=0.07, help="Share of the steps."),
+        option("--lr", type=float, default=5e-5, help="Peak learning rate."),
+        option("--accumulate", type=int, default=1, help="Passes per step."),
+        option("--batch-size", type=int, default=8, help="Rows per pass."),
+        option("--steps", type=int, default=None, help="Optimiser steps, instead of epochs."),
+        option("--epochs", type=float, default=1.0, help="Passes over the data."),
+        option("--data", type=DIRECTORY, required=True, help="JSON Lines of instructions and responses."),
+    ):
+        function = add(function)
+    return writing_options(function)
+
+
+def run_training(source: Path, data: Path, out: Path, options: dict[str, Any]) -> None:
+    """Train, with progress on stderr, and say what became of the rows."""
+    from xft.train import TrainOptions, step_lines, train
+
+    chosen = TrainOptions(**{field.name: options[field.name] for field in dataclasses.fields(TrainOptions)})
+    on_step = step_lines(10, lambda line: click.echo(line, err=True))
+    rows = train(source, data, out, chosen, writing=writing(options), on_step=on_step)
+    click.echo(f"{out}: tuned on {rows}")

@@ -58,7 +58,7 @@ from xft.upcycle import upcycle
 @click.option(
     "--reference",
     is_flag=True,
-    help="Reproduce the released code: is_in test, pad tokens in the balance loss, noise weights.",
+    help="Reproduce the released code: RoPE base, is_in test, padding in the balance loss, noise.",
 )
 @click.option("--seed", type=int, default=42, show_default=True, help="Seed of the router weights.")
 @click.option("--verify", is_flag=True, help="Load both models in fp32 and print the largest difference.")
@@ -83,5 +83,7 @@ def _verify(dense: Path, out: Path, moe: MoeConfig) -> None:
     click.echo(f"largest logit difference to the dense model: {difference}")
     if moe.routing == "xft_unnormalized":
         click.echo("unnormalised weights don't sum to 1, so a difference is expected")
+    elif moe.reference:
+        click.echo("the released code changes the RoPE base to 10000; a model with another base differs")
     elif not difference.is_within:
         raise ParityError("the upcycled model does not compute what the dense one does")

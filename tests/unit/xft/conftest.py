@@ -7,10 +7,15 @@ from typing import Any
 
 import pytest
 import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from xft_pico import VOCABULARY, build
+
+WORDS = ["<pad>", "<s>", "</s>", "<unk>", "add", "two", "numbers", "return", "a", "+", "b", "@@"]
+WORDS += ["Instruction", "Response"]
 
 
 @pytest.fixture
@@ -30,3 +35,13 @@ def save(tmp_path: Path) -> Callable[..., Path]:
 def token_ids() -> torch.Tensor:
     """Two rows of made-up tokens."""
     return torch.randint(3, VOCABULARY, (2, 12), generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture
+def tokenizer() -> Any:
+    """A word-level tokenizer of a few words."""
+    words = Tokenizer(models.WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="<unk>"))
+    words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()  # type: ignore[assignment]
+    return PreTrainedTokenizerFast(
+        tokenizer_object=words, bos_token="<s>", eos_token="</s>", pad_token="<pad>", unk_token="<unk>"
+    )

@@ -8,8 +8,6 @@ from typing import Any
 import msgspec
 import pytest
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast
 from xft_pico import WILD, fails, load, run
 
 from xft.coefficients import MIXING_FILE, Mixing
@@ -18,19 +16,6 @@ from xft.errors import DataError, TrainingError, UsageProblem
 from xft.learn import LearnOptions, batch_loss, mean_loss, optimise
 from xft.mixing import make_mixing
 from xft.upcycle import upcycle
-
-WORDS = ["<pad>", "<s>", "</s>", "<unk>", "add", "two", "numbers", "return", "a", "+", "b", "@@"]
-WORDS += ["Instruction", "Response"]
-
-
-@pytest.fixture
-def tokenizer() -> Any:
-    """A word-level tokenizer of a few words."""
-    words = Tokenizer(models.WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="<unk>"))
-    words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()  # type: ignore[assignment]
-    return PreTrainedTokenizerFast(
-        tokenizer_object=words, bos_token="<s>", eos_token="</s>", pad_token="<pad>", unk_token="<unk>"
-    )
 
 
 def write(path: Path, *records: Any) -> Path:

@@ -258,3 +258,13 @@ def test_what_a_killed_run_left_is_removed(save: Callable[..., Path], tmp_path: 
     (tmp_path / f".moe.{os.getpid()}0.tmp.d").mkdir()
     upcycle(dense, tmp_path / "moe", WILD)
     assert {path.name for path in tmp_path.iterdir()} == {"dense", "moe", f".moe.{os.getpid()}0.tmp.d"}
+
+
+def test_the_reference_has_the_released_rope_base(save: Callable[..., Path], tmp_path: Path) -> None:
+    upcycle(save(), tmp_path / "moe", MoeConfig(reference=True))
+    config = json.loads((tmp_path / "moe" / "config.json").read_text())
+    assert config["rope_parameters"]["rope_theta"] == 10000.0
+    assert config["rope_parameters"]["factor"] == 4.0, "scaling is kept"
+    assert config["xft_base_config"]["rope_parameters"] == config["rope_parameters"], (
+        "so the merged model has it too"
+    )
