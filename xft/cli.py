@@ -1,0 +1,68 @@
+"""The ``xft`` command line: imports a command only when asked for, so that ``--help`` needs no torch."""
+
+import importlib
+import logging
+import os
+import sys
+
+import click
+
+from xft.errors import XftError
+
+# Command → module of `xft.commands`, and the line that the overview shows.
+COMMANDS = {
+    "upcycle": ("upcycle", "Make an MoE whose experts are copies of a dense model's MLPs."),
+    "sft": ("sft", "Tune a dense model on instructions: the control."),
+    "train": ("train", "Tune an MoE on instructions."),
+    "learn-mixing": ("learn_mixing", "Learn how much of each expert goes into the merged model."),
+    "merge": ("merge", "Merge an MoE, or several dense checkpoints, into a dense one."),
+    "inspect": ("inspect", "Say what a checkpoint is, and where it comes from."),
+    "selfcheck": ("selfcheck", "Compare this installation with reference tensors."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are modules."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the commands, in the order of the work."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the module of a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"xft.commands.{COMMANDS[cmd_name][0]}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the overview without importing a command."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("-v", "--verbose", count=True, help="Log more: -v what is done, -vv everything.")
+def cli(verbose: int) -> None:
+    """Upcycle a dense code model, tune it as a mixture of experts, merge it back.
+
+    Exit codes: 0 done; 1 failed; 2 wrong options; 3 a checkpoint is missing, truncated or of the wrong kind;
+    4 the architecture is not supported; 5 the target exists or can't be written; 6 a check found a
+    difference; 7 wrong training data; 8 training diverged.
+    """
+    level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
+    logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
+    if not verbose:
+        # Not a setting of ours: it keeps transformers' progress bars off stderr.
+        os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+
+
+def main() -> None:
+    """Run the command line; expected failures end with their message and exit code."""
+    try:
+        cli(prog_name="xft")
+    except XftError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)

@@ -1,0 +1,1 @@
+"""The commands of ``xft``, one file each; imported only when asked for."""

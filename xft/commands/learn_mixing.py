@@ -1,0 +1,75 @@
+"""``xft learn-mixing``."""
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from xft.checkpoint import open_checkpoint
+from xft.coefficients import MIXING_FILE
+from xft.commands.options import DIRECTORY
+from xft.output import write_text_atomically
+
+
+@click.command("learn-mixing")
+@click.argument("moe", type=DIRECTORY)
+@click.option("--data", type=DIRECTORY, required=True, help="JSON Lines of instructions and responses.")
+@click.option("-o", "--out", type=DIRECTORY, help="File of the coefficients.  [default: in the MoE]")
+@click.option("--steps", type=int, default=200, show_default=True, help="Optimiser steps.")
+@click.option("--batch-size", type=int, default=8, show_default=True, help="Rows per step.")
+@click.option("--lr", type=float, default=0.05, show_default=True, help="Peak learning rate.")
+@click.option("--shared-weight", type=float, default=0.75, show_default=True, help="λ, 0 to 1.")
+@click.option(
+    "--per",
+    type=click.Choice(["layer", "matrix"]),
+    default="layer",
+    show_default=True,
+    help="What has coefficients of its own.",
+)
+@click.option("--learn-shared", is_flag=True, help="Learn λ too (an ablation).")
+@click.option("--max-tokens", type=int, default=1024, show_default=True, help="Longer rows are left out.")
+@click.option(
+    "--held-out", type=float, default=0.1, show_default=True, help="Share of rows that only measure."
+)
+@click.option(
+    "--style",
+    type=click.Choice(["magicoder", "chat", "raw"]),
+    default="magicoder",
+    show_default=True,
+    help="How an instruction is worded.",
+)
+@click.option("--reference", is_flag=True, help="The released learning rate, at which shares hardly move.")
+@click.option("--seed", type=int, default=42, show_default=True, help="Seed of split and order.")
+def command(moe: Path, data: Path, out: Path | None, style: str, reference: bool, **options: Any) -> None:
+    """Learn how much of each expert goes into the merged model.
+
+    Prints, per layer, how far the shares moved from equal ones, and whether they beat those on rows that
+    were held out.
+    """
+    open_checkpoint(moe).require_moe("learning its mixing")
+    from xft.learn import REFERENCE_LR, LearnOptions, learn_mixing
+    from xft.mixing import to_record
+
+    if reference:
+        options["lr"] = REFERENCE_LR
+    chosen = LearnOptions(**{field.name: options[field.name] for field in dataclasses.fields(LearnOptions)})
+    mixed, report = learn_mixing(moe, data, chosen, style, _show)
+    target = out or moe / MIXING_FILE
+    write_text_atomically(
+        target, msgspec.json.format(msgspec.json.encode(to_record(mixed)), indent=2).decode()
+    )
+    click.echo(f"{target}: learned on {report.rows}, {report.tokens_per_s:.0f} tokens/s")
+    for index, row in enumerate(report.layers):
+        click.echo(
+            f"layer {index}: shares moved by up to {row['largest_change']:.1%}, entropy {row['entropy']:.3f}"
+        )
+    verdict = "better than" if report.learned_loss < report.uniform_loss else "not better than"
+    click.echo(f"held-out loss {report.learned_loss:.4f}, {verdict} equal shares ({report.uniform_loss:.4f})")
+
+
+def _show(step: int, loss: float) -> None:
+    if sys.stderr.isatty() or step % 50 == 0:
+        click.echo(f"step {step}: loss {loss:.4f}", err=True)

@@ -1,0 +1,98 @@
+"""Targets that appear whole or not at all: a temporary directory or file beside them, then a rename."""
+
+import contextlib
+import glob
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from xft.errors import OutputError
+
+
+@contextlib.contextmanager
+def new_directory(target: Path, overwrite: bool = False) -> Iterator[Path]:
+    """Give a temporary directory beside `target` that becomes `target` when the block ends without an error.
+
+    A kill leaves at most the hidden temporary directory, never a half-written target; with `overwrite`
+    the old target stays until the new one is complete.
+
+    Raises:
+        OutputError: If the target exists and `overwrite` is not set, or can't be written.
+    """
+    if target.exists() and not overwrite:
+        raise OutputError(f"{target} exists already", hint="choose another --out, or pass --overwrite")
+    if target.exists() and not target.is_dir():
+        raise OutputError(f"{target} is a file, expected a directory to replace")
+    if target.resolve() == Path.cwd():
+        raise OutputError(f"{target} is the current directory, which can't be replaced")
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        temporary.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(target)
+        temporary.mkdir()
+        yield temporary
+        _swap_in(temporary, target)
+    except OSError as error:
+        raise OutputError(f"can't write {target}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _remove_leftovers(target: Path) -> None:
+    """Remove what killed runs left of this target; a run that still lives keeps its own."""
+    for path in target.parent.glob(f".{glob.escape(target.name)}.*.tmp"):
+        owner = path.name.split(".")[-2]
+        if owner.isdecimal() and not _is_running(int(owner)):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_running(process_id: int) -> bool:
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _swap_in(temporary: Path, target: Path) -> None:
+    """Rename the finished directory into place; an old one is moved aside first and removed last."""
+    if not target.exists():
+        temporary.rename(target)
+        return
+    old = target.with_name(f".{target.name}.{os.getpid()}.old")
+    target.rename(old)
+    temporary.rename(target)
+    shutil.rmtree(old)
+
+
+def refuse_overlap(target: Path, sources: Sequence[Path]) -> None:
+    """Refuse a target that is one of the sources, or lies around or inside one.
+
+    Raises:
+        OutputError: If it does.
+    """
+    resolved = target.resolve()
+    for source in (path.resolve() for path in sources):
+        if resolved == source or resolved in source.parents or source in resolved.parents:
+            raise OutputError(
+                f"the target {target} overlaps the source {source}", hint="choose another --out"
+            )
+
+
+def write_text_atomically(path: Path, text: str) -> None:
+    """Put a text at `path` so that a reader finds the old file or the whole new one.
+
+    Raises:
+        OutputError: If it can't be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise OutputError(f"can't write {path}: {error.strerror}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
