@@ -13,7 +13,7 @@ from xftbench.generation.backend import Backend, Engine
 from xftbench.generation.checkpoints import Checkpoint
 from xftbench.generation.devices import has_gpu
 from xftbench.generation.options import BackendOptions
-from xftbench.generation.vllm_build import find_build
+from xftbench.generation.vllm_build import find_build, missing_from_system
 
 __all__ = ["BACKENDS", "BackendOptions", "Choice", "choose_backend", "describe_engine", "open_backend"]
 
@@ -57,7 +57,7 @@ def choose_backend(requested: str) -> Choice:
     if requested in ("auto", "vllm") and why_not_vllm is None:
         return Choice("vllm", f"vLLM {find_build()}")
     if requested == "vllm":
-        raise BackendError(f"the vllm backend can't run: {why_not_vllm}", hint=_INSTALL)
+        raise BackendError(f"the vllm backend can't run: {why_not_vllm}", hint="--backend hf needs no vLLM")
     missing = [name for name in ("torch", "transformers") if importlib.util.find_spec(name) is None]
     if missing:
         raise BackendError(
@@ -65,7 +65,7 @@ def choose_backend(requested: str) -> Choice:
         )
     if requested == "hf":
         return Choice("hf", "transformers, as asked")
-    return Choice("hf", f"transformers, several times slower, because {why_not_vllm}; {_INSTALL} adds it")
+    return Choice("hf", f"transformers, several times slower, because {why_not_vllm}")
 
 
 def describe_engine(name: str, checkpoint: Checkpoint, options: BackendOptions) -> Engine:
@@ -95,7 +95,9 @@ def _module(name: str) -> _Module:
 def _why_not_vllm() -> str | None:
     build = find_build()
     if build is None:
-        return "vLLM is not installed"
+        return f"vLLM is not installed: {_INSTALL} adds it"
     if build.device != "cpu" and not has_gpu():
         return f"vLLM {build} needs a GPU, and none is visible"
+    if missing := missing_from_system(build):
+        return f"vLLM {build} needs {missing}"
     return None

