@@ -148,6 +148,8 @@ class Worker:
             message, received = self.control.receive()
         except ChannelClosed as error:
             raise WorkerLostError(f"the worker ended before it said {name!r}{self.last_words()}") from error
+        if message[0] == "failed":
+            raise WorkerLostError(f"{message[1]} (errno {message[2]})")
         if message[0] != name or len(received) != fds:
             raise WorkerLostError(" ".join(str(part) for part in message))
         return message[1] if len(message) > 1 else None, received

@@ -1,6 +1,6 @@
 """Building the jail: the worker's namespaces and file system once, the candidate's own for each job."""
 
-# ruff: noqa: PTH103, PTH112, PTH120, PTH211
+# ruff: noqa: PTH103, PTH123, PTH112, PTH120, PTH211
 # pathlib would be one more import in every jail
 
 import os
@@ -29,7 +29,7 @@ def enter_namespaces(view: dict[str, Any]) -> str:
     """
     proc = os.open("/proc/self", os.O_RDONLY | os.O_DIRECTORY)  # the new root has no /proc
     user = "self"
-    if os.geteuid() == 0 and _try_mount_namespace():
+    if os.geteuid() == 0 and _has_nobody() and _try_mount_namespace():
         _enter_view(view)
         linux.become_user(_NOBODY)
         linux.set_dumpable(True)  # or /proc/self/uid_map would still belong to root
@@ -45,6 +45,17 @@ def enter_namespaces(view: dict[str, Any]) -> str:
         _enter_view(view)
     os.close(proc)
     return user
+
+
+def _has_nobody() -> bool:
+    """Return whether we can become nobody; a container's root may have no other users."""
+    for name in ("uid_map", "gid_map"):
+        with open(f"/proc/self/{name}") as file:
+            ranges = [[int(number) for number in line.split()] for line in file]
+        if not any(first <= _NOBODY < first + length for first, _, length in ranges):
+            return False
+    with open("/proc/self/setgroups") as file:
+        return file.read().strip() == "allow"
 
 
 def _try_mount_namespace() -> bool:

@@ -80,9 +80,12 @@ def become_user(user: int, *, keep_capabilities: bool = False) -> None:
     """Give up root for a user and group of that number."""
     if keep_capabilities:
         _prctl(_PR_SET_KEEPCAPS, 1, "prctl(KEEPCAPS)")
-    os.setgroups([])
-    os.setresgid(user, user, user)
-    os.setresuid(user, user, user)
+    try:
+        os.setgroups([])
+        os.setresgid(user, user, user)
+        os.setresuid(user, user, user)
+    except OSError as error:
+        raise StepError(error.errno, f"becoming user {user}: {error.strerror}") from error
 
 
 def unshare(flags: int, step: str) -> None:
