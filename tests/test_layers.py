@@ -72,9 +72,10 @@ def test_only_the_transformers_backend_may_import_the_method() -> None:
 
 def loaded_after(code: str) -> set[str]:
     """Top-level names of the modules that a fresh interpreter has loaded after running some code."""
-    script = f"{code}\nimport sys; print(*{{name.split('.')[0] for name in sys.modules}})"
+    # On stderr: what the code prints is not the answer.
+    script = f"{code}\nimport sys; print(*{{name.split('.')[0] for name in sys.modules}}, file=sys.stderr)"
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    return set(result.stdout.split())
+    return set(result.stderr.split())
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
-"""Fixtures of the tests of xft; the helpers they share are in ``xft_pico`` beside this file."""
+"""Fixtures of the tests of xft; the helpers they share are in ``tests/support/xft_pico.py``."""
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,9 +8,6 @@ import pytest
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 from xft_pico import VOCABULARY, build
 
 WORDS = ["<pad>", "<s>", "</s>", "<unk>", "add", "two", "numbers", "return", "a", "+", "b", "@@"]
