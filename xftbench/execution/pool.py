@@ -20,7 +20,7 @@ from xftbench.records import Limits, Outcome, Program
 
 Isolation = Literal["namespaces", "rlimits"]
 _ATTEMPTS = 3
-_WAITING_PER_WORKER = 2
+_WAITING_PER_WORKER = 512  # completions are small; generation should not wait for a slow program
 _logger = logging.getLogger(__name__)
 
 _Job = tuple[Program, "Future[Outcome]"]

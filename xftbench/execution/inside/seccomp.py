@@ -54,6 +54,14 @@ _SIGNALLING = {
     "kill": (62, 129), "tgkill": (234, 131), "rt_sigqueueinfo": (129, 138), "rt_tgsigqueueinfo": (297, 240),
     "prlimit64": (302, 261),
 }  # fmt: skip
+# Landlock keeps contents, not these; only where there is no mount namespace.
+_METADATA: _Numbers = {
+    "chmod": (90, None), "fchmod": (91, 52), "fchmodat": (268, 53), "fchmodat2": (452, 452),
+    "chown": (92, None), "fchown": (93, 55), "lchown": (94, None), "fchownat": (260, 54),
+    "utime": (132, None), "utimes": (235, None), "futimesat": (261, None), "utimensat": (280, 88),
+    "setxattr": (188, 5), "lsetxattr": (189, 6), "fsetxattr": (190, 7),
+    "removexattr": (197, 14), "lremovexattr": (198, 15), "fremovexattr": (199, 16),
+}  # fmt: skip
 _UNADDRESSED: _Numbers = {"tkill": (200, 130), "pidfd_open": (434, 434), "pidfd_send_signal": (424, 424)}
 _CLONE, _CLONE3, _PRCTL = (56, 220), (435, 435), (157, 167)
 _NEW_NAMESPACES = 0x7E020000  # CLONE_NEWNS, _NEWCGROUP, _NEWUTS, _NEWIPC, _NEWUSER, _NEWPID, _NEWNET
@@ -94,7 +102,7 @@ def for_candidate(own_pid: int | None = None) -> bytes:
     column, parts = _head()
     refused = dict(_REFUSED_TO_CANDIDATES)
     if own_pid is not None:
-        refused.update(_UNADDRESSED)
+        refused |= _UNADDRESSED | _METADATA
         for numbers in _SIGNALLING.values():
             parts += _only_to(numbers[column], own_pid)
     return b"".join(parts + _clone_rules(column) + _refusals(refused, column))
