@@ -4,6 +4,7 @@ import logging
 import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ from xftbench.commands.options import parse_models
 from xftbench.errors import SandboxError
 from xftbench.execution.pool import Isolation
 from xftbench.generation import BackendOptions, choose_backend, describe_engine, open_backend
-from xftbench.generation.backend import Engine
+from xftbench.generation.backend import Backend, Engine
 from xftbench.generation.checkpoints import Checkpoint, resolve
 from xftbench.generation.replay import read_samples
 from xftbench.hashing import sha256_record
@@ -108,7 +109,12 @@ def _generated(request: ModelsRequest, asked: Asked, checkpoint: Checkpoint) -> 
             checkpoint.name, asked.style.name,
         )  # fmt: skip
     options = BackendOptions(dtype=request.dtype)
-    source = from_model(asked.prompts, request.sampling, lambda: open_backend(name, checkpoint, options))
+
+    def load() -> AbstractContextManager[Backend]:
+        _logger.info("%s: loading into %s; the first answers take a while", checkpoint.name, name)
+        return open_backend(name, checkpoint, options)
+
+    source = from_model(asked.prompts, request.sampling, load)
     engine = describe_engine(name, checkpoint, options)
     return _model_run(request, asked, checkpoint, engine, source)
 

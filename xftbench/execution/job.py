@@ -138,7 +138,8 @@ class _Job:
                 status=message[1], cpu_s=message[2], out_of_memory=group is not None and group.had_oom_kill()
             )
         else:
-            raise WorkerLostError(" ".join(map(str, message)))
+            # Either of its two connections may be the first to tell that the checker has died.
+            raise WorkerLostError(f"the worker's processes ended: {' '.join(map(str, message))}")
 
     def _hear_checker(self) -> None:
         checker = self._worker.checker
