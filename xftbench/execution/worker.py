@@ -21,8 +21,13 @@ from xftbench.records import Limits
 
 _START_S = 60.0
 GRACE_S = 10.0  # for what must follow at once from a kill; generous, because the machine may be loaded
-_CHECKER_MEMORY_BYTES = 4 << 30
+_CHECKER_MEMORY_BYTES = 2 << 30
 _CODE_ROOT = str(Path(__file__).resolve().parents[2])
+_ENVIRONMENT = {
+    "PYTHONHASHSEED": "0",
+    "LANG": "C.UTF-8",
+    "MALLOC_ARENA_MAX": "2",  # or each thread reserves 128 MiB of the address space that is limited
+}
 _BOOT = """
 import sys
 sys.path.append(sys.argv[3])
@@ -174,7 +179,7 @@ def _launch(control: int, log: int) -> subprocess.Popen[bytes]:
         stdout=subprocess.DEVNULL,
         stderr=log,
         pass_fds=(control,),
-        env={"PYTHONHASHSEED": "0", "LANG": "C.UTF-8"},
+        env=_ENVIRONMENT,
         cwd="/",
         start_new_session=True,
     )

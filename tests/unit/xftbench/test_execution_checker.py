@@ -166,3 +166,13 @@ def test_a_broken_benchmark_is_not_the_candidates_fault(test: str, context: str)
 
 def test_an_argument_that_is_no_plain_data_is_the_benchmarks_fault() -> None:
     assert judged(answering(lambda x: x), "def check(f):\n    f(lambda: 1)\n")[0] == "broken"
+
+
+def test_an_answer_that_can_not_be_shown_is_still_wrong() -> None:
+    test = "def check(f):\n    assert False, f(1)\n"
+    assert judged(answering(lambda x: 10**100_000), test) == [
+        "assertion",
+        "assert False, f(1)",
+        "(a text that can't be shown)",
+    ]
+    assert len(judged(answering(lambda x: "x" * 1_000_000), test)[2]) == 1000

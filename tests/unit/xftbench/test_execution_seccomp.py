@@ -16,9 +16,9 @@ ENOSYS = 0x00050000 | errno.ENOSYS
 KILLED = 0x80000000
 
 
-def run(program: bytes, number: int, architecture: int = X86_64, argument: int = 0) -> int:
+def run(program: bytes, number: int, architecture: int = X86_64, argument: int = 0, second: int = 0) -> int:
     """Return the filter's answer to one system call."""
-    data = struct.pack("=iIQ6Q", number, architecture, 0, argument, 0, 0, 0, 0, 0)
+    data = struct.pack("=iIQ6Q", number, architecture, 0, argument, second, 0, 0, 0, 0)
     accumulator, position = 0, 0
     while True:
         code, if_true, if_false, k = struct.unpack_from("=HBBI", program, position * 8)
@@ -103,6 +103,18 @@ def test_without_a_pid_namespace_only_oneself_can_be_signalled(machine: str) -> 
     for numbers in seccomp._METADATA.values():
         if (number := numbers[index]) is not None:
             assert run(program, number, architecture) == EPERM
+
+
+def test_without_a_pid_namespace_no_descriptor_can_be_made_to_signal_others(machine: str) -> None:
+    index, architecture = column(machine)
+    program = seccomp.for_candidate(own_pid=1234)
+    fcntl, ioctl = seccomp._FCNTL[index], seccomp._IOCTL[index]
+    for command in (8, 10, 15):
+        assert run(program, fcntl, architecture, 3, command) == EPERM
+    for command in (0x8901, 0x8902):
+        assert run(program, ioctl, architecture, 3, command) == EPERM
+    assert run(program, fcntl, architecture, 3, 4) == ALLOWED, "F_SETFL"
+    assert run(program, ioctl, architecture, 3, 0x5401) == ALLOWED, "TCGETS, for isatty"
 
 
 def test_an_unknown_architecture_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 from xftbench.execution.inside import channel, wire
 
 _TEST = "<test>"
+_TEXT = 1000
 _RENAMED = (StopIteration, StopAsyncIteration, GeneratorExit)
 
 
@@ -126,7 +127,7 @@ def judge(job: dict[str, str], rpc: int) -> list[str]:
         exec(_compiled(job["test"], _TEST), namespace)  # noqa: S102
         check: Callable[[object], object] = namespace["check"]
     except BaseException as error:  # noqa: BLE001 - whatever it is, it is the report
-        return ["broken", f"the test does not load: {type(error).__name__}: {error}"]
+        return ["broken", f"the test does not load: {type(error).__name__}: {_text(error)}"]
     namespace["candidate"] = namespace[job["entry_point"]] = candidate
     try:
         candidate.wait_until_ready()
@@ -140,8 +141,16 @@ def judge(job: dict[str, str], rpc: int) -> list[str]:
 def _report(error: BaseException, test: str) -> list[str]:
     line = _failing_line(error.__traceback__, test)
     if type(error) is AssertionError:
-        return ["assertion", line, str(error)]
-    return ["raised", type(error).__name__, str(error), line]
+        return ["assertion", line, _text(error)]
+    return ["raised", type(error).__name__, _text(error), line]
+
+
+def _text(error: BaseException) -> str:
+    """Return an exception's text, which may hold an answer that is too long or too deep to be shown."""
+    try:
+        return str(error)[:_TEXT]
+    except Exception:  # noqa: BLE001
+        return "(a text that can't be shown)"
 
 
 def _failing_line(traceback: TracebackType | None, test: str) -> str:

@@ -52,7 +52,7 @@ _REFUSED_TO_ALL: _Numbers = {
 }  # fmt: skip
 _SIGNALLING = {
     "kill": (62, 129), "tgkill": (234, 131), "rt_sigqueueinfo": (129, 138), "rt_tgsigqueueinfo": (297, 240),
-    "prlimit64": (302, 261),
+    "prlimit64": (302, 261), "sched_setaffinity": (203, 122),
 }  # fmt: skip
 # Landlock keeps contents, not these; only where there is no mount namespace.
 _METADATA: _Numbers = {
@@ -68,10 +68,14 @@ _NEW_NAMESPACES = 0x7E020000  # CLONE_NEWNS, _NEWCGROUP, _NEWUTS, _NEWIPC, _NEWU
 # PR_SET_PDEATHSIG, _SET_DUMPABLE, _SET_SECUREBITS, _SET_PTRACER, _SET_CHILD_SUBREAPER, _SET_MM
 _REFUSED_PRCTL = (1, 4, 28, 0x59616D61, 36, 35)
 
+# F_SETOWN, F_SETSIG, F_SETOWN_EX; FIOSETOWN, SIOCSPGRP: signals by way of a descriptor
+_FCNTL, _REFUSED_FCNTL = (72, 25), (8, 10, 15)
+_IOCTL, _REFUSED_IOCTL = (16, 29), (0x8901, 0x8902)
+
 _AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
-_NUMBER_AT, _ARCH_AT, _ARG0_LOW_AT = 0, 4, 16
+_NUMBER_AT, _ARCH_AT, _ARG0_LOW_AT, _ARG1_LOW_AT = 0, 4, 16, 24
 _X32_BIT = 0x40000000
 
 
@@ -105,6 +109,8 @@ def for_candidate(own_pid: int | None = None) -> bytes:
         refused |= _UNADDRESSED | _METADATA
         for numbers in _SIGNALLING.values():
             parts += _only_to(numbers[column], own_pid)
+        parts += _not_with(_FCNTL[column], _ARG1_LOW_AT, _REFUSED_FCNTL)
+        parts += _not_with(_IOCTL[column], _ARG1_LOW_AT, _REFUSED_IOCTL)
     return b"".join(parts + _clone_rules(column) + _refusals(refused, column))
 
 
@@ -150,8 +156,12 @@ def _clone_rules(column: int) -> list[bytes]:
         _op(_RETURN, _ALLOW),
     ]
     clone3 = [_op(_EQUAL, _CLONE3[column], 0, 1), _op(_RETURN, _ERRNO | errno.ENOSYS)]
-    prctl = [_op(_EQUAL, _PRCTL[column], 0, 2 * len(_REFUSED_PRCTL) + 2), _op(_LOAD, _ARG0_LOW_AT)]
-    for option in _REFUSED_PRCTL:
-        prctl += [_op(_EQUAL, option, 0, 1), _REFUSE]
-    prctl.append(_op(_RETURN, _ALLOW))
-    return clone + clone3 + prctl
+    return clone + clone3 + _not_with(_PRCTL[column], _ARG0_LOW_AT, _REFUSED_PRCTL)
+
+
+def _not_with(number: int, argument_at: int, refused: tuple[int, ...]) -> list[bytes]:
+    """Let a call pass unless an argument (32 bits of it) is one of these."""
+    parts = [_op(_EQUAL, number, 0, 2 * len(refused) + 2), _op(_LOAD, argument_at)]
+    for value in refused:
+        parts += [_op(_EQUAL, value, 0, 1), _REFUSE]
+    return [*parts, _op(_RETURN, _ALLOW)]

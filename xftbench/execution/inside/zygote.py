@@ -108,6 +108,8 @@ class _Zygote:
                         self._reap(fd)
         except channel.ChannelClosed:
             pass
+        except BaseException:  # noqa: BLE001 - to the worker's log, which the harness reads when we are gone
+            traceback.print_exc()
         finally:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             with contextlib.suppress(OSError):
