@@ -6,10 +6,9 @@ clever `__eq__`: what is not plain data arrives as an object that equals nothing
 """
 
 import json
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator
-from decimal import Decimal
-from fractions import Fraction
 from itertools import islice
 from typing import Any
 
@@ -84,11 +83,13 @@ def encode(value: object, *, opaque: bool) -> bytes:
     """
     plain = _Encoder(opaque).plain(value, 0)
     # Not as ASCII: two lone surrogates side by side would be read back as one character.
-    text = json.dumps(plain, separators=(",", ":"), check_circular=False, ensure_ascii=False)
-    data = text.encode("utf-8", "surrogatepass")
+    data = _JSON.encode(plain).encode("utf-8", "surrogatepass")
     if len(data) > MAX_BYTES:
         raise WireError(f"a value of {len(data):,} bytes is too large to compare")
     return data
+
+
+_JSON = json.JSONEncoder(separators=(",", ":"), check_circular=False, ensure_ascii=False)
 
 
 class _Encoder:
@@ -139,6 +140,8 @@ class _Encoder:
         if kind in _DICT_VIEWS:
             items = self._pairs(value, depth) if kind is type({}.items()) else self._items(value, depth)
             return {_DICT_VIEWS[kind]: items}
+        if (exact := _exact_number(value)) is not None:
+            return exact
         if not self._opaque:
             raise WireError(f"a {kind.__name__} is not plain data")
         return self._stand_in(value, kind, depth)
@@ -164,8 +167,13 @@ class _Encoder:
         return {"o": name}
 
 
-def _rational(value: Fraction) -> list[str]:
-    return [hex(value.numerator), hex(value.denominator)]
+def _exact_number(value: Any) -> dict[str, object] | None:
+    """Encode a Fraction or Decimal; who has one has imported its module, and few have."""
+    if (fractions := sys.modules.get("fractions")) and isinstance(value, fractions.Fraction):
+        return {"F": [hex(value.numerator), hex(value.denominator)]}
+    if (decimal := sys.modules.get("decimal")) and isinstance(value, decimal.Decimal):
+        return {"D": decimal.Decimal.__str__(value)}
+    return None
 
 
 _SCALARS: dict[type, Callable[[Any], object]] = {
@@ -174,11 +182,9 @@ _SCALARS: dict[type, Callable[[Any], object]] = {
     bytes: lambda value: bytes(value).decode("latin-1"),
     bytearray: lambda value: bytes(value).decode("latin-1"),
     range: lambda value: [hex(value.start), hex(value.stop), hex(value.step)],
-    Fraction: _rational,
-    Decimal: Decimal.__str__,
 }  # fmt: skip
 _TAGS: dict[type, str] = {
-    complex: "c", bytes: "b", bytearray: "ba", range: "r", Fraction: "F", Decimal: "D",
+    complex: "c", bytes: "b", bytearray: "ba", range: "r",
 }  # fmt: skip
 _SEQUENCES: dict[Any, str] = {list: "l", tuple: "t", set: "s", frozenset: "fs", deque: "dq"}
 
@@ -192,7 +198,7 @@ def decode(data: bytes) -> Any:
     if len(data) > MAX_BYTES or data.count(b",") > 3 * MAX_NODES:
         raise WireError("a message that is too large")
     try:
-        return json.loads(data.decode("utf-8", "surrogatepass"), object_hook=_untag)
+        return _UNJSON.decode(data.decode("utf-8", "surrogatepass"))
     except WireError:
         raise
     except (ValueError, TypeError, ArithmeticError, RecursionError, LookupError) as error:
@@ -220,9 +226,17 @@ def _dict(content: Any) -> dict[Any, Any]:
     return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
-def _fraction(content: Any) -> Fraction:
+def _fraction(content: Any) -> object:
+    from fractions import Fraction
+
     numerator, denominator = _list(content)
     return Fraction(int(numerator, 16), int(denominator, 16))
+
+
+def _decimal(content: Any) -> object:
+    from decimal import Decimal
+
+    return Decimal(_text(content))
 
 
 def _complex(content: Any) -> complex:
@@ -250,7 +264,7 @@ _BUILDERS: dict[str, Callable[[Any], object]] = {
     "ba": lambda content: bytearray(_text(content).encode("latin-1")),
     "r": lambda content: range(*(int(_text(part), 16) for part in _list(content))),
     "F": _fraction,
-    "D": lambda content: Decimal(_text(content)),
+    "D": _decimal,
     "l": _list,
     "t": lambda content: tuple(_list(content)),
     "s": lambda content: set(_list(content)),
@@ -264,3 +278,4 @@ _BUILDERS: dict[str, Callable[[Any], object]] = {
     "it": lambda content: OpaqueIterator(*_named(content)),
     "sq": lambda content: OpaqueSequence(*_named(content)),
 }
+_UNJSON = json.JSONDecoder(object_hook=_untag)

@@ -21,19 +21,20 @@ import select
 import signal
 import socket
 import sys
-import traceback
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from xftbench.execution.inside import channel, checker, linux, seccomp, solution, wire
 from xftbench.execution.inside.jail import NamespaceJail
-from xftbench.execution.inside.weak import WeakJail
+
+if TYPE_CHECKING:
+    from xftbench.execution.inside.weak import WeakJail
 
 _PRELOADED = (
-    "abc", "bisect", "cmath", "collections", "copy", "dataclasses", "datetime", "decimal", "enum",
-    "fractions", "functools", "hashlib", "heapq", "itertools", "json", "math", "numbers", "operator", "queue",
-    "random", "re", "statistics", "string", "struct", "textwrap", "threading", "time", "types", "typing",
+    "bisect", "collections", "copy", "functools", "heapq", "itertools", "math", "operator", "random", "re",
+    "string", "typing",
 )  # fmt: skip
-"""What solutions import most; the rest of the standard library is there too, only slower."""
+"""What solutions import most. Each module more makes every fork dearer; the rest of the standard library is
+imported by those that want it."""
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 _ENVIRONMENT = {"HOME": "/tmp", "TMPDIR": "/tmp", "LANG": "C.UTF-8", **_ONE_THREAD}
 _REHEARSAL = "def rehearse(value: int) -> int:\n    return value\n"
@@ -54,12 +55,20 @@ def main(control_fd: int, harness_pid: int, code_root: str) -> None:
         file.write("1000")
     signal.signal(signal.SIGTERM, _on_sigterm)
     try:
-        jail = WeakJail(config) if config["isolation"] == "rlimits" else NamespaceJail(config)
+        jail = _jail(config)
         if jail.namespaces:
             _fork_first_process(control)
         _Zygote(control, config, jail, null).run()
     except OSError as error:
         control.send(["failed", error.strerror or str(error), error.errno])
+
+
+def _jail(config: dict[str, Any]) -> "NamespaceJail | WeakJail":
+    if config["isolation"] == "namespaces":
+        return NamespaceJail(config)
+    from xftbench.execution.inside.weak import WeakJail  # it has imports of its own
+
+    return WeakJail(config)
 
 
 def _on_sigterm(*_: object) -> NoReturn:
@@ -83,7 +92,7 @@ def _wait_as_launcher(child: int) -> NoReturn:
 
 class _Zygote:
     def __init__(
-        self, control: channel.Control, config: dict[str, Any], jail: NamespaceJail | WeakJail, null: int
+        self, control: channel.Control, config: dict[str, Any], jail: "NamespaceJail | WeakJail", null: int
     ) -> None:
         self._control = control
         self._null = null
@@ -109,7 +118,7 @@ class _Zygote:
         except channel.ChannelClosed:
             pass
         except BaseException:  # noqa: BLE001 - to the worker's log, which the harness reads when we are gone
-            traceback.print_exc()
+            sys.excepthook(*sys.exc_info())
         finally:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             with contextlib.suppress(OSError):
@@ -174,7 +183,7 @@ class _Zygote:
             os.close(self._null)
             solution.serve(job, rpc)
         except BaseException:  # noqa: BLE001 - only before a solution has run: `serve` does not return
-            traceback.print_exc()  # to the worker's log
+            sys.excepthook(*sys.exc_info())  # to the worker's log
         finally:
             os._exit(1)
 
