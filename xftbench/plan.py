@@ -42,7 +42,7 @@ def load_suite(
     """
     benchmark, version = parse_suite(text)
     data = benchmark.load(version, data_dir)
-    known = [problem.task_id for problem in data.problems]
+    known = data.task_ids
     for task_id in task_ids:
         if task_id not in known:
             near = suggestion(task_id, known).split(" known:")[0]

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from xftbench.records import Problem
+
 pytest.importorskip("torch", reason="generating needs torch: pip install 'xftbench[hf]'")
 
 Cli = Callable[[list[str]], Any]
@@ -108,6 +110,20 @@ def test_generate_makes_samples_that_run_then_judges(
     assert run(*arguments).exit_code == 0
     assert samples(run_dir) == made
     assert (run_dir / "scores.json").exists()
+
+
+def test_a_samples_file_of_the_whole_suite_serves_a_part_of_it(
+    run: Callable[..., Any], problems: dict[str, Problem], tmp_path: Path
+) -> None:
+    rows = [
+        {"task_id": problem.task_id, "solution": problem.prompt + problem.canonical_solution}
+        for problem in problems.values()
+    ]
+    path = tmp_path / "samples.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    result = run("--models", f"x={path}", "--limit", "3")
+    assert result.exit_code == 0, result.stderr
+    assert "3/3" in result.stdout
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,11 @@ class DataSet(Record):
     path: str
     problems: tuple[Problem, ...]
 
+    @property
+    def task_ids(self) -> list[str]:
+        """Of all problems, in the benchmark's order."""
+        return [problem.task_id for problem in self.problems]
+
 
 class Benchmark(Protocol):
     """A published set of problems with its rule for right."""

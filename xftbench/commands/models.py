@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from xftbench.commands.options import parse_models
-from xftbench.errors import SandboxError
+from xftbench.errors import SandboxError, UsageProblem
 from xftbench.execution.pool import Isolation
 from xftbench.generation import BackendOptions, choose_backend, describe_engine, open_backend
 from xftbench.generation.backend import Backend, Engine
@@ -120,7 +120,11 @@ def _generated(request: ModelsRequest, asked: Asked, checkpoint: Checkpoint) -> 
 
 
 def _replayed(request: ModelsRequest, asked: Asked, checkpoint: Checkpoint) -> ModelRun:
-    samples = read_samples(Path(checkpoint.path), asked.suite.task_ids)
+    everything = read_samples(Path(checkpoint.path), asked.suite.data.task_ids)
+    selected = set(asked.suite.task_ids)
+    samples = [sample for sample in everything if sample.task_id in selected]
+    if not samples:
+        raise UsageProblem(f"{checkpoint.path} has no sample of the problems that were selected")
     return _model_run(request, asked, checkpoint, REPLAY, from_samples(samples))
 
 
