@@ -23,8 +23,9 @@ INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
 _WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".gguf", ".h5", ".msgpack", ".onnx", ".index.json")
 # Written by xft itself or by a trainer: they belong to one checkpoint and not to its children.
-_OWN_FILES = {CONFIG, LINEAGE, "xft_mixing.json", "xft_routing.json"}
-_OWN_FILES |= {"modeling_xft.py", "xft_moe.py", "xft_router.py"}
+_OWN_FILES = {CONFIG, LINEAGE, "xft_mixing.json", "xft_routing.json", "training_log.jsonl"}
+_CODE_FILES = {"modeling_xft.py", "xft_moe.py", "xft_router.py"}
+_OWN_FILES |= _CODE_FILES
 _TRAINER_FILES = {"trainer_state.json", "training_args.bin", "scheduler.pt", "optimizer.pt"}
 _NOT_CONVERTED = (
     "convert it once: AutoModelForCausalLM.from_pretrained(dir).save_pretrained(new_dir) writes safetensors"
@@ -79,6 +80,14 @@ class Checkpoint:
             and not path.name.startswith((".", "rng_state"))
             and not path.name.endswith(_WEIGHT_SUFFIXES)
         ]
+
+    def code_files(self) -> dict[str, str]:
+        """Return the modeling files that travel inside an MoE, by name."""
+        return {
+            name: (self.directory / name).read_text(encoding="utf-8")
+            for name in sorted(_CODE_FILES)
+            if (self.directory / name).is_file()
+        }
 
 
 def open_checkpoint(directory: Path) -> Checkpoint:
@@ -255,8 +264,3 @@ def _write_json(path: Path, value: dict[str, Any]) -> None:
 def _copy_files(paths: Sequence[Path], directory: Path) -> None:
     for path in paths:
         shutil.copyfile(path, directory / path.name)
-
-
-def copy_side_files(source: Checkpoint, directory: Path) -> None:
-    """Copy a checkpoint's side files (tokenizer, template, generation config) into another directory."""
-    _copy_files(source.side_files(), directory)

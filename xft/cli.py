@@ -16,6 +16,8 @@ COMMANDS = {
     "train": ("train", "Tune an MoE on instructions."),
     "learn-mixing": ("learn_mixing", "Learn how much of each expert goes into the merged model."),
     "merge": ("merge", "Merge an MoE, or several dense checkpoints, into a dense one."),
+    "recipe": ("recipe", "Run the whole line from one TOML, and go on where it stopped."),
+    "data": ("data", "Look at training data, and check it against benchmarks."),
     "inspect": ("inspect", "Say what a checkpoint is, and where it comes from."),
     "selfcheck": ("selfcheck", "Compare this installation with reference tensors."),
 }

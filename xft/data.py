@@ -8,14 +8,18 @@ Source: the prompt is the one of arXiv 2404.15247 (facts/method.md 4).
 """
 
 import dataclasses
+import gzip
 import hashlib
 import json
 import random
+import re
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from xft.errors import DataError
+from xft.output import write_text_atomically
 
 Style = Literal["magicoder", "chat", "raw"]
 IGNORED = -100
@@ -24,7 +28,10 @@ _MAGICODER = (
     "You are an exceptionally intelligent coding assistant that consistently delivers accurate and reliable "
     "responses to user instructions.\n\n@@ Instruction\n{instruction}\n\n@@ Response\n"
 )
-_SHAPES = "instruction + response, instruction (+ input) + output, prompt + completion, or messages"
+_SHAPES = (
+    "instruction (+ input) + response or output, prompt + completion, problem + solution, "
+    "question + answer, messages, or conversations"
+)
 _MAX_NAMED = 5
 
 
@@ -68,59 +75,138 @@ class Encoded:
         return "; ".join(parts)
 
 
-def read_rows(path: Path) -> list[Row]:
-    """Read a JSON Lines file of instructions.
+def read_rows(ref: str | Path) -> list[Row]:
+    """Read instructions.
+
+    Args:
+        ref: A file (``.jsonl``, plain or ``.gz``; ``.json`` with a list; ``.parquet``), ``stdlib`` for functions
+            of Python's own standard library, or a data set of the hub: ``org/name[:split][@revision]``.
 
     Raises:
-        DataError: If the file is missing, a line is not JSON, or has none of the known shapes.
+        DataError: If there is no such data, a row is not JSON, or has none of the known shapes.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise DataError(f"can't read {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8: {error.reason} at byte {error.start}") from error
-    rows = [_row(path, number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
+    if ref == "stdlib":
+        from xft.stdlib_pairs import pairs
+
+        return [Row(pair.instruction, pair.response, n) for n, pair in enumerate(pairs()[0], start=1)]
+    path = Path(ref)
+    records: Iterator[tuple[int, Any]]
+    if path.is_file():
+        records = _from_parquet(path) if path.suffix == ".parquet" else _from_text(path)
+    elif named := _HUB_ID.fullmatch(str(ref)):
+        records = _from_hub(named["name"], named["split"] or "train", named["revision"])
+    else:
+        raise DataError(
+            f"no file {ref}", hint="data is a JSON Lines file, stdlib, or a hub data set (org/name[:split])"
+        )
+    rows = [_row(str(ref), number, record) for number, record in records]
     if not rows:
-        raise DataError(f"{path} holds no rows")
+        raise DataError(f"{ref} holds no rows")
     return rows
 
 
-def _row(path: Path, number: int, line: str) -> Row:
+def write_rows(path: Path, rows: Sequence[Row]) -> None:
+    """Write rows as JSON Lines of instruction and response, at once or not at all.
+
+    Raises:
+        OutputError: If the file can't be written.
+    """
+    lines = [json.dumps({"instruction": row.instruction, "response": row.response}) for row in rows]
+    write_text_atomically(path, "".join(f"{line}\n" for line in lines))
+
+
+_HUB_ID = re.compile(r"(?P<name>[\w-][\w.-]*/[\w.-]+)(:(?P<split>\w+))?(@(?P<revision>[\w./-]+))?")
+
+
+def _from_text(path: Path) -> Iterator[tuple[int, Any]]:
     try:
-        record = json.loads(line)
+        data = path.read_bytes()
+        text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8-sig")
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"can't read {path}: {error}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8: {error.reason} at byte {error.start}") from error
+    if path.name.removesuffix(".gz").endswith(".json") and text.lstrip().startswith("["):
+        yield from enumerate(_parsed(path, 1, text), start=1)
+        return
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            yield number, _parsed(path, number, line)
+
+
+def _parsed(path: Path, number: int, text: str) -> Any:
+    try:
+        return json.loads(text)
     except ValueError as error:
         raise DataError(f"{path}, line {number}: not JSON: {error}") from error
+
+
+def _from_parquet(path: Path) -> Iterator[tuple[int, Any]]:
+    import pyarrow.parquet
+
+    try:
+        yield from enumerate(pyarrow.parquet.read_table(path).to_pylist(), start=1)
+    except (OSError, pyarrow.ArrowException) as error:
+        raise DataError(f"can't read {path}: {error}") from error
+
+
+def _from_hub(name: str, split: str, revision: str | None) -> Iterator[tuple[int, Any]]:
+    try:
+        import datasets  # type: ignore[import-not-found,unused-ignore]
+    except ImportError as error:
+        raise DataError(
+            f"there is no file {name}, and the hub needs the package datasets",
+            hint="pip install 'xftbench[train]'",
+        ) from error
+    try:
+        found = datasets.load_dataset(name, split=split, revision=revision)
+    except Exception as error:  # network, spelling, authorisation, splits: whatever the hub's client raises
+        first = next(iter(str(error).splitlines()), type(error).__name__)
+        raise DataError(
+            f"there is no file {name}, and the hub does not give out {name}, split {split}: {first}",
+            hint="check path and spelling; without a network, download it and name the file",
+        ) from error
+    yield from enumerate(found, start=1)
+
+
+def _row(where: str, number: int, record: Any) -> Row:
     found = _instruction_and_response(record) if isinstance(record, dict) else None
     if found is None:
-        columns = ", ".join(sorted(record)) if isinstance(record, dict) else type(record).__name__
-        raise DataError(f"{path}, line {number}: found {columns}", hint=f"expected {_SHAPES}")
+        columns = ", ".join(sorted(map(str, record))) if isinstance(record, dict) else type(record).__name__
+        raise DataError(f"{where}, line {number}: found {columns}", hint=f"expected {_SHAPES}")
     return Row(*found, number)
 
 
 def _instruction_and_response(record: dict[str, Any]) -> tuple[str, str] | None:
-    if isinstance(messages := record.get("messages"), list):
-        return _from_messages(messages)
-    for asked, answered in (("instruction", "response"), ("instruction", "output"), ("prompt", "completion")):
+    for key, role, content in (("messages", "role", "content"), ("conversations", "from", "value")):
+        if isinstance(turns := record.get(key), list):
+            return _from_turns([(t.get(role), t.get(content)) for t in turns if isinstance(t, dict)])
+    for asked, answered in _COLUMNS:
         if isinstance(record.get(asked), str) and isinstance(record.get(answered), str):
             extra = record.get("input")
             instruction = record[asked]
-            return (f"{instruction}\n\n{extra}" if isinstance(extra, str) and extra else instruction), record[
-                answered
-            ]
+            if isinstance(extra, str) and extra:
+                instruction = f"{instruction}\n\n{extra}"
+            return instruction, record[answered]
     return None
 
 
-def _from_messages(messages: list[Any]) -> tuple[str, str] | None:
-    """Take the last user message and the answer to it; a system message goes in front of it."""
-    turns = [(m.get("role"), m.get("content")) for m in messages if isinstance(m, dict)]
-    if len(turns) < 2 or turns[-1][0] != "assistant" or turns[-2][0] != "user":
+_COLUMNS = (
+    ("instruction", "response"), ("instruction", "output"), ("prompt", "completion"), ("problem", "solution"),
+    ("question", "answer"),
+)  # fmt: skip
+_ROLES = {"human": "user", "gpt": "assistant"}
+
+
+def _from_turns(turns: list[tuple[Any, Any]]) -> tuple[str, str] | None:
+    """Take the last question and its answer; a system message goes in front of the question."""
+    named = [(_ROLES.get(role, role), text) for role, text in turns]
+    if len(named) < 2 or (named[-2][0], named[-1][0]) != ("user", "assistant"):
         return None
-    asked = [content for role, content in turns[:-2] if role == "system"] + [turns[-2][1]]
-    texts = [text for text in [*asked, turns[-1][1]] if isinstance(text, str)]
-    if len(texts) != len(asked) + 1:
+    asked = [text for role, text in named[:-2] if role == "system"] + [named[-2][1]]
+    if not all(isinstance(text, str) for text in [*asked, named[-1][1]]):
         return None
-    return "\n\n".join(texts[:-1]), texts[-1]
+    return "\n\n".join(asked), named[-1][1]
 
 
 def encode(rows: Sequence[Row], tokenizer: Any, max_tokens: int, style: Style = "magicoder") -> Encoded:
@@ -174,17 +260,26 @@ def _hash(examples: Sequence[Example]) -> str:
     return digest.hexdigest()
 
 
-def split(examples: Sequence[Example], share: float, seed: int) -> tuple[list[Example], list[Example]]:
-    """Return (training, held-out) examples; at least one of each.
+_T = TypeVar("_T")
+
+
+def split(items: Sequence[_T], held_out: float, seed: int) -> tuple[list[_T], list[_T]]:
+    """Return (training, held-out) items in an order that the seed decides; at least one of each.
+
+    Args:
+        items: Rows or examples.
+        held_out: How many to hold out: a share below 1, or a number.
+        seed: Of the order.
 
     Raises:
         DataError: If there are fewer than two.
     """
-    if len(examples) < 2:
-        raise DataError(f"{len(examples)} example can't be split into training and held-out data")
-    order = list(examples)
+    if len(items) < 2:
+        raise DataError(f"{len(items)} example can't be split into training and held-out data")
+    order = list(items)
     random.Random(seed).shuffle(order)
-    n_held_out = min(max(1, round(share * len(order))), len(order) - 1)
+    wanted = held_out * len(order) if held_out < 1 else held_out
+    n_held_out = min(max(1, round(wanted)), len(order) - 1)
     return order[n_held_out:], order[:n_held_out]
 
 

@@ -20,12 +20,7 @@ def new_directory(target: Path, overwrite: bool = False) -> Iterator[Path]:
     Raises:
         OutputError: If the target exists and `overwrite` is not set, or can't be written.
     """
-    if target.exists() and not overwrite:
-        raise OutputError(f"{target} exists already", hint="choose another --out, or pass --overwrite")
-    if target.exists() and not target.is_dir():
-        raise OutputError(f"{target} is a file, expected a directory to replace")
-    if target.resolve() == Path.cwd():
-        raise OutputError(f"{target} is the current directory, which can't be replaced")
+    check_target(target, overwrite)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         temporary.parent.mkdir(parents=True, exist_ok=True)
@@ -37,6 +32,20 @@ def new_directory(target: Path, overwrite: bool = False) -> Iterator[Path]:
         raise OutputError(f"can't write {target}: {error.strerror or error}") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def check_target(target: Path, overwrite: bool) -> None:
+    """Refuse a target that may not be made or replaced: before long work, not after it.
+
+    Raises:
+        OutputError: If it exists and `overwrite` is not set, or is no directory that can be replaced.
+    """
+    if target.exists() and not overwrite:
+        raise OutputError(f"{target} exists already", hint="choose another --out, or pass --overwrite")
+    if target.exists() and not target.is_dir():
+        raise OutputError(f"{target} is a file, expected a directory to replace")
+    if target.resolve() == Path.cwd():
+        raise OutputError(f"{target} is the current directory, which can't be replaced")
 
 
 def _remove_leftovers(target: Path) -> None:

@@ -8,6 +8,7 @@ Source: arXiv 2404.15247; the authors' released gate classes (ise-uiuc/xft @4c5e
 reference tensors were made; the smooth load estimate is Shazeer et al. 2017 (arXiv 1701.06538), appendix A.
 """
 
+import math
 from typing import NamedTuple, Protocol, cast
 
 import torch
@@ -67,6 +68,8 @@ class Balance(NamedTuple):
     """Tokens, smoothly counted in training (R)."""
     loss: Tensor
     """The layer's term of the balance loss, its coefficient included."""
+    entropy: Tensor
+    """Mean entropy of a token's scores over ln R: 1 is undecided, 0 is sure."""
 
 
 def choose(logits_TR: Tensor, routing: str, top_k: int) -> Choice:
@@ -218,18 +221,24 @@ class XftRouter(nn.Module):
             # Parity: llama-moe smoe/modules/moe/moe_gates.py:315 compares the noise, not the noisy logits.
             is_in_TR = scaled_TR > noisy_TR.topk(self.n_chosen + 1, dim=-1).values[:, -1:]
         load_TR = smooth_load(clean_TR, noisy_TR, std_TR, self.n_chosen, is_in_TR)
-        return choice, self.balance(choice.kept, load_TR)
+        return choice, self.balance(choice.kept, load_TR, noisy_TR)
 
     def eval_balance(self, x_TD: Tensor) -> Balance:
         """Return the balance without noise, with hard counts as load."""
-        kept_TR = choose(self.logits(x_TD), self.options.routing, self.options.top_k).kept
-        return self.balance(kept_TR, (kept_TR > 0).to(kept_TR.dtype))
+        clean_TR = self.logits(x_TD)
+        kept_TR = choose(clean_TR, self.options.routing, self.options.top_k).kept
+        return self.balance(kept_TR, (kept_TR > 0).to(kept_TR.dtype), clean_TR)
 
-    def balance(self, kept_TR: Tensor, load_TR: Tensor) -> Balance:
+    def balance(self, kept_TR: Tensor, load_TR: Tensor, logits_TR: Tensor) -> Balance:
         """Sum scores and loads over the real tokens and return them with their loss."""
+        log_probs_TR = torch.log_softmax(logits_TR.detach(), dim=-1)
+        entropy_T = -(log_probs_TR.exp() * log_probs_TR).sum(-1)
+        share_T = torch.ones_like(entropy_T) / entropy_T.numel()
         if self.token_mask_T is not None and not self.options.reference:
             mask_T1 = self.token_mask_T.to(kept_TR.dtype)[:, None]
             kept_TR, load_TR = kept_TR * mask_T1, load_TR * mask_T1
+            share_T = mask_T1[:, 0] / mask_T1.sum().clamp(min=1)
         importance_R, load_R = kept_TR.sum(0), load_TR.sum(0)
         loss = self.options.balance_coef * (squared_variation(importance_R) + squared_variation(load_R))
-        return Balance(importance_R, load_R, loss)
+        entropy = (entropy_T * share_T).sum() / math.log(max(2, logits_TR.shape[-1]))
+        return Balance(importance_R, load_R, loss, entropy)

@@ -1,11 +1,12 @@
 """Options that several commands share, and progress on stderr."""
 
+import contextlib
 import dataclasses
 import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Never, TypeVar
 
 import click
 
@@ -56,29 +57,72 @@ def training_options(function: Function) -> Function:
     option = functools.partial(click.option, show_default=True)
     styles = click.Choice(["magicoder", "chat", "raw"])
     for add in (
+        option(
+            "--reference", is_flag=True,
+            help="What the released code does: Adafactor, bf16 weights, no clipping. Options given beside it win.",
+        ),
+        option("--checkpoint-minutes", type=float, default=10.0, help="How often the state is kept."),
         option("--seed", type=int, default=42, help="Seed of order and noise."),
+        option("--compile", is_flag=True, help="Use torch.compile: pays on GPUs."),
         option("--checkpoint-activations", is_flag=True, help="Recompute instead of storing."),
-        option("--bf16", is_flag=True, help="Compute in bf16; the weights stay fp32."),
+        option(
+            "--compute", type=click.Choice(["auto", "bf16", "fp32", "pure-bf16"]), default="auto",
+            help="Arithmetic on fp32 weights, or pure-bf16 weights. auto: bf16 where the device has it.",
+        ),
+        option("--packing/--no-packing", default=False, help="Fill sequences with several rows."),
         option("--style", type=styles, default="magicoder", help="Wording of a prompt."),
         option("--max-tokens", type=int, default=1024, help="Longer rows are left out."),
         option("--clip", type=float, default=1.0, help="Largest gradient norm; 0 does not clip."),
         option("--warmup", type=float, default=0.07, help="Share of the steps."),
+        option("--schedule", type=click.Choice(["linear", "cosine"]), default="linear", help="Of the rate."),
         option("--lr", type=float, default=5e-5, help="Peak learning rate."),
+        option("--optimizer", type=click.Choice(["adamw", "adafactor"]), default="adamw", help="Optimiser."),
         option("--accumulate", type=int, default=1, help="Passes per step."),
-        option("--batch-size", type=int, default=8, help="Rows per pass."),
+        option("--batch-size", type=int, default=8, help="Sequences per pass."),
         option("--steps", type=int, default=None, help="Optimiser steps, instead of epochs."),
         option("--epochs", type=float, default=1.0, help="Passes over the data."),
-        option("--data", type=DIRECTORY, required=True, help="JSON Lines of instructions and responses."),
-    ):
+        option("--data", required=True, help="JSON Lines file, hub data set (org/name[:split]), or stdlib."),
+    ):  # fmt: skip
         function = add(function)
     return writing_options(function)
 
 
-def run_training(source: Path, data: Path, out: Path, options: dict[str, Any]) -> None:
+def run_training(source: Path, data: str, out: Path, options: dict[str, Any]) -> None:
     """Train, with progress on stderr, and say what became of the rows."""
-    from xft.train import TrainOptions, step_lines, train
+    from xft.training import REFERENCE, TrainOptions, train
 
+    if options["reference"]:
+        from click.core import ParameterSource
+
+        context = click.get_current_context()
+        given = {
+            name for name in REFERENCE if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        }
+        options |= {name: value for name, value in REFERENCE.items() if name not in given}
     chosen = TrainOptions(**{field.name: options[field.name] for field in dataclasses.fields(TrainOptions)})
-    on_step = step_lines(10, lambda line: click.echo(line, err=True))
-    rows = train(source, data, out, chosen, writing=writing(options), on_step=on_step)
+    minutes = options["checkpoint_minutes"]
+    with training_progress() as on_step:
+        rows = train(
+            source, data, out, chosen, writing=writing(options), checkpoint_minutes=minutes, on_step=on_step
+        )
     click.echo(f"{out}: tuned on {rows}")
+
+
+@contextlib.contextmanager
+def training_progress() -> Iterator[Callable[[Any], None]]:
+    """Give a callback for step reports: a bar on a terminal, lines now and then elsewhere."""
+    if not sys.stderr.isatty():
+        from xft.training import step_lines
+
+        yield step_lines(10, lambda line: click.echo(line, err=True))
+        return
+    from tqdm import tqdm
+
+    bar: tqdm[Never]
+    with tqdm((), unit="step", dynamic_ncols=True, file=sys.stderr) as bar:
+
+        def show(report: Any) -> None:
+            bar.total, bar.n = report.n_steps, report.step
+            bar.set_postfix_str(str(report).partition(": ")[2], refresh=True)
+
+        yield show

@@ -12,10 +12,11 @@ from xft.commands.options import DIRECTORY, run_training, training_options
 @click.command("train")
 @click.argument("moe", type=DIRECTORY)
 @training_options
-def command(moe: Path, data: Path, out: Path, **options: Any) -> None:
+def command(moe: Path, data: str, out: Path, **options: Any) -> None:
     """Tune an MoE on instructions, balance loss included.
 
-    One process, fp32 master weights; the result is written in the dtype of the source.
+    fp32 master weights; the result is written in the dtype of the source. An interrupted run goes on when
+    the same command is given again. Several processes: accelerate launch -m xft train ...
     """
     open_checkpoint(moe).require_moe("xft train")
     run_training(moe, data, out, options)

@@ -1,6 +1,7 @@
-"""Full fine-tuning, and the whole line from a base to a merged model."""
+"""Full fine-tuning: its laws, its interruptions, and the whole line from a base to a merged model."""
 
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,33 +10,39 @@ import pytest
 import torch
 from xft_pico import WILD, fails, load, run, tensors
 
-from xft.data import Example
 from xft.errors import TrainingError, UsageProblem
 from xft.lineage import read_lineage
-from xft.train import StepReport, TrainOptions, tune
+from xft.training import TrainOptions, train
+from xft.training.options import REFERENCE
+from xft.training.trainer import StepReport, share_of_peak
 from xft.upcycle import upcycle
 
+pytest.importorskip("trl", reason="trl is not installed: pip install 'xftbench[train]'")
+pytestmark = [
+    # TRL and accelerate, on what they call of transformers and torch.
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore::UserWarning"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+]
+
+WORDS = ["add two numbers", "count the words", "sort a list", "open a file", "sum it up", "reverse it"]
+
 
 @pytest.fixture
-def examples() -> list[Example]:
-    rows = torch.randint(3, 64, (8, 10), generator=torch.Generator().manual_seed(2)).tolist()
-    return [Example(row, [-100] * 4 + row[4:]) for row in rows]
-
-
-@pytest.fixture
-def ready(save: Callable[..., Path], tmp_path: Path, tokenizer: Any) -> Path:
+def ready(save: Callable[..., Path], tmp_path: Path, tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A base with a tokenizer, and data beside it; the current directory is theirs."""
     tokenizer.save_pretrained(save(dtype=torch.bfloat16))
-    rows = [{"instruction": "add two numbers", "response": "return a + b"}] * 8
+    rows = [{"instruction": words, "response": "return a + b" + "!" * n} for n, words in enumerate(WORDS * 2)]
     (tmp_path / "d.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-FAST = ["--style", "raw", "--lr", "0.003", "--steps", "6", "--batch-size", "4"]
+FAST = ["--style", "raw", "--lr", "0.003", "--steps", "6", "--batch-size", "4", "--compute", "fp32"]
+QUICK = TrainOptions(style="raw", lr=3e-3, steps=6, batch_size=2, compute="fp32")
 
 
-def test_the_whole_line(ready: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ready)
+def test_the_whole_line(ready: Path) -> None:
     run("sft", "dense", "--data", "d.jsonl", "-o", "sft", *FAST)
     run("upcycle", "dense", "-o", "moe", "--experts", "4", "--top-k", "3")
     run("train", "moe", "--data", "d.jsonl", "-o", "tuned", *FAST)
@@ -49,15 +56,18 @@ def test_the_whole_line(ready: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert lineage is not None
         assert lineage.stage == stage
         assert (ready / name / "tokenizer.json").read_bytes() == tokenizer_bytes
+    for tuned, source in (("sft", "dense"), ("tuned", "moe")):
+        assert json.loads((ready / tuned / "config.json").read_text()) == json.loads(
+            (ready / source / "config.json").read_text()
+        )
     dense, merged = tensors(ready / "dense"), tensors(ready / "merged")
-    assert dense.keys() == merged.keys()
+    assert dense.keys() == merged.keys() == tensors(ready / "sft").keys()
     assert all((merged[n].dtype, merged[n].shape) == (t.dtype, t.shape) for n, t in dense.items())
     assert any(not torch.equal(dense[name], merged[name]) for name in dense)
     assert not list(ready.glob(".*"))
 
 
-def test_the_same_seed_gives_the_same_model(ready: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ready)
+def test_the_same_seed_gives_the_same_model(ready: Path) -> None:
     run("upcycle", "dense", "-o", "moe", "--experts", "4", "--top-k", "3")
     for name in ("a", "b"):
         run("train", "moe", "--data", "d.jsonl", "-o", name, *FAST)
@@ -66,42 +76,167 @@ def test_the_same_seed_gives_the_same_model(ready: Path, monkeypatch: pytest.Mon
     assert first["model.layers.0.mlp.router.proj_in.weight"].dtype == torch.float32
 
 
-def test_the_loss_falls(save: Callable[..., Path], tmp_path: Path, examples: list[Example]) -> None:
-    upcycle(save(), tmp_path / "moe", WILD)
+def test_the_loss_falls_and_every_figure_is_kept(ready: Path) -> None:
+    upcycle(ready / "dense", ready / "moe", WILD)
     reports: list[StepReport] = []
-    counts = tune(load(tmp_path / "moe"), examples, 0, TrainOptions(steps=20, lr=3e-3), reports.append)
+    options = TrainOptions(style="raw", steps=20, batch_size=8, lr=3e-3, compute="fp32")
+    train(ready / "moe", "d.jsonl", ready / "tuned", options, on_step=reports.append)
     assert reports[-1].loss < 0.7 * reports[0].loss
     assert all(report.balance_loss > 0 and report.busiest >= 1 for report in reports)
+    assert all(0 < report.router_entropy <= 1 for report in reports)
+    groups = {"shared expert", "routed experts", "router", "attention", "rest"}
+    assert set(reports[0].grad_norms) == groups
     assert "busiest expert" in str(reports[0])
+    log = [json.loads(line) for line in (ready / "tuned" / "training_log.jsonl").read_text().splitlines()]
+    assert [entry["step"] for entry in log] == list(range(1, 21))
+    assert log[4]["grad_norms"] == reports[4].grad_norms
+    counts = json.loads((ready / "tuned" / "xft_routing.json").read_text())["counts"]
     assert [len(layer) for layer in counts] == [3, 3]
+    lineage = read_lineage(ready / "tuned")
+    assert lineage is not None
+    assert lineage.recipe["cost"]["tokens"] > 0
 
 
-def test_accumulation_equals_the_whole_batch(save: Callable[..., Path], examples: list[Example]) -> None:
-    directory = save()
+def test_accumulation_equals_the_whole_batch(
+    save: Callable[..., Path], ready: Path, tokenizer: Any
+) -> None:
+    tokenizer.save_pretrained(save(name="wide"))
     finals = []
-    for options in (TrainOptions(steps=2, batch_size=8), TrainOptions(steps=2, batch_size=2, accumulate=4)):
-        tune(model := load(directory), examples, 0, options)
-        finals.append(model.state_dict())
+    for name, sizes in (("whole", {"batch_size": 8}), ("parts", {"batch_size": 2, "accumulate": 4})):
+        options = TrainOptions(style="raw", steps=2, compute="fp32", **sizes)  # type: ignore[arg-type]
+        train(ready / "wide", "d.jsonl", ready / name, options)
+        finals.append(tensors(ready / name))
     for name, tensor in finals[0].items():
         torch.testing.assert_close(finals[1][name], tensor, atol=1e-5, rtol=1e-4)
 
 
-def test_a_loss_that_is_not_finite_writes_nothing(
-    ready: Path, monkeypatch: pytest.MonkeyPatch, examples: list[Example]
-) -> None:
-    monkeypatch.chdir(ready)
-    model = load(ready / "dense")
+@pytest.mark.parametrize("packing", [False, True])
+def test_rows_that_share_a_sequence_do_not_see_each_other(ready: Path, packing: bool) -> None:
+    """The loss of a pass is that of its rows, each computed alone."""
+    from xft.checkpoint import open_checkpoint
+    from xft.data import encode, read_rows
+    from xft.training import _prepare
+
+    source = open_checkpoint(ready / "dense")
+    from transformers import AutoTokenizer
+
+    tokenizer: Any = AutoTokenizer.from_pretrained(ready / "dense")
+    examples = encode(read_rows("d.jsonl"), tokenizer, 64, "raw").examples[:4]
+    options = TrainOptions(style="raw", batch_size=4, packing=packing, max_tokens=64, compute="fp32")
+    trainer, _ = _prepare(source, tokenizer, examples, options, ready / "state")
+    batches = list(trainer.get_train_dataloader())
+    (batch,) = batches
+    assert batch["input_ids"].shape[0] == 1
+    model: Any = trainer.model.eval()
+    expected, n_labels = 0.0, 0
     with torch.no_grad():
-        model.lm_head.weight.fill_(float("nan"))
-    with pytest.raises(TrainingError, match="at step 1"):
-        tune(model, examples, 0, TrainOptions(steps=2))
-    model.save_pretrained("dense")
-    assert fails("sft", "dense", "--data", "d.jsonl", "-o", "out", *FAST).exit_code == 8
+        for example in examples:
+            logits = model(input_ids=torch.tensor([example.ids])).logits[0, :-1]
+            labels = torch.tensor(example.labels)[1:]
+            expected += float(torch.nn.functional.cross_entropy(logits, labels, reduction="sum"))
+            n_labels += int((labels >= 0).sum())
+        assert int((batch["labels"] >= 0).sum()) == n_labels
+        ours = float(trainer._cross_entropy(model, dict(batch), n_labels))
+        theirs = float(super(type(trainer), trainer).compute_loss(model, dict(batch), num_items_in_batch=n_labels))
+    assert ours == pytest.approx(expected / n_labels, abs=1e-5)
+    assert theirs == pytest.approx(ours, abs=1e-5), "what a GPU computes"
+
+
+def test_recomputed_layers_change_nothing(save: Callable[..., Path], ready: Path, tokenizer: Any) -> None:
+    tokenizer.save_pretrained(save(name="wide"))
+    upcycle(ready / "wide", ready / "moe", WILD)
+    finals = []
+    for name, recompute in (("stored", False), ("recomputed", True)):
+        options = TrainOptions(
+            style="raw", steps=2, batch_size=4, compute="fp32", checkpoint_activations=recompute
+        )
+        train(ready / "moe", "d.jsonl", ready / name, options)
+        finals.append(tensors(ready / name))
+    for name, tensor in finals[0].items():
+        torch.testing.assert_close(finals[1][name], tensor, atol=1e-6, rtol=1e-5)
+
+
+class Crash(BaseException):
+    """Stands for a kill: nobody catches it."""
+
+
+@pytest.mark.parametrize("kind", ["dense", "moe", "packed", "ctrl-c", "adafactor"])
+def test_interrupted_and_resumed_equals_uninterrupted(ready: Path, kind: str) -> None:
+    source = ready / "dense"
+    if kind != "dense":
+        source = ready / "moe"
+        upcycle(ready / "dense", source, WILD)
+    optimizer: Any = "adafactor" if kind == "adafactor" else "adamw"
+    options = TrainOptions(
+        style="raw", lr=3e-3, epochs=1.5, batch_size=2, accumulate=2, compute="fp32", packing=kind == "packed",
+        max_tokens=64, optimizer=optimizer, schedule="cosine",
+    )  # fmt: skip
+    train(source, "d.jsonl", ready / "whole", options)
+
+    def stop(report: StepReport) -> None:
+        if report.step == 2:
+            if kind != "ctrl-c":
+                raise Crash
+            signal.raise_signal(signal.SIGINT)
+
+    expected: Any = KeyboardInterrupt if kind == "ctrl-c" else Crash
+    with pytest.raises(expected):
+        train(source, "d.jsonl", ready / "again", options, checkpoint_minutes=0, on_step=stop)
+    assert not (ready / "again").exists()
+    steps: list[int] = []
+    train(source, "d.jsonl", ready / "again", options, on_step=lambda report: steps.append(report.step))
+    assert steps[0] == (3 if kind == "ctrl-c" else 2), "it went on, and did not start anew"
+    first, second = tensors(ready / "whole"), tensors(ready / "again")
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    for file in ("training_log.jsonl", "xft_routing.json") if kind != "dense" else ("training_log.jsonl",):
+        texts = [(ready / name / file).read_text() for name in ("whole", "again")]
+        rows = [[json.loads(line) for line in text.splitlines()] for text in texts]
+        for row in [*rows[0], *rows[1]]:
+            row.pop("tokens_per_s", None)
+        assert rows[0] == rows[1]
+    assert not list(ready.glob(".*"))
+
+
+def test_an_unfinished_run_of_other_arguments_is_refused(ready: Path) -> None:
+    def stop(_: StepReport) -> None:
+        raise Crash
+
+    with pytest.raises(Crash):
+        train(ready / "dense", "d.jsonl", ready / "out", QUICK, on_step=stop)
+    error = fails("sft", "dense", "--data", "d.jsonl", "-o", "out", *FAST)
+    assert error.exit_code == 8
+    assert "batch_size (2, now 4)" in error.message
+    run("sft", "dense", "--data", "d.jsonl", "-o", "out", *FAST, "--overwrite")
+    assert (ready / "out" / "config.json").exists()
+
+
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_state(ready: Path) -> None:
+    options = TrainOptions(style="raw", lr=1e30, steps=6, batch_size=2, warmup=0.0, clip=0.0, compute="fp32")
+    with pytest.raises(TrainingError, match=r"at step [23]; the last good state is .*checkpoint-1") as caught:
+        train(ready / "dense", "d.jsonl", ready / "out", options, checkpoint_minutes=0)
+    assert caught.value.exit_code == 8
     assert not (ready / "out").exists()
+    assert list((ready / ".out.training").glob("checkpoint-1/model.safetensors"))
 
 
-def test_slips(ready: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ready)
+def test_schedules_warm_up_from_the_first_step_and_end_near_0() -> None:
+    for schedule in ("linear", "cosine"):
+        options = TrainOptions(schedule=schedule, warmup=0.2)  # type: ignore[arg-type]
+        shares = [share_of_peak(step, 20, options) for step in range(20)]
+        assert shares[0] == 0.25
+        assert max(shares) == 1.0
+        assert shares[4:] == sorted(shares[4:], reverse=True)
+        assert 0 < shares[-1] < 0.1
+
+
+def test_reference_is_what_the_release_does_unless_told_otherwise(ready: Path) -> None:
+    run("sft", "dense", "--data", "d.jsonl", "-o", "out", "--style", "raw", "--steps", "1", "--reference", "--clip", "2")
+    lineage = read_lineage(ready / "out")
+    assert lineage is not None
+    assert {name: lineage.recipe[name] for name in REFERENCE} == REFERENCE | {"clip": 2.0}
+
+
+def test_slips(ready: Path) -> None:
     run("upcycle", "dense", "-o", "moe")
     assert fails("sft", "moe", "--data", "d.jsonl", "-o", "out").exit_code == 3
     assert fails("train", "dense", "--data", "d.jsonl", "-o", "out").exit_code == 3
@@ -111,3 +246,4 @@ def test_slips(ready: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not (ready / "out").exists()
     with pytest.raises(UsageProblem):
         TrainOptions(lr=-1.0)
+    assert load(ready / "dense") is not None

