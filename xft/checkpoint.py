@@ -19,11 +19,13 @@ OnBytes = Callable[[int, int], None]
 
 CONFIG = "config.json"
 LINEAGE = "xft_lineage.json"
+ROUTING_FILE = "xft_routing.json"
+TRAINING_LOG = "training_log.jsonl"
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
 _WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".gguf", ".h5", ".msgpack", ".onnx", ".index.json")
 # Written by xft itself or by a trainer: they belong to one checkpoint and not to its children.
-_OWN_FILES = {CONFIG, LINEAGE, "xft_mixing.json", "xft_routing.json", "training_log.jsonl"}
+_OWN_FILES = {CONFIG, LINEAGE, "xft_mixing.json", ROUTING_FILE, TRAINING_LOG}
 _CODE_FILES = {"modeling_xft.py", "xft_moe.py", "xft_router.py"}
 _OWN_FILES |= _CODE_FILES
 _TRAINER_FILES = {"trainer_state.json", "training_args.bin", "scheduler.pt", "optimizer.pt"}

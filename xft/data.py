@@ -79,8 +79,9 @@ def read_rows(ref: str | Path) -> list[Row]:
     """Read instructions.
 
     Args:
-        ref: A file (``.jsonl``, plain or ``.gz``; ``.json`` with a list; ``.parquet``), ``stdlib`` for functions
-            of Python's own standard library, or a data set of the hub: ``org/name[:split][@revision]``.
+        ref: A file (``.jsonl``, plain or ``.gz``; ``.json`` with a list; ``.parquet``), ``stdlib`` for
+            functions of Python's own standard library, or a data set of the hub:
+            ``org/name[:split][@revision]``.
 
     Raises:
         DataError: If there is no such data, a row is not JSON, or has none of the known shapes.

@@ -113,18 +113,19 @@ def _read_file(path: Path) -> Iterator[BenchmarkProblem]:
         text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8")
     except (OSError, EOFError, UnicodeDecodeError) as error:
         raise DataError(f"can't read the problems in {path}: {error}") from error
-    number = 1
+    number = 0
     try:
-        if text.lstrip().startswith("["):
-            for number, record in enumerate(json.loads(text), start=1):
-                yield _problem(record)
-            return
-        for number, line in enumerate(text.split("\n"), start=1):
-            if line.strip():
-                yield _problem(json.loads(line))
+        records = json.loads(text) if text.lstrip().startswith("[") else map(json.loads, _lines(text))
+        for record in records:
+            number += 1
+            yield _problem(record)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         what = "expected an object with task_id and a prompt or text"
-        raise DataError(f"{path}, row {number}: {what}: {error}") from error
+        raise DataError(f"{path}, after row {number}: {what}: {error}") from error
+
+
+def _lines(text: str) -> list[str]:
+    return [line for line in text.split("\n") if line.strip()]
 
 
 def _problem(record: dict[str, Any]) -> BenchmarkProblem:
@@ -257,17 +258,17 @@ def _body(node: ast.FunctionDef | ast.AsyncFunctionDef) -> _Body:
 class _Nameless(ast.NodeTransformer):
     """Gives every variable, argument and inner function one name, and drops annotations."""
 
-    def visit_Name(self, node: ast.Name) -> ast.Name:  # noqa: N802 - ast's own spelling
+    def visit_Name(self, node: ast.Name) -> ast.Name:
         return ast.Name(id=node.id if node.id in _BUILTINS else "_", ctx=ast.Load())
 
     def visit_arg(self, node: ast.arg) -> ast.arg:
         return ast.arg(arg="_")
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:  # noqa: N802
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         self.generic_visit(node)
         node.name, node.returns = "_", None
         return node
 
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:  # noqa: N802
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
         self.generic_visit(node)
         return ast.Assign(targets=[node.target], value=node.value) if node.value else ast.Pass()

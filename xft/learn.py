@@ -5,7 +5,11 @@ share by more than about 1 % (facts/method.md 1.7); the default here is one at w
 """
 
 import dataclasses
+import functools
+import hashlib
+import inspect
 import itertools
+import json
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -20,7 +24,9 @@ from xft.checkpoint import open_checkpoint
 from xft.coefficients import DEFAULT_SHARED_WEIGHT
 from xft.data import IGNORED, Example, encode, endless_batches, pad, read_rows, split
 from xft.errors import TrainingError, UsageProblem
+from xft.lineage import content_hash
 from xft.mixing import MixMlp, Per, load_moe, make_mixing, movement
+from xft.training.options import resolve_compute
 
 REFERENCE_LR = 1e-5
 
@@ -34,6 +40,8 @@ class LearnOptions:
     """
 
     steps: int = 200
+    epochs: float | None = None
+    """Passes over the training rows; instead of steps."""
     batch_size: int = 8
     lr: float = 0.05
     """Peak learning rate; warmed up over a tenth of the steps, then linearly to 0."""
@@ -47,10 +55,17 @@ class LearnOptions:
     seed: int = 42
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or self.batch_size < 1 or self.lr <= 0 or not 0 < self.held_out < 1:
+        positive = (self.steps, self.batch_size, self.lr, 1 if self.epochs is None else self.epochs)
+        if min(positive) <= 0 or not 0 < self.held_out < 1:
             raise UsageProblem(
-                "steps, batch size and learning rate must be positive, the held-out share below 1"
+                "steps, epochs, batch size and learning rate must be positive, the held-out share below 1"
             )
+
+    def n_steps(self, n_examples: int) -> int:
+        """Return the number of optimiser steps."""
+        if self.epochs is None:
+            return self.steps
+        return max(1, round(self.epochs * n_examples / self.batch_size))
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,33 +83,64 @@ class LearnReport:
     """See `xft.mixing.movement`."""
     tokens_per_s: float
 
+    def verdict(self) -> str:
+        """Say whether learning was of use."""
+        better = "better than" if self.learned_loss < self.uniform_loss else "not better than"
+        return f"held-out loss {self.learned_loss:.4f}, {better} equal shares ({self.uniform_loss:.4f})"
 
-OnStep = Callable[[int, float], None]
-"""Progress callback: (step from 1, loss)."""
+
+OnStep = Callable[[int, int, float], None]
+"""Progress callback: (step from 1, steps in all, loss)."""
 
 
 def learn_mixing(
-    moe_dir: Path, data: Path, options: LearnOptions, style: Any = "magicoder", on_step: OnStep | None = None
+    moe_dir: Path,
+    data: str | Path,
+    options: LearnOptions,
+    style: Any = "magicoder",
+    *,
+    held_out_data: str | Path | None = None,
+    state: Path | None = None,
+    on_step: OnStep | None = None,
 ) -> tuple[list[MixMlp], LearnReport]:
-    """Learn the coefficients of an MoE checkpoint on a file of instructions.
+    """Learn the coefficients of an MoE checkpoint on instructions.
+
+    Args:
+        moe_dir: The MoE.
+        data: See `xft.data.read_rows`.
+        options: How.
+        style: How an instruction is worded.
+        held_out_data: Rows that only measure; a share of `data` if not given.
+        state: Where to keep what is needed to go on after an interruption; the same call then goes on there,
+            and ends with the same numbers. The caller removes it.
+        on_step: Called after each step.
 
     Raises:
         CheckpointError: If the checkpoint is missing or dense.
         DataError: If the data is missing, malformed or too little.
-        TrainingError: If a loss is not finite.
+        TrainingError: If a loss is not finite, or the state is of other arguments.
     """
     from transformers import AutoTokenizer
 
-    open_checkpoint(moe_dir).require_moe("learning its mixing")
+    source = open_checkpoint(moe_dir)
+    source.require_moe("learning its mixing")
     tokenizer: Any = AutoTokenizer.from_pretrained(moe_dir, trust_remote_code=True)
     encoded = encode(read_rows(data), tokenizer, options.max_tokens, style)
-    training, held_out = split(encoded.examples, options.held_out, options.seed)
+    if held_out_data is None:
+        training, held_out = split(encoded.examples, options.held_out, options.seed)
+    else:
+        held_out = encode(read_rows(held_out_data), tokenizer, options.max_tokens, style).examples
+        training = encoded.examples
     model = load_moe(moe_dir)
+    if torch.cuda.is_available():
+        model.to("cuda")
     mixed = make_mixing(model, options.shared_weight, options.per, options.learn_shared)
     _compute_in_fp32_on_cpu(model)
     pad_id = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
     before = mean_loss(model, held_out, options.batch_size, pad_id)
-    tokens_per_s = optimise(model, training, pad_id, options, on_step)
+    spec = json.dumps([content_hash(source, full=False), encoded.sha256, dataclasses.asdict(options)])
+    kept = None if state is None else _Kept(state, hashlib.sha256(spec.encode()).hexdigest())
+    tokens_per_s = optimise(model, training, pad_id, options, on_step, kept)
     report = LearnReport(
         rows=str(encoded),
         data_hash=encoded.sha256,
@@ -106,10 +152,51 @@ def learn_mixing(
     return mixed, report
 
 
+_KEEP_EVERY_S = 30.0
+
+
+@dataclasses.dataclass(slots=True)
+class _Kept:
+    """The state of a run on disk: a few numbers per layer."""
+
+    path: Path
+    key: str
+    """Of everything that decides the result."""
+    written: float = dataclasses.field(default_factory=time.monotonic)
+
+    def load(self) -> dict[str, Any] | None:
+        """Return the state of an interrupted run, if there is one.
+
+        Raises:
+            TrainingError: If it is of other arguments.
+        """
+        if not self.path.exists():
+            return None
+        found: dict[str, Any] = torch.load(self.path, weights_only=True)
+        if found["key"] != self.key:
+            raise TrainingError(
+                f"{self.path} is the state of a run on another MoE, data or options",
+                hint="give the same arguments to finish it, or remove the file",
+            )
+        return found
+
+    def save(self, step: int, parameters: Sequence[Tensor], optimiser: Any) -> None:
+        """Write the state now and then, whole or not at all."""
+        if time.monotonic() - self.written < _KEEP_EVERY_S:
+            return
+        temporary = self.path.with_name(f"{self.path.name}.tmp")
+        values = [parameter.detach() for parameter in parameters]
+        state = {"key": self.key, "step": step, "values": values, "optimiser": optimiser.state_dict()}
+        torch.save(state, temporary)
+        temporary.replace(self.path)
+        self.written = time.monotonic()
+
+
 def _compute_in_fp32_on_cpu(model: Any) -> None:
     """Widen everything but the stacks: most CPUs multiply fp32 several times as fast as bf16.
 
-    The stacks, buffers of the mixing layers, stay as they are; their sums take the dtype of the input.
+    Those that have bf16 multiply in it, under autocast. The stacks, buffers of the mixing layers, stay as
+    they are; their sums take the dtype of the input.
     """
     for parameter in model.parameters():
         if parameter.device.type == "cpu":
@@ -117,30 +204,59 @@ def _compute_in_fp32_on_cpu(model: Any) -> None:
 
 
 def optimise(
-    model: Any, training: Sequence[Example], pad_id: int, options: LearnOptions, on_step: OnStep | None = None
+    model: Any,
+    training: Sequence[Example],
+    pad_id: int,
+    options: LearnOptions,
+    on_step: OnStep | None = None,
+    kept: _Kept | None = None,
 ) -> float:
     """Run the steps on whatever parameters of the model learn; return tokens per second."""
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     # No weight decay: it would pull the logits towards equal shares.
     optimiser = torch.optim.AdamW(parameters, lr=options.lr, weight_decay=0.0)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step, options.steps))
+    n_steps = options.n_steps(len(training))
+    done = _resume(parameters, optimiser, kept)
     start, n_tokens = time.perf_counter(), 0
-    batches = endless_batches(training, options.batch_size, options.seed)
-    for step, batch in enumerate(itertools.islice(batches, options.steps), start=1):
-        total, count = batch_loss(model, batch, pad_id)
-        loss = total / count
-        if not math.isfinite(float(loss.detach())):
-            raise TrainingError(
-                f"the loss is {float(loss.detach())} at step {step}", hint="pass a smaller --lr"
-            )
-        optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-        schedule.step()
+    batches = itertools.islice(endless_batches(training, options.batch_size, options.seed), done, n_steps)
+    for step, batch in enumerate(batches, start=done + 1):
+        optimiser.param_groups[0]["lr"] = options.lr * _rate(step - 1, n_steps)
+        loss = _step(model, batch, pad_id, optimiser, step)
         n_tokens += sum(len(example.ids) for example in batch)
+        if kept is not None:
+            kept.save(step, parameters, optimiser)
         if on_step is not None:
-            on_step(step, float(loss.detach()))
+            on_step(step, n_steps, loss)
     return n_tokens / (time.perf_counter() - start)
+
+
+def _resume(parameters: Sequence[Tensor], optimiser: Any, kept: _Kept | None) -> int:
+    """Take up an interrupted run's state; return how many steps it had made."""
+    state = None if kept is None else kept.load()
+    if state is None:
+        return 0
+    with torch.no_grad():
+        for parameter, value in zip(parameters, state["values"], strict=True):
+            parameter.copy_(value)
+    optimiser.load_state_dict(state["optimiser"])
+    return int(state["step"])
+
+
+def _step(model: Any, batch: Sequence[Example], pad_id: int, optimiser: Any, step: int) -> float:
+    """Make one step and return its loss.
+
+    Raises:
+        TrainingError: If the loss is not finite.
+    """
+    total, count = batch_loss(model, batch, pad_id)
+    loss = total / count
+    value = float(loss.detach())
+    if not math.isfinite(value):
+        raise TrainingError(f"the loss is {value} at step {step}", hint="pass a smaller --lr")
+    optimiser.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimiser.step()
+    return value
 
 
 def _rate(step: int, steps: int) -> float:
@@ -152,10 +268,24 @@ def batch_loss(model: Any, batch: Sequence[Example], pad_id: int) -> tuple[Tenso
     """Return the summed cross-entropy of a batch's response tokens, and how many there are."""
     device = model.get_input_embeddings().weight.device
     tensors = {name: torch.tensor(rows, device=device) for name, rows in pad(batch, pad_id).items()}
-    labels = tensors.pop("labels")[:, 1:].flatten()
-    logits = model(**tensors, use_cache=False).logits[:, :-1].flatten(0, 1)
-    total = functional.cross_entropy(logits.float(), labels, ignore_index=IGNORED, reduction="sum")
+    labels = tensors.pop("labels")[:, 1:]
+    # Positions that no row learns from, most of the prompts, need no logits.
+    kept = (labels != IGNORED).any(0).nonzero().flatten()
+    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=_computes_in_bf16(device)):
+        if "logits_to_keep" in inspect.signature(type(model).forward).parameters:
+            logits = model(**tensors, use_cache=False, logits_to_keep=kept).logits
+        else:
+            logits = model(**tensors, use_cache=False).logits[:, kept]
+    labels = labels[:, kept].flatten()
+    total = functional.cross_entropy(
+        logits.flatten(0, 1).float(), labels, ignore_index=IGNORED, reduction="sum"
+    )
     return total, int((labels != IGNORED).sum())
+
+
+@functools.cache
+def _computes_in_bf16(device: torch.device) -> bool:
+    return resolve_compute("auto", device.type == "cuda") == "bf16"
 
 
 def mean_loss(model: Any, examples: Sequence[Example], batch_size: int, pad_id: int) -> float:

@@ -6,15 +6,17 @@ base → data ─→ sft                      the control: as many epochs as bot
 """
 
 import dataclasses
+import hashlib
 import platform
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
 from xft import embedded
-from xft.checkpoint import Writing, open_checkpoint
+from xft.checkpoint import ROUTING_FILE, Writing, open_checkpoint, read_json
 from xft.coefficients import Rule
 from xft.data import read_rows, split, write_rows
 from xft.decontaminate import decontaminate, read_problems
@@ -22,13 +24,20 @@ from xft.errors import CheckpointError, DataError
 from xft.flops import token_flops
 from xft.lineage import content_hash
 from xft.merge import MergeOptions, merge
-from xft.output import new_directory
+from xft.output import new_directory, write_json_atomically
 from xft.recipe import Recipe
 from xft.stages import Stage
 from xft.upcycle import upcycle
 
-Say = Callable[[str], None]
-"""Shows a line of progress."""
+
+class Show(Protocol):
+    """Where progress goes."""
+
+    def training(self) -> AbstractContextManager[Callable[[Any], None]]:
+        """Give a callback for `xft.training.trainer.StepReport`."""
+
+    def mixing(self, step: int, n_steps: int, loss: float) -> None:
+        """Show a step of learning the mixing."""
 
 
 def resolve_base(ref: str, folder: Path) -> Path:
@@ -64,14 +73,14 @@ def resolve_base(ref: str, folder: Path) -> Path:
 class Line:
     """The stages of one recipe in one output directory."""
 
-    def __init__(self, recipe: Recipe, out: Path, writing: Writing, say: Say) -> None:
+    def __init__(self, recipe: Recipe, out: Path, writing: Writing, show: Show) -> None:
         """Resolve the base; nothing is made yet.
 
         Raises:
             CheckpointError: If the base is missing, truncated or an MoE already.
             ArchitectureError: If it can't be upcycled.
         """
-        self._recipe, self._out, self._say, self._writing = recipe, out, say, writing
+        self._recipe, self._out, self._show, self._writing = recipe, out, show, writing
         self.base = open_checkpoint(resolve_base(recipe.base, recipe.folder))
         self.base.require_dense("a recipe")
         self._base_hash = content_hash(self.base, writing.full_hash)
@@ -113,7 +122,8 @@ class Line:
                 (directory / "contamination.json").write_text(report.to_json(), encoding="utf-8")
             return f"{len(training)} rows to train on, {len(held_out)} held out; {report}"
 
-        about = f"draw {part.rows or 'all'} rows of {part.source}, without overlaps with {', '.join(part.clean_of)}"
+        clean_of = ", ".join(part.clean_of) or "nothing"
+        about = f"draw {part.rows or 'all'} rows of {part.source} that don't overlap with {clean_of}"
         asked = {
             "source": part.source, "source_version": _version(source), "rows": part.rows,
             "held_out": part.held_out, "clean_of": list(part.clean_of), "seed": seed,
@@ -152,7 +162,10 @@ class Line:
 
         def make(replace: bool) -> str:
             writing = dataclasses.replace(self._writing, overwrite=replace)
-            return train(start, str(data.target / "train.jsonl"), target, chosen, writing=writing)
+            with self._show.training() as on_step:
+                return train(
+                    start, data.target / "train.jsonl", target, chosen, writing=writing, on_step=on_step
+                )
 
         asked = dataclasses.asdict(chosen) | ({} if source else {"base": self._base_hash})
         parents = (data, source) if source else (data,)
@@ -160,7 +173,39 @@ class Line:
         return Stage(name=name, about=about, target=target, asked=asked, parents=parents, make=make)
 
     def _mixing(self, moe: Stage, data: Stage) -> Stage:
-        raise NotImplementedError
+        from xft.learn import LearnOptions, learn_mixing
+        from xft.mixing import to_record
+
+        part, target = self._recipe.data, self._out / "mixing.json"
+        chosen = LearnOptions(
+            **self._recipe.mixing, epochs=self._recipe.budget.mixing_epochs, seed=self._recipe.seed,
+            max_tokens=part.max_tokens,
+        )  # fmt: skip
+        state = self._out / ".mixing.state"
+
+        def make(replace: bool) -> str:
+            mixed, report = learn_mixing(
+                moe.target, data.target / "train.jsonl", chosen, part.style,
+                held_out_data=data.target / "held_out.jsonl", state=state, on_step=self._show.mixing,
+            )  # fmt: skip
+            record = msgspec.to_builtins(to_record(mixed))
+            write_json_atomically(self._out / "mixing_report.json", dataclasses.asdict(report))
+            write_json_atomically(target, record)
+            state.unlink(missing_ok=True)
+            moved = max(layer["largest_change"] for layer in report.layers)
+            return f"shares moved by up to {moved:.1%}; {report.verdict()}"
+
+        asked = dataclasses.asdict(chosen) | {"style": part.style}
+        about = f"learn the mixing for {self._recipe.budget.mixing_epochs:g} epochs"
+        return Stage(
+            name="mixing",
+            about=about,
+            target=target,
+            asked=asked,
+            parents=(data, moe),
+            is_goal=False,
+            make=make,
+        )
 
     def _merged(self, rule: Rule, moe: Stage, mixing: Stage) -> Stage:
         name = "xft" if rule == "learned" else f"xft-{rule}"
@@ -168,7 +213,8 @@ class Line:
 
         def make(replace: bool) -> str:
             writing = dataclasses.replace(self._writing, overwrite=replace)
-            merge(moe.target, target, MergeOptions(rule=rule, mixing=mixing.target), writing=writing)
+            options = MergeOptions(rule=rule, mixing=mixing.target, counts=_routing_counts(moe.target))
+            merge(moe.target, target, options, writing=writing)
             return f"merged by the rule {rule}"
 
         parents = (moe, mixing) if rule == "learned" else (moe,)
@@ -178,10 +224,13 @@ class Line:
         )  # fmt: skip
 
 
+def _routing_counts(moe: Path) -> Any:
+    """Return how often each routed expert was chosen in training, for the rule ``frequency``."""
+    return read_json(moe / ROUTING_FILE)["counts"]
+
+
 def _version(source: str) -> str:
     """Return what tells one state of a source from another."""
-    import hashlib
-
     path = Path(source)
     if path.is_file():
         with path.open("rb") as file:

@@ -2,6 +2,7 @@
 
 import contextlib
 import glob
+import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -105,3 +106,8 @@ def write_text_atomically(path: Path, text: str) -> None:
         raise OutputError(f"can't write {path}: {error.strerror}") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_json_atomically(path: Path, value: object) -> None:
+    """Put a value at `path` as indented JSON; raises like `write_text_atomically`."""
+    write_text_atomically(path, json.dumps(value, indent=2) + "\n")

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 import msgspec
+from click.core import ParameterSource
 
 from xft.checkpoint import open_checkpoint
 from xft.coefficients import MIXING_FILE
@@ -16,9 +17,11 @@ from xft.output import write_text_atomically
 
 @click.command("learn-mixing")
 @click.argument("moe", type=DIRECTORY)
-@click.option("--data", type=DIRECTORY, required=True, help="JSON Lines of instructions and responses.")
+@click.option("--data", required=True, help="JSON Lines file, hub data set (org/name[:split]), or stdlib.")
+@click.option("--held-out-data", help="Rows that only measure.  [default: a share of --data]")
 @click.option("-o", "--out", type=DIRECTORY, help="File of the coefficients.  [default: in the MoE]")
 @click.option("--steps", type=int, default=200, show_default=True, help="Optimiser steps.")
+@click.option("--epochs", type=float, help="Passes over the data, instead of steps.")
 @click.option("--batch-size", type=int, default=8, show_default=True, help="Rows per step.")
 @click.option("--lr", type=float, default=0.05, show_default=True, help="Peak learning rate.")
 @click.option("--shared-weight", type=float, default=0.75, show_default=True, help="λ, 0 to 1.")
@@ -43,33 +46,48 @@ from xft.output import write_text_atomically
 )
 @click.option("--reference", is_flag=True, help="The released learning rate, at which shares hardly move.")
 @click.option("--seed", type=int, default=42, show_default=True, help="Seed of split and order.")
-def command(moe: Path, data: Path, out: Path | None, style: str, reference: bool, **options: Any) -> None:
+def command(
+    moe: Path,
+    data: str,
+    held_out_data: str | None,
+    out: Path | None,
+    style: str,
+    reference: bool,
+    **options: Any,
+) -> None:
     """Learn how much of each expert goes into the merged model.
 
     Prints, per layer, how far the shares moved from equal ones, and whether they beat those on rows that
-    were held out.
+    were held out. An interrupted run goes on when the same command is given again.
     """
     open_checkpoint(moe).require_moe("learning its mixing")
     from xft.learn import REFERENCE_LR, LearnOptions, learn_mixing
     from xft.mixing import to_record
 
-    if reference:
+    context = click.get_current_context()
+    if reference and context.get_parameter_source("lr") is not ParameterSource.COMMANDLINE:
         options["lr"] = REFERENCE_LR
     chosen = LearnOptions(**{field.name: options[field.name] for field in dataclasses.fields(LearnOptions)})
-    mixed, report = learn_mixing(moe, data, chosen, style, _show)
     target = out or moe / MIXING_FILE
+    state = target.with_name(f".{target.name}.state")
+    mixed, report = learn_mixing(
+        moe, data, chosen, style, held_out_data=held_out_data, state=state, on_step=show_step
+    )
     write_text_atomically(
         target, msgspec.json.format(msgspec.json.encode(to_record(mixed)), indent=2).decode()
     )
+    state.unlink(missing_ok=True)
     click.echo(f"{target}: learned on {report.rows}, {report.tokens_per_s:.0f} tokens/s")
     for index, row in enumerate(report.layers):
         click.echo(
             f"layer {index}: shares moved by up to {row['largest_change']:.1%}, entropy {row['entropy']:.3f}"
         )
-    verdict = "better than" if report.learned_loss < report.uniform_loss else "not better than"
-    click.echo(f"held-out loss {report.learned_loss:.4f}, {verdict} equal shares ({report.uniform_loss:.4f})")
+    click.echo(report.verdict())
 
 
-def _show(step: int, loss: float) -> None:
-    if sys.stderr.isatty() or step % 50 == 0:
-        click.echo(f"step {step}: loss {loss:.4f}", err=True)
+def show_step(step: int, n_steps: int, loss: float) -> None:
+    """Show progress on stderr: each step on a terminal, a line now and then elsewhere."""
+    if sys.stderr.isatty():
+        click.echo(f"\rstep {step}/{n_steps}: loss {loss:.4f}", err=True, nl=step == n_steps)
+    elif step % 50 == 0 or step in {1, n_steps}:
+        click.echo(f"step {step}/{n_steps}: loss {loss:.4f}", err=True)

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import functools
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -59,7 +60,7 @@ def training_options(function: Function) -> Function:
     for add in (
         option(
             "--reference", is_flag=True,
-            help="What the released code does: Adafactor, bf16 weights, no clipping. Options given beside it win.",
+            help="As the released code: Adafactor, bf16 weights, no clipping; options given beside it win.",
         ),
         option("--checkpoint-minutes", type=float, default=10.0, help="How often the state is kept."),
         option("--seed", type=int, default=42, help="Seed of order and noise."),
@@ -105,7 +106,8 @@ def run_training(source: Path, data: str, out: Path, options: dict[str, Any]) ->
         rows = train(
             source, data, out, chosen, writing=writing(options), checkpoint_minutes=minutes, on_step=on_step
         )
-    click.echo(f"{out}: tuned on {rows}")
+    if os.environ.get("RANK", "0") == "0":  # the first of several processes speaks
+        click.echo(f"{out}: tuned on {rows}")
 
 
 @contextlib.contextmanager

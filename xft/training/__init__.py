@@ -24,13 +24,15 @@ from typing import TYPE_CHECKING, Any
 from xft.checkpoint import (
     DEFAULT_WRITING,
     LINEAGE,
+    ROUTING_FILE,
+    TRAINING_LOG,
     Checkpoint,
     Plan,
     Writing,
     open_checkpoint,
     write_checkpoint,
 )
-from xft.data import Encoded, Example, encode, read_rows
+from xft.data import Example, encode, read_rows
 from xft.errors import CheckpointError, TrainingError
 from xft.lineage import Stage, content_hash, record
 from xft.lineage import encode as encode_lineage
@@ -41,12 +43,10 @@ from xft.training.options import REFERENCE, TrainOptions, resolve_compute
 if TYPE_CHECKING:
     from xft.training.trainer import StepReport, Watch, XftTrainer
 
-__all__ = ["REFERENCE", "ROUTING_FILE", "TrainOptions", "step_lines", "train"]
+__all__ = ["REFERENCE", "TrainOptions", "step_lines", "train"]
 
 _logger = logging.getLogger(__name__)
 
-ROUTING_FILE = "xft_routing.json"
-LOG_FILE = "training_log.jsonl"
 _SPEC = "spec.json"
 
 
@@ -112,11 +112,12 @@ def train(
     trainer, watch = _prepare(source, tokenizer, encoded.examples, options, state_dir)
     watch.every_s, watch.on_step = 60 * checkpoint_minutes, on_step
     _run(trainer, watch, last_checkpoint(state_dir))
-    state = trainer.accelerator.get_state_dict(trainer.model_wrapped)
+    state, loads = trainer.accelerator.get_state_dict(trainer.model_wrapped), trainer.total_loads()
     if processes.is_main_process:
         with new_directory(target, writing.overwrite) as directory:
             recipe = dataclasses.asdict(options) | {"cost": _cost(trainer, watch)}
-            texts = _texts(trainer, source, encoded, recipe, writing.full_hash)
+            texts = _texts(source, encoded.sha256, recipe, writing.full_hash)
+            texts |= _records(trainer, loads) | source.code_files()
             write_checkpoint(_plan(state, source, texts), directory, writing)
         shutil.rmtree(state_dir)
     processes.wait_for_everyone()
@@ -157,7 +158,7 @@ def _prepare(
     import transformers
     from transformers import AutoModelForCausalLM
 
-    from xft.training.trainer import Watch, XftTrainer, configure
+    from xft.training.trainer import Watch, XftTrainer, configure, keeps_rows_apart
 
     _keep_freed_memory()
     weights = torch.bfloat16 if options.compute == "pure-bf16" else torch.float32
@@ -167,7 +168,8 @@ def _prepare(
     model: Any = AutoModelForCausalLM.from_pretrained(
         source.directory, dtype=weights, trust_remote_code=source.is_moe
     )
-    trainer = XftTrainer(model, tokenizer, examples, configure(options, state_dir), options)
+    settings = configure(options, state_dir, keeps_rows_apart(model))
+    trainer = XftTrainer(model, tokenizer, examples, settings, options)
     watch = Watch(trainer, options.clip)
     trainer.add_callback(watch)
     return trainer, watch
@@ -251,18 +253,20 @@ def _cost(trainer: "XftTrainer", watch: "Watch") -> dict[str, Any]:
     }
 
 
-def _texts(
-    trainer: "XftTrainer", source: Checkpoint, encoded: Encoded, recipe: dict[str, Any], full_hash: bool
-) -> dict[str, str]:
-    """Return the lineage, the log of all steps, and for an MoE how often each expert was chosen."""
+def _texts(source: Checkpoint, data_hash: str, recipe: dict[str, Any], full_hash: bool) -> dict[str, str]:
+    """Return the lineage."""
     stage: Stage = "train" if source.is_moe else "sft"
-    seed, data_hash = recipe["seed"], encoded.sha256
-    lineage = record(stage, [source], recipe, seed=seed, data_hash=data_hash, full_hash=full_hash)
+    lineage = record(stage, [source], recipe, seed=recipe["seed"], data_hash=data_hash, full_hash=full_hash)
+    return {LINEAGE: encode_lineage(lineage)}
+
+
+def _records(trainer: "XftTrainer", loads: list[list[float]]) -> dict[str, str]:
+    """Return the log of all steps, and for an MoE how often each expert was chosen."""
     history = [entry for entry in trainer.state.log_history if "loss" in entry]
-    texts = {LINEAGE: encode_lineage(lineage), LOG_FILE: "".join(json.dumps(e) + "\n" for e in history)}
-    if trainer.loads:
-        texts[ROUTING_FILE] = json.dumps({"counts": [load.tolist() for load in trainer.loads]}) + "\n"
-    return texts | source.code_files()
+    texts = {TRAINING_LOG: "".join(json.dumps(entry) + "\n" for entry in history)}
+    if loads:
+        texts[ROUTING_FILE] = json.dumps({"counts": loads}) + "\n"
+    return texts
 
 
 def step_lines(every: int, show: Callable[[str], None]) -> "Callable[[StepReport], None]":

@@ -25,7 +25,7 @@ from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
 from xft.data import Example
-from xft.errors import TrainingError
+from xft.errors import TrainingError, UsageProblem
 from xft.training.options import TrainOptions
 
 _COMPLETE = "xft_complete.json"
@@ -119,7 +119,7 @@ class XftTrainer(SFTTrainer):
         prompts, too: on a CPU that takes more than all layers together.
         """
         core = self.accelerator.unwrap_model(model)
-        if (
+        if not self.padding_free or (
             self.args.device.type != "cpu"
             or "logits_to_keep" not in inspect.signature(type(core).forward).parameters
         ):
@@ -147,10 +147,19 @@ class XftTrainer(SFTTrainer):
         super().log(logs, start_time)
 
     def figures(self) -> dict[str, float]:
-        """Return the means since the last call."""
-        means = {name: sum(values) / len(values) for name, values in self._figures.items()}
+        """Return the means since the last call, over all processes; each of them must call it."""
+        names = list(self._figures)
+        means = torch.tensor([sum(values) / len(values) for values in self._figures.values()])
         self._figures.clear()
-        return means
+        means = self.accelerator.reduce(means.to(self.args.device), "mean")
+        return dict(zip(names, means.tolist(), strict=True))
+
+    def total_loads(self) -> list[list[float]]:
+        """Return, per layer, how often each routed expert was chosen by all processes together."""
+        if not self.loads:
+            return []
+        total = self.accelerator.reduce(torch.stack(self.loads).to(self.args.device), "sum")
+        return [layer.tolist() for layer in total]
 
 
 def share_of_peak(step: int, n_steps: int, options: TrainOptions) -> float:
@@ -162,8 +171,39 @@ def share_of_peak(step: int, n_steps: int, options: TrainOptions) -> float:
     return left if options.schedule == "linear" else 0.5 * (1 - math.cos(math.pi * left))
 
 
-def configure(options: TrainOptions, directory: Path) -> SFTConfig:
-    """Return the trainer's settings; everything about reporting and saving is `Watch`'s."""
+def keeps_rows_apart(model: Any) -> bool:
+    """Whether rows that stand in one sequence, told apart by their positions only, don't see each other.
+
+    Most models of transformers make their masks so; those that don't would train on a mixture, without an
+    error. Found by trying it: names and versions don't tell.
+    """
+    vocabulary = model.get_input_embeddings().weight.shape[0]
+    ids = (torch.arange(1, 17, device=model.device) * 7 % vocabulary).view(2, 8)
+    positions = torch.arange(8, device=model.device).repeat(2)[None]
+    was_training = model.training
+    try:
+        with torch.no_grad():
+            model.eval()
+            together = model(input_ids=ids.view(1, -1), position_ids=positions, use_cache=False).logits
+            second = model(input_ids=ids[1:], use_cache=False).logits
+    except TypeError:  # no position_ids
+        return False
+    finally:
+        model.train(was_training)
+    scale = float(second.abs().max())
+    return float((together[:, 8:] - second).abs().max()) <= 0.02 * scale
+
+
+def configure(options: TrainOptions, directory: Path, rows_apart: bool) -> SFTConfig:
+    """Return the trainer's settings; everything about reporting and saving is `Watch`'s.
+
+    Raises:
+        UsageProblem: If packing is asked for, of a model that can't keep rows apart.
+    """
+    if options.packing and not rows_apart:
+        raise UsageProblem(
+            "this model would let packed rows see each other", hint="train it with --no-packing"
+        )
     return SFTConfig(
         output_dir=str(directory),
         num_train_epochs=options.epochs,
@@ -182,7 +222,7 @@ def configure(options: TrainOptions, directory: Path) -> SFTConfig:
         seed=options.seed,
         data_seed=options.seed,
         # Rows of a pass stand in one sequence, whether packed or not: no padding to compute, or to balance.
-        padding_free=True,
+        padding_free=rows_apart,
         max_length=options.max_tokens if options.packing else None,
         packing=options.packing,
         packing_strategy="bfd",

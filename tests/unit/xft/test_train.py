@@ -97,9 +97,7 @@ def test_the_loss_falls_and_every_figure_is_kept(ready: Path) -> None:
     assert lineage.recipe["cost"]["tokens"] > 0
 
 
-def test_accumulation_equals_the_whole_batch(
-    save: Callable[..., Path], ready: Path, tokenizer: Any
-) -> None:
+def test_accumulation_equals_the_whole_batch(save: Callable[..., Path], ready: Path, tokenizer: Any) -> None:
     tokenizer.save_pretrained(save(name="wide"))
     finals = []
     for name, sizes in (("whole", {"batch_size": 8}), ("parts", {"batch_size": 2, "accumulate": 4})):
@@ -137,9 +135,29 @@ def test_rows_that_share_a_sequence_do_not_see_each_other(ready: Path, packing: 
             n_labels += int((labels >= 0).sum())
         assert int((batch["labels"] >= 0).sum()) == n_labels
         ours = float(trainer._cross_entropy(model, dict(batch), n_labels))
-        theirs = float(super(type(trainer), trainer).compute_loss(model, dict(batch), num_items_in_batch=n_labels))
+        theirs = float(
+            super(type(trainer), trainer).compute_loss(model, dict(batch), num_items_in_batch=n_labels)
+        )
     assert ours == pytest.approx(expected / n_labels, abs=1e-5)
     assert theirs == pytest.approx(ours, abs=1e-5), "what a GPU computes"
+
+
+def test_a_model_that_would_mix_rows_is_padded_instead(
+    save: Callable[..., Path], ready: Path, tokenizer: Any
+) -> None:
+    from xft.training.trainer import keeps_rows_apart
+
+    tokenizer.save_pretrained(save("falcon", name="falcon"))
+    assert keeps_rows_apart(load(ready / "dense"))
+    assert not keeps_rows_apart(load(ready / "falcon"))
+    losses: list[float] = []
+    train(
+        ready / "falcon", "d.jsonl", ready / "out", QUICK, on_step=lambda report: losses.append(report.loss)
+    )
+    assert losses[-1] < losses[0]
+    error = fails("sft", "falcon", "--data", "d.jsonl", "-o", "packed", *FAST, "--packing")
+    assert error.exit_code == 2
+    assert "see each other" in error.message
 
 
 def test_recomputed_layers_change_nothing(save: Callable[..., Path], ready: Path, tokenizer: Any) -> None:
@@ -230,7 +248,21 @@ def test_schedules_warm_up_from_the_first_step_and_end_near_0() -> None:
 
 
 def test_reference_is_what_the_release_does_unless_told_otherwise(ready: Path) -> None:
-    run("sft", "dense", "--data", "d.jsonl", "-o", "out", "--style", "raw", "--steps", "1", "--reference", "--clip", "2")
+    run(
+        "sft",
+        "dense",
+        "--data",
+        "d.jsonl",
+        "-o",
+        "out",
+        "--style",
+        "raw",
+        "--steps",
+        "1",
+        "--reference",
+        "--clip",
+        "2",
+    )
     lineage = read_lineage(ready / "out")
     assert lineage is not None
     assert {name: lineage.recipe[name] for name in REFERENCE} == REFERENCE | {"clip": 2.0}
