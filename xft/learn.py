@@ -25,6 +25,7 @@ from xft.coefficients import DEFAULT_SHARED_WEIGHT
 from xft.data import IGNORED, Example, encode, endless_batches, pad, read_rows, split
 from xft.errors import TrainingError, UsageProblem
 from xft.lineage import content_hash
+from xft.memory import keep_freed_memory
 from xft.mixing import MixMlp, Per, load_moe, make_mixing, movement
 from xft.training.options import resolve_compute
 
@@ -131,6 +132,7 @@ def learn_mixing(
     else:
         held_out = encode(read_rows(held_out_data), tokenizer, options.max_tokens, style).examples
         training = encoded.examples
+    keep_freed_memory()
     model = load_moe(moe_dir)
     if torch.cuda.is_available():
         model.to("cuda")

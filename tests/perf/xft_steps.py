@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 import xft.moe
 from xft.config import MoeConfig
+from xft.memory import keep_freed_memory
 from xft.mixing import MixMlp
 from xft.moe import XftExperts, XftMlp
 
@@ -87,6 +88,7 @@ def main() -> None:
     tokens = int(sys.argv[2]) if len(sys.argv) > 2 else 2048
     rounds = int(sys.argv[3]) if len(sys.argv) > 3 else 3
     width, inner, dtype = (2048, 5504, torch.bfloat16) if device == "cuda" else (576, 1536, torch.float32)
+    keep_freed_memory()  # as training does
     torch.manual_seed(0)
     with torch.device(device):
         x, seed = torch.randn(tokens, width, dtype=dtype), torch.randn(tokens, width, dtype=dtype)
