@@ -5,7 +5,7 @@ from typing import Any, Literal, get_args
 
 from xft.errors import UsageProblem
 
-Routing = Literal["xft", "xft_unnormalized", "topk"]
+Routing = Literal["xft", "xft_unnormalized", "topk", "random"]
 RouterKind = Literal["mlp", "linear"]
 
 
@@ -24,7 +24,8 @@ class MoeConfig:
     top_k: int = 6
     """Experts per token (K), the shared one included."""
     routing: Routing = "xft"
-    """``xft``: shared expert, weights sum to 1; ``xft_unnormalized``; ``topk``: no shared expert."""
+    """``xft``: shared expert, weights sum to 1; ``xft_unnormalized``; ``topk``: no shared expert; ``random``:
+    no shared expert and nothing learned, for averaging experts while they train (EWA)."""
     router: RouterKind = "mlp"
     """``mlp``: W2 · tanh(W1 · x); ``linear``: W · x."""
     noise_eps: float = 0.01
@@ -47,7 +48,7 @@ class MoeConfig:
             )
         if self.num_experts < 2:
             raise UsageProblem(f"an MoE needs at least 2 experts, got {self.num_experts}")
-        least = 1 if self.routing == "topk" else 2
+        least = 2 if self.has_shared_expert else 1
         if not least <= self.top_k <= self.num_experts:
             raise UsageProblem(
                 f"top-k is {self.top_k}, expected {least} to {self.num_experts} "
@@ -65,7 +66,7 @@ class MoeConfig:
     @property
     def has_shared_expert(self) -> bool:
         """Whether expert 0 sees every token."""
-        return self.routing != "topk"
+        return self.routing.startswith("xft")
 
     @property
     def num_routed(self) -> int:
@@ -80,6 +81,8 @@ class MoeConfig:
     def router_shapes(self, width: int) -> dict[str, tuple[int, int]]:
         """Return the shape of every router tensor, by name, for a model of that width."""
         n = self.num_routed
+        if self.routing == "random":
+            return {}
         if self.router == "mlp":
             shapes = {"proj_in.weight": (n, width), "proj_out.weight": (n, n)}
         else:

@@ -166,7 +166,7 @@ def make_mixing(
         child: Any
         for name, child in list(parent.named_children()):
             if type(child).__name__ == "XftMlp":  # by name: a checkpoint brings its own copy of the class
-                has_shared = child.router.options.routing != "topk"
+                has_shared = child.router.options.routing.startswith("xft")
                 experts = getattr(child, str(child.container))
                 mlp = MixMlp(
                     experts, check_shared_weight(shared_weight) if has_shared else None, per, learn_shared

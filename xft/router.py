@@ -29,7 +29,7 @@ class RouterOptions(Protocol):
 
     @property
     def routing(self) -> str:
-        """``xft``, ``xft_unnormalized`` or ``topk``."""
+        """``xft``, ``xft_unnormalized``, ``topk`` or ``random``."""
 
     @property
     def router(self) -> str:
@@ -160,14 +160,18 @@ class XftRouter(nn.Module):
     def __init__(self, options: RouterOptions, width: int) -> None:
         super().__init__()
         self.options = options
-        n_routed = options.num_experts - (options.routing != "topk")
-        self.n_chosen = options.top_k - (options.routing != "topk")
-        if options.router == "mlp":
+        has_shared = options.routing.startswith("xft")
+        n_routed = options.num_experts - has_shared
+        self.n_chosen = options.top_k - has_shared
+        if options.routing == "random":
+            pass  # no weights: it does not look at the tokens
+        elif options.router == "mlp":
             self.proj_in = Projection(width, n_routed)
             self.proj_out = Projection(n_routed, n_routed)
         else:
             self.proj = Projection(width, n_routed)
-        self.noise = Projection(width, n_routed)
+        if options.routing != "random":
+            self.noise = Projection(width, n_routed)
         self.records: list[Balance] | None = None
         """While a list stands here, each training pass appends its balance; see `recorded_balance`."""
         self.token_mask_T: Tensor | None = None
@@ -198,6 +202,8 @@ class XftRouter(nn.Module):
         Returns:
             Logits without noise (T, R), weights (T, K) in fp32 or fp64, ids (T, K).
         """
+        if self.options.routing == "random":
+            return self._at_random(x_TD)
         with torch.autocast(x_TD.device.type, enabled=False):
             clean_TR = self.logits(x_TD)
             if not self.training:
@@ -207,6 +213,27 @@ class XftRouter(nn.Module):
         if self.records is not None:
             self.records.append(balance)
         return clean_TR, choice.weights, choice.ids
+
+    def _at_random(self, x_TD: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Spread the tokens evenly by chance in training; use the first K experts otherwise.
+
+        Such a mixture is there to be averaged: its experts are nearly equal, and what it does unmerged has to
+        be the same with a cache and without. Source: arXiv 2308.06093 (random uniform partition).
+        """
+        n_tokens, n, k = x_TD.shape[0], self.options.num_experts, self.options.top_k
+        if self.training:
+            # A shuffled deal, not a draw per token: every expert gets the same number, give or take one.
+            dealt_T = torch.randperm(n_tokens, device=x_TD.device) % n
+            ids_TK = (dealt_T[:, None] + torch.arange(k, device=x_TD.device)) % n
+        else:
+            ids_TK = torch.arange(k, device=x_TD.device).expand(n_tokens, k).contiguous()
+        weights_TK = torch.full((n_tokens, k), 1.0 / k, device=x_TD.device)
+        logits_TR = torch.zeros(n_tokens, n, device=x_TD.device)
+        if self.training and self.records is not None:
+            load_R = torch.bincount(ids_TK.flatten(), minlength=n).float()
+            zero = torch.zeros((), device=x_TD.device)
+            self.records.append(Balance(load_R, load_R, zero, zero + 1))
+        return logits_TR, weights_TK, ids_TK
 
     def train_choice(self, x_TD: Tensor, clean_TR: Tensor, noise_TR: Tensor | None) -> tuple[Choice, Balance]:
         """Choose with noise, and measure the balance over the real tokens."""

@@ -64,6 +64,7 @@ def training_options(function: Function) -> Function:
         ),
         option("--checkpoint-minutes", type=float, default=10.0, help="How often the state is kept."),
         option("--seed", type=int, default=42, help="Seed of order and noise."),
+        option("--ewa", type=float, help="Share rate of experts' weight averaging; for an MoE."),
         option("--compile", is_flag=True, help="Use torch.compile: pays on GPUs."),
         option("--checkpoint-activations", is_flag=True, help="Recompute instead of storing."),
         option(

@@ -27,10 +27,11 @@ from xft.upcycle import upcycle
 )
 @click.option(
     "--routing",
-    type=click.Choice(["xft", "xft_unnormalized", "topk"]),
+    type=click.Choice(["xft", "xft_unnormalized", "topk", "random"]),
     default="xft",
     show_default=True,
-    help="xft: shared expert, normalised; xft_unnormalized: the ablation; topk: vanilla upcycling.",
+    help="xft: shared expert, normalised; xft_unnormalized: the ablation; topk: vanilla upcycling; "
+    "random: for train --ewa.",
 )
 @click.option(
     "--router",

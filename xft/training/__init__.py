@@ -93,6 +93,8 @@ def train(
     source = open_checkpoint(source_dir)
     refuse_overlap(target, [source_dir])
     check_target(target, writing.overwrite)
+    if options.ewa is not None:
+        source.require_moe("experts' weight averaging")
     processes = PartialState()
     tokenizer: Any = AutoTokenizer.from_pretrained(source_dir, trust_remote_code=source.is_moe)
     style: Any = options.style
@@ -158,7 +160,7 @@ def _prepare(
     import transformers
     from transformers import AutoModelForCausalLM
 
-    from xft.training.trainer import Watch, XftTrainer, configure, keeps_rows_apart
+    from xft.training.trainer import ExpertAveraging, Watch, XftTrainer, configure, keeps_rows_apart
 
     keep_freed_memory()
     weights = torch.bfloat16 if options.compute == "pure-bf16" else torch.float32
@@ -172,6 +174,8 @@ def _prepare(
     trainer = XftTrainer(model, tokenizer, examples, settings, options)
     watch = Watch(trainer, options.clip)
     trainer.add_callback(watch)
+    if options.ewa is not None:
+        trainer.add_callback(ExpertAveraging(model, options.ewa))
     return trainer, watch
 
 

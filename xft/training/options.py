@@ -45,6 +45,8 @@ class TrainOptions:
     compute: Compute = "auto"
     """fp32 weights with bf16 or fp32 arithmetic, or bf16 weights; auto is bf16 where the device has it."""
     checkpoint_activations: bool = False
+    ewa: float | None = None
+    """After each step, move every expert this far towards the others' mean (0 to 1); for an MoE."""
     compile: bool = False
     """torch.compile; pays on GPUs."""
 
@@ -54,6 +56,8 @@ class TrainOptions:
             raise UsageProblem("epochs, steps, sizes and learning rate must be positive, the warm-up below 1")
         if self.clip < 0:
             raise UsageProblem(f"the largest gradient norm is {self.clip}, expected 0 or more")
+        if self.ewa is not None and not 0 < self.ewa <= 1:
+            raise UsageProblem(f"the share rate of EWA is {self.ewa}, expected more than 0 and at most 1")
         for name, kind in (("optimizer", Optimizer), ("schedule", Schedule), ("compute", Compute)):
             if (value := getattr(self, name)) not in get_args(kind):
                 raise UsageProblem(f"{name} is {value!r}, expected one of {', '.join(get_args(kind))}")

@@ -323,6 +323,27 @@ class Watch(TrainerCallback):
         self._trainer.n_tokens, self.seconds = kept["n_tokens"], kept["seconds"]
 
 
+class ExpertAveraging(TrainerCallback):
+    """EWA: after each step, W_i ← (1 - β) W_i + β / (N - 1) · Σ_{j≠i} W_j; the experts' mean stays.
+
+    Source: arXiv 2308.06093. The share rate that XFT's authors used for this baseline, and whether they
+    changed it on the way, is not published (facts/method.md 1.6): here it is constant.
+    """
+
+    def __init__(self, model: Any, share_rate: float) -> None:
+        self._stacks = [
+            parameter for name, parameter in model.named_parameters() if _GROUPS[1][1].search(name)
+        ]
+        self._share_rate = share_rate
+
+    @torch.no_grad()
+    def on_optimizer_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Average."""
+        for stack in self._stacks:
+            n = stack.shape[0]
+            stack.lerp_(stack.mean(0, keepdim=True), self._share_rate * n / (n - 1))
+
+
 def last_checkpoint(directory: Path) -> Path | None:
     """Return the newest checkpoint that was written whole."""
     found = [path.parent for path in directory.glob(f"checkpoint-*/{_COMPLETE}")]
@@ -340,7 +361,7 @@ _GROUPS = (
 def grad_norms(model: Any) -> dict[str, float]:
     """Return the norm of the gradients per group of parameters; of an MoE's experts, the shared one apart."""
     norms: dict[str, list[torch.Tensor]] = defaultdict(list)
-    has_shared = getattr(model.config, "xft_routing", "topk") != "topk"
+    has_shared = getattr(model.config, "xft_routing", "").startswith("xft")
     for name, parameter in model.named_parameters():
         if parameter.grad is None:
             continue

@@ -1,7 +1,11 @@
 """Full fine-tuning: its laws, its interruptions, and the whole line from a base to a merged model."""
 
 import json
+import os
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,11 +14,13 @@ import pytest
 import torch
 from xft_pico import WILD, fails, load, run, tensors
 
+from xft.config import MoeConfig
 from xft.errors import TrainingError, UsageProblem
 from xft.lineage import read_lineage
+from xft.router import XftRouter
 from xft.training import TrainOptions, train
 from xft.training.options import REFERENCE
-from xft.training.trainer import StepReport, share_of_peak
+from xft.training.trainer import ExpertAveraging, StepReport, share_of_peak
 from xft.upcycle import upcycle
 
 pytest.importorskip("trl", reason="trl is not installed: pip install 'xftbench[train]'")
@@ -279,3 +285,96 @@ def test_slips(ready: Path) -> None:
     with pytest.raises(UsageProblem):
         TrainOptions(lr=-1.0)
     assert load(ready / "dense") is not None
+
+
+EWA = MoeConfig(num_experts=4, top_k=1, routing="random")
+
+
+def test_averaging_moves_experts_together_and_keeps_their_mean(ready: Path) -> None:
+    upcycle(ready / "dense", ready / "moe", EWA)
+    model = load(ready / "moe", dtype=torch.float64)
+    name, stack = next((n, p) for n, p in model.named_parameters() if "experts" in n)
+    with torch.no_grad():
+        stack.copy_(torch.randn(stack.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0)))
+    before = stack.detach().clone()
+    ExpertAveraging(model, 0.3).on_optimizer_step(None, None, None)
+    expected = torch.stack([
+        0.7 * before[i] + 0.3 / 3 * sum(before[j] for j in range(4) if j != i) for i in range(4)
+    ])  # fmt: skip
+    torch.testing.assert_close(stack.detach(), expected)
+    torch.testing.assert_close(stack.detach().mean(0), before.mean(0))
+    assert not any(".router." in name for name, _ in model.named_parameters())
+
+
+def test_chance_deals_every_expert_the_same_number_of_tokens() -> None:
+    router = XftRouter(EWA, 8).train()
+    router.records = []
+    _, weights, ids = router(torch.randn(103, 8))
+    counts = ids.flatten().bincount(minlength=4)
+    assert int(counts.max() - counts.min()) <= 1
+    assert bool((weights == 1).all())
+    assert float(router.records[0].loss) == 0
+    assert router.eval()(torch.randn(5, 8))[2].flatten().tolist() == [0] * 5
+
+
+def test_the_line_of_averaged_experts(ready: Path) -> None:
+    run("upcycle", "dense", "-o", "moe", "--routing", "random", "--experts", "4", "--top-k", "1", "--verify")
+    run("train", "moe", "--data", "d.jsonl", "-o", "tuned", *FAST, "--ewa", "0.3")
+    run("merge", "tuned", "-o", "merged", "--rule", "mean", "--verify")
+    assert tensors(ready / "merged").keys() == tensors(ready / "dense").keys()
+    assert fails("sft", "dense", "--data", "d.jsonl", "-o", "x", *FAST, "--ewa", "0.3").exit_code == 3
+    assert fails("train", "moe", "--data", "d.jsonl", "-o", "x", *FAST, "--ewa", "2").exit_code == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["ddp", "fsdp2"])
+def test_two_processes_compute_what_one_does(ready: Path, how: str, tmp_path: Path) -> None:
+    arguments = ["-m", "xft", "sft", "dense", "--data", "d.jsonl", *FAST]
+    if how == "ddp":
+        launcher = ["torch.distributed.run", "--nproc_per_node", "2"]
+    else:
+        (tmp_path / "fsdp.yaml").write_text(
+            "compute_environment: LOCAL_MACHINE\ndistributed_type: FSDP\nuse_cpu: true\nnum_processes: 2\n"
+            "num_machines: 1\nmixed_precision: 'no'\nfsdp_config:\n  fsdp_version: 2\n"
+            "  fsdp_auto_wrap_policy: TRANSFORMER_BASED_WRAP\n"
+            "  fsdp_transformer_layer_cls_to_wrap: LlamaDecoderLayer\n"
+            "  fsdp_state_dict_type: FULL_STATE_DICT\n"
+        )
+        launcher = ["accelerate.commands.launch", "--config_file", "fsdp.yaml"]
+    environment = os.environ | {
+        "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+    }  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", *launcher, *arguments, "-o", "two", "--batch-size", "2"],
+        env=environment, capture_output=True, text=True, timeout=200,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.count("tuned on") == 1, "one process speaks"
+    run(*arguments[2:], "-o", "one")
+    logs = [
+        [json.loads(line)["loss"] for line in (ready / name / "training_log.jsonl").read_text().splitlines()]
+        for name in ("one", "two")
+    ]
+    assert logs[1] == pytest.approx(logs[0], abs=1e-3)
+    assert logs[1][0] == pytest.approx(logs[0][0], abs=1e-5), "the first step sees the same weights and rows"
+
+
+@pytest.mark.slow
+def test_a_killed_training_goes_on(ready: Path) -> None:
+    command = [sys.executable, "-m", "xft", "sft", "dense", "--data", "d.jsonl", "--style", "raw", "--steps"]
+    command += ["400", "--batch-size", "2", "--compute", "fp32", "--checkpoint-minutes", "0.005", "-o"]
+    path = os.pathsep.join(path for path in sys.path if path)
+    options: dict[str, Any] = {"env": os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path}}
+    with subprocess.Popen([*command, "again"], stderr=subprocess.DEVNULL, **options) as process:
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and process.poll() is None:
+            if list(ready.glob(".again.training/checkpoint-*/xft_complete.json")):
+                break
+            time.sleep(0.01)
+        process.kill()
+    assert not (ready / "again").exists()
+    subprocess.run([*command, "again"], check=True, capture_output=True, **options)
+    subprocess.run([*command, "whole"], check=True, capture_output=True, **options)
+    first, second = tensors(ready / "whole"), tensors(ready / "again")
+    assert all(torch.equal(first[name], second[name]) for name in first)
