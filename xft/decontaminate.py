@@ -141,12 +141,14 @@ def _problem(record: dict[str, Any]) -> BenchmarkProblem:
 
 
 def _described(prompt: str) -> str:
-    """Return the words of a prompt: its docstrings if it is code, all of it otherwise."""
+    """Return the words of a prompt: its docstrings if it is code, all of it otherwise; no examples."""
     tree = _parse(prompt)
     if tree is None:
         return prompt
     nodes = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module)]
-    return "\n".join(filter(None, map(ast.get_docstring, nodes))) or prompt
+    words = "\n".join(filter(None, map(ast.get_docstring, nodes)))
+    # Examples outnumber the words that matter, and a copied description comes without them.
+    return words.split(">>>")[0].strip() or words or prompt
 
 
 def decontaminate(rows: Sequence[Row], problems: Sequence[BenchmarkProblem]) -> tuple[list[Row], Report]:

@@ -22,6 +22,7 @@ from torch.nn import functional
 
 from xft.checkpoint import open_checkpoint
 from xft.coefficients import DEFAULT_SHARED_WEIGHT
+from xft.config import check_shared_weight
 from xft.data import IGNORED, Example, encode, endless_batches, pad, read_rows, split
 from xft.errors import TrainingError, UsageProblem
 from xft.lineage import content_hash
@@ -61,6 +62,8 @@ class LearnOptions:
             raise UsageProblem(
                 "steps, epochs, batch size and learning rate must be positive, the held-out share below 1"
             )
+
+        check_shared_weight(self.shared_weight)
 
     def n_steps(self, n_examples: int) -> int:
         """Return the number of optimiser steps."""

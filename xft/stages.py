@@ -74,11 +74,13 @@ class Workshop:
         try:
             directory.mkdir(parents=True, exist_ok=True)
             self._lock = (directory / ".lock").open("a")
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise OutputError(f"{directory} is in use by another xft recipe") from error
         except OSError as error:
             raise OutputError(f"can't write {directory}: {error.strerror}") from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._lock.close()
+            raise OutputError(f"{directory} is in use by another xft recipe") from error
         self.made = self._read()
 
     def close(self) -> None:
@@ -157,4 +159,9 @@ def _changes(made: Mapping[str, Any], asked: Mapping[str, Any], path: str = "") 
         if isinstance(old, Mapping) and isinstance(new, Mapping):
             yield from _changes(old, new, f"{path}{name}.")
         elif old != new:
-            yield f"{path}{name} {old!r} (now {new!r})"
+            yield f"{path}{name} {_short(old)} (now {_short(new)})"
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 24 else f"{text[:12]}…"

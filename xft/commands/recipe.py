@@ -50,7 +50,7 @@ def command(recipe: str, out: Path | None, dry_run: bool, **options: Any) -> Non
         todo = workshop.missing(stages)
         if dry_run:
             for stage in stages:
-                click.echo(f"{'to make' if stage in todo else 'done':8}{stage.name:12}{stage.about}")
+                click.echo(f"{'to make' if stage in todo else 'done':8}{stage.name:14} {stage.about}")
             return
         if not options["overwrite"]:
             workshop.refuse_foreign(todo)
@@ -74,7 +74,7 @@ def _bring(stage: Stage, workshop: Workshop, *, is_missing: bool, where: str) ->
 
 def _summarise(checkpoints: dict[str, Path], style: str) -> None:
     for name, path in checkpoints.items():
-        click.echo(f"{name:12}{path}")
+        click.echo(f"{name:14} {path}")
     models = " ".join(f"{name}={path}" for name, path in checkpoints.items())
     asked = f" --style {style}" if style in {"chat", "magicoder"} else ""
     click.echo(f"\ncompare them:  xftbench run --models {models}{asked}", err=True)

@@ -192,8 +192,8 @@ def test_interrupted_and_resumed_equals_uninterrupted(ready: Path, kind: str) ->
         upcycle(ready / "dense", source, WILD)
     optimizer: Any = "adafactor" if kind == "adafactor" else "adamw"
     options = TrainOptions(
-        style="raw", lr=3e-3, epochs=1.5, batch_size=2, accumulate=2, compute="fp32", packing=kind == "packed",
-        max_tokens=64, optimizer=optimizer, schedule="cosine",
+        style="raw", lr=3e-3, epochs=1.5, batch_size=2, accumulate=2, compute="fp32",
+        packing=kind == "packed", max_tokens=64, optimizer=optimizer, schedule="cosine",
     )  # fmt: skip
     train(source, "d.jsonl", ready / "whole", options)
 
@@ -293,7 +293,7 @@ EWA = MoeConfig(num_experts=4, top_k=1, routing="random")
 def test_averaging_moves_experts_together_and_keeps_their_mean(ready: Path) -> None:
     upcycle(ready / "dense", ready / "moe", EWA)
     model = load(ready / "moe", dtype=torch.float64)
-    name, stack = next((n, p) for n, p in model.named_parameters() if "experts" in n)
+    stack = next(p for n, p in model.named_parameters() if "experts" in n)
     with torch.no_grad():
         stack.copy_(torch.randn(stack.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0)))
     before = stack.detach().clone()
