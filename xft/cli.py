@@ -51,7 +51,8 @@ def cli(verbose: int) -> None:
 
     Exit codes: 0 done; 1 failed; 2 wrong options; 3 a checkpoint is missing, truncated or of the wrong kind;
     4 the architecture is not supported; 5 the target exists or can't be written; 6 a check found a
-    difference; 7 wrong training data; 8 training diverged.
+    difference; 7 wrong training data; 8 training diverged, or an unfinished run is of other arguments; 130
+    interrupted.
     """
     level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
     logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
@@ -64,7 +65,13 @@ def cli(verbose: int) -> None:
 def main() -> None:
     """Run the command line; expected failures end with their message and exit code."""
     try:
-        cli(prog_name="xft")
+        sys.exit(cli.main(prog_name="xft", standalone_mode=False))
     except XftError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted; the same command goes on where it stopped", err=True)
+        sys.exit(130)

@@ -12,8 +12,13 @@ from xft.coefficients import Mixing
 from xft.merge import DTYPE_NAMES
 from xft.mixing import load_mixing, load_moe, make_mixing
 
-_N_PROMPTS = 4
-_PROMPT_TOKENS = 24
+_PROMPTS = (
+    'def fibonacci(n: int) -> int:\n    """Return the n-th Fibonacci number."""\n',
+    "Write a function to sort a list of tuples by their second element.",
+    "#include <vector>\n\nint main() {\n    std::vector<int> values = {3, 1, 2};\n",
+    "SELECT name, COUNT(*) FROM users WHERE active = 1 GROUP BY name",
+)
+_MADE_UP_TOKENS = 24
 # Sums of the same products in another order; relative to the largest logit.
 ALLOWED = 1e-4
 
@@ -38,13 +43,15 @@ class LogitDifference:
 
 def verify_upcycled(dense_dir: Path, moe_dir: Path) -> LogitDifference:
     """Compare an upcycled checkpoint with its dense parent: equal, unless the routing is unnormalised."""
-    expected = _logits(_load_dense(dense_dir))
-    return _difference(_logits(load_moe(moe_dir, torch.float32)), expected)
+    prompts = _prompts(dense_dir)
+    expected = _logits(_load_dense(dense_dir), prompts)
+    return _difference(_logits(load_moe(moe_dir, torch.float32), prompts), expected)
 
 
 def verify_merged(moe_dir: Path, merged_dir: Path, mixing: Mixing) -> LogitDifference:
     """Compare a merged checkpoint with the mixing model whose coefficients it was made with."""
-    expected = _logits(_load_dense(merged_dir))
+    prompts = _prompts(merged_dir)
+    expected = _logits(_load_dense(merged_dir), prompts)
     model = load_moe(moe_dir, torch.float32)
     mixed = make_mixing(model)
     load_mixing_per_part(mixed, mixing)
@@ -54,7 +61,7 @@ def verify_merged(moe_dir: Path, merged_dir: Path, mixing: Mixing) -> LogitDiffe
     dtype = getattr(torch, DTYPE_NAMES[stored.tensors[layout.dense_name(0, first_part)].dtype])
     for mlp in mixed:
         mlp.round_to = dtype
-    return _difference(_logits(model), expected)
+    return _difference(_logits(model, prompts), expected)
 
 
 def load_mixing_per_part(mixed: list[Any], mixing: Mixing) -> None:
@@ -72,13 +79,24 @@ def _load_dense(directory: Path) -> Any:
     return model.eval()
 
 
-def _logits(model: Any) -> torch.Tensor:
-    vocabulary = model.get_input_embeddings().weight.shape[0]
-    generator = torch.Generator().manual_seed(0)
-    ids = torch.randint(0, vocabulary, (_N_PROMPTS, _PROMPT_TOKENS), generator=generator)
+def _prompts(directory: Path) -> list[list[int]]:
+    """Return a few prompts as tokens; made-up ones for a checkpoint that has no tokenizer."""
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer: Any = AutoTokenizer.from_pretrained(directory)
+    except (OSError, ValueError, KeyError):
+        vocabulary = open_checkpoint(directory).config.get("vocab_size") or 1000
+        generator = torch.Generator().manual_seed(0)
+        drawn = torch.randint(0, vocabulary, (len(_PROMPTS), _MADE_UP_TOKENS), generator=generator)
+        return [row.tolist() for row in drawn]
+    return [list(tokenizer.encode(text)) for text in _PROMPTS]
+
+
+def _logits(model: Any, prompts: list[list[int]]) -> torch.Tensor:
     with torch.no_grad():
-        logits: torch.Tensor = model(input_ids=ids, use_cache=False).logits.float()
-    return logits
+        rows = [model(input_ids=torch.tensor([ids]), use_cache=False).logits[0].float() for ids in prompts]
+    return torch.cat(rows)
 
 
 def _difference(found: torch.Tensor, expected: torch.Tensor) -> LogitDifference:
