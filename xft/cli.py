@@ -11,12 +11,12 @@ from xft.errors import XftError
 
 # Command → module of `xft.commands`, and the line that the overview shows.
 COMMANDS = {
+    "recipe": ("recipe", "Run the whole line from one TOML, and go on where it stopped."),
     "upcycle": ("upcycle", "Make an MoE whose experts are copies of a dense model's MLPs."),
     "sft": ("sft", "Tune a dense model on instructions: the control."),
     "train": ("train", "Tune an MoE on instructions."),
     "learn-mixing": ("learn_mixing", "Learn how much of each expert goes into the merged model."),
     "merge": ("merge", "Merge an MoE, or several dense checkpoints, into a dense one."),
-    "recipe": ("recipe", "Run the whole line from one TOML, and go on where it stopped."),
     "data": ("data", "Look at training data, and check it against benchmarks."),
     "inspect": ("inspect", "Say what a checkpoint is, and where it comes from."),
     "selfcheck": ("selfcheck", "Compare this installation with reference tensors."),

@@ -1,33 +1,41 @@
-"""docs/cli.md holds every command's help as it is; ``python tests/docs/test_cli_reference.py`` writes it."""
+"""docs/*cli.md hold every command's help as it is; ``python tests/docs/test_cli_reference.py`` writes them."""
 
 from pathlib import Path
 
 import click
+import pytest
 
-from xftbench.cli import cli
+import xft.cli
+import xftbench.cli
 
-PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
+DOCS = Path(__file__).parents[2] / "docs"
+PAGES = {"cli.md": ("xftbench", xftbench.cli.cli), "xft-cli.md": ("xft", xft.cli.cli)}
 
 
-def render() -> str:
+def render(name: str, cli: click.Group) -> str:
     parts = [
         "# Command line\n\nWritten from the commands' help by `python tests/docs/test_cli_reference.py`.\n"
     ]
-    with click.Context(cli, info_name="xftbench", terminal_width=100, max_content_width=100) as group:
-        parts.append(f"## xftbench\n\n```text\n{cli.get_help(group)}\n```\n")
-        for name in cli.list_commands(group):
-            command = cli.get_command(group, name)
-            assert command is not None
-            context = click.Context(
-                command, info_name=name, parent=group, terminal_width=100, max_content_width=100
-            )
-            parts.append(f"## xftbench {name}\n\n```text\n{command.get_help(context)}\n```\n")
+    parts += help_of(name, cli, None)
     return "\n".join(parts)
 
 
-def test_the_page_is_what_the_commands_say() -> None:
-    assert PAGE.read_text() == render(), f"write it again: python {__file__}"
+def help_of(name: str, command: click.Command, parent: click.Context | None) -> list[str]:
+    context = click.Context(command, info_name=name, parent=parent, terminal_width=100, max_content_width=100)
+    parts = [f"## {context.command_path}\n\n```text\n{command.get_help(context)}\n```\n"]
+    if isinstance(command, click.Group):
+        for child in command.list_commands(context):
+            found = command.get_command(context, child)
+            assert found is not None
+            parts += help_of(child, found, context)
+    return parts
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_page_is_what_the_commands_say(page: str) -> None:
+    assert (DOCS / page).read_text() == render(*PAGES[page]), f"write it again: python {__file__}"
 
 
 if __name__ == "__main__":
-    PAGE.write_text(render())
+    for file, (program, group) in PAGES.items():
+        (DOCS / file).write_text(render(program, group))
