@@ -35,19 +35,34 @@ class _WeightedSum(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, coefficients_E: Tensor, stack: Tensor, dtype: torch.dtype) -> Tensor:
         ctx.save_for_backward(coefficients_E, stack)
-        total = torch.zeros(stack.shape[1:], dtype=_sum_dtype(stack), device=stack.device)
-        scaled = torch.empty_like(total)
-        for weights, coefficient in zip(stack, coefficients_E.tolist(), strict=True):
-            # Two roundings, not a fused one: the export computes the very same bits without torch.
-            total.add_(scaled.copy_(weights).mul_(coefficient))
-        return total.to(dtype)
+        merged = torch.empty(stack.shape[1:], dtype=dtype, device=stack.device)
+        shares = coefficients_E.tolist()
+        for out, block_E in zip(_blocks(merged[None]), _blocks(stack), strict=True):
+            total = torch.zeros_like(out[0], dtype=_sum_dtype(stack))
+            scaled = torch.empty_like(total)
+            for weights, share in zip(block_E, shares, strict=True):
+                # Two roundings, not a fused one: the export computes the very same bits without torch.
+                total.add_(scaled.copy_(weights).mul_(share))
+            out[0].copy_(total)
+        return merged
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         coefficients_E, stack = ctx.saved_tensors
-        flat = grad.reshape(-1).to(_sum_dtype(stack))
-        dots = [torch.dot(flat, weights.reshape(-1).to(flat.dtype)) for weights in stack]
-        return torch.stack(dots).to(coefficients_E.dtype), None, None
+        dots_E = torch.zeros_like(coefficients_E, dtype=_sum_dtype(stack))
+        for parts, block_E in zip(_blocks(grad[None]), _blocks(stack), strict=True):
+            part = parts[0].to(dots_E.dtype)
+            dots_E += torch.stack([torch.dot(part, weights.to(dots_E.dtype)) for weights in block_E])
+        return dots_E.to(coefficients_E.dtype), None, None
+
+
+_BLOCK = 1 << 17
+
+
+def _blocks(stack: Tensor) -> tuple[Tensor, ...]:
+    """Return views of a stack, flattened and cut into blocks that stay in a CPU's cache; whole elsewhere."""
+    flat = stack.reshape(stack.shape[0], -1)
+    return torch.split(flat, _BLOCK if stack.device.type == "cpu" else max(1, flat.shape[1]), dim=1)
 
 
 def _sum_dtype(stack: Tensor) -> torch.dtype:

@@ -8,15 +8,17 @@ fp32 and gradients are clipped; `REFERENCE` is what the release does.
 """
 
 import dataclasses
+import fcntl
 import json
 import logging
+import os
 import platform
 import resource
 import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -108,39 +110,54 @@ def train(
         "options": dataclasses.asdict(options),
         "processes": processes.num_processes,
     }
+    claimed: AbstractContextManager[Any] = nullcontext()
     if processes.is_main_process:
-        _claim(state_dir, spec, writing.overwrite)
+        claimed = _claim(state_dir, spec, writing.overwrite)
     processes.wait_for_everyone()
-    trainer, watch = _prepare(source, tokenizer, encoded.examples, options, state_dir)
-    watch.every_s, watch.on_step = 60 * checkpoint_minutes, on_step
-    _run(trainer, watch, last_checkpoint(state_dir))
-    state, loads = trainer.accelerator.get_state_dict(trainer.model_wrapped), trainer.total_loads()
-    if processes.is_main_process:
-        with new_directory(target, writing.overwrite) as directory:
-            recipe = dataclasses.asdict(options) | {"cost": _cost(trainer, watch)}
-            texts = _texts(source, encoded.sha256, recipe, writing.full_hash)
-            texts |= _records(trainer, loads) | source.code_files()
-            write_checkpoint(_plan(state, source, texts), directory, writing)
-        shutil.rmtree(state_dir)
-    processes.wait_for_everyone()
+    with claimed:
+        trainer, watch = _prepare(source, tokenizer, encoded.examples, options, state_dir)
+        watch.every_s, watch.on_step = 60 * checkpoint_minutes, on_step
+        _run(trainer, watch, last_checkpoint(state_dir))
+        state, loads = trainer.accelerator.get_state_dict(trainer.model_wrapped), trainer.total_loads()
+        if processes.is_main_process:
+            with new_directory(target, writing.overwrite) as directory:
+                recipe = dataclasses.asdict(options) | {"cost": _cost(trainer, watch)}
+                texts = _texts(source, encoded.sha256, recipe, writing.full_hash)
+                texts |= _records(trainer, loads) | source.code_files()
+                write_checkpoint(_plan(state, source, texts), directory, writing)
+            shutil.rmtree(state_dir)
+        processes.wait_for_everyone()
     return str(encoded)
 
 
-def _claim(state_dir: Path, spec: dict[str, Any], overwrite: bool) -> None:
-    """Write what the run is, or check that the unfinished one is the same."""
-    path = state_dir / _SPEC
-    text = json.dumps(spec, indent=2, sort_keys=True) + "\n"
-    if path.exists() and path.read_text(encoding="utf-8") != text:
-        if not overwrite:
-            old = json.loads(path.read_text(encoding="utf-8"))
-            raise TrainingError(
-                f"{state_dir} holds an unfinished run that differs in {', '.join(_differences(old, spec))}",
-                hint="give the same arguments to finish it, or pass --overwrite to drop it",
-            )
-        shutil.rmtree(state_dir)
-    if not path.exists():
-        state_dir.mkdir(parents=True, exist_ok=True)
+def _claim(state_dir: Path, spec: dict[str, Any], overwrite: bool) -> ExitStack:
+    """Write what the run is, or check that the unfinished one is the same; hold the directory's lock.
+
+    Raises:
+        TrainingError: If another process holds it, or the unfinished run is another one.
+    """
+    state_dir.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as held:
+        descriptor = os.open(state_dir, os.O_RDONLY)
+        held.callback(os.close, descriptor)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise TrainingError(f"{state_dir} is in use by another process") from error
+        path = state_dir / _SPEC
+        text = json.dumps(spec, indent=2, sort_keys=True) + "\n"
+        old = path.read_text(encoding="utf-8") if path.exists() else text
+        if old != text:
+            if not overwrite:
+                changed = ", ".join(_differences(json.loads(old), spec))
+                raise TrainingError(
+                    f"{state_dir} holds an unfinished run that differs in {changed}",
+                    hint="give the same arguments to finish it, or pass --overwrite to drop it",
+                )
+            for checkpoint in state_dir.glob("checkpoint-*"):
+                shutil.rmtree(checkpoint)
         write_text_atomically(path, text)
+        return held.pop_all()
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:

@@ -378,3 +378,18 @@ def test_a_killed_training_goes_on(ready: Path) -> None:
     subprocess.run([*command, "whole"], check=True, capture_output=True, **options)
     first, second = tensors(ready / "whole"), tensors(ready / "again")
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_two_processes_do_not_train_the_same_target(ready: Path) -> None:
+    import fcntl
+
+    state = ready / ".out.training"
+    state.mkdir()
+    descriptor = os.open(state, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        error = fails("sft", "dense", "--data", "d.jsonl", "-o", "out", *FAST)
+    finally:
+        os.close(descriptor)
+    assert error.exit_code == 8
+    assert "in use" in error.message
