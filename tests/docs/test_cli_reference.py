@@ -22,7 +22,8 @@ def render(name: str, cli: click.Group) -> str:
 
 
 def help_of(name: str, command: click.Command, parent: click.Context | None) -> list[str]:
-    context = click.Context(command, info_name=name, parent=parent, terminal_width=100, max_content_width=100)
+    settings = {"terminal_width": 100, "max_content_width": 100} | command.context_settings
+    context = click.Context(command, info_name=name, parent=parent, **settings)
     parts = [f"## {context.command_path}\n\n```text\n{command.get_help(context)}\n```\n"]
     if isinstance(command, click.Group):
         for child in command.list_commands(context):
