@@ -147,6 +147,14 @@ class _Mixture:
             for router in routers(self):  # type: ignore[arg-type]
                 router.records = None
 
+    @classmethod
+    def is_custom_code(cls) -> bool:
+        """Have buffers that no file holds computed as for the base: custom code is not trusted with that.
+
+        FalconH1's, for one, would stay as they come out of the allocator.
+        """
+        return False
+
     def _init_weights(self, module: nn.Module) -> None:
         """Initialise what `install` did not; experts and routers are done, or come from the checkpoint."""
         if not isinstance(module, XftMlp | XftRouter) and not type(module).__module__.endswith(

@@ -69,6 +69,7 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     "nemotron": ("NemotronForCausalLM", _DIMS),
     "apertus": ("ApertusForCausalLM", _DIMS),
     "hunyuan": ("HunYuanDenseV1ForCausalLM", _DIMS | {"head_dim": 8}),
+    "falcon_h1": ("FalconH1ForCausalLM", _DIMS | {"head_dim": 8}),
     "internlm3-like": ("Ernie4_5ForCausalLM", _DIMS | {"head_dim": 8}),
 }
 
