@@ -87,6 +87,7 @@ def train(
         OutputError: If the target exists or can't be written.
         KeyboardInterrupt: After Ctrl-C, once the state is on disk.
     """
+    import torch
     from accelerate import PartialState
     from transformers import AutoTokenizer
 
@@ -97,7 +98,8 @@ def train(
     check_target(target, writing.overwrite)
     if options.ewa is not None:
         source.require_moe("experts' weight averaging")
-    processes = PartialState()
+    # Without `cpu`, several processes on a CPU would each take themselves for the only one.
+    processes = PartialState(cpu=not torch.cuda.is_available())
     tokenizer: Any = AutoTokenizer.from_pretrained(source_dir, trust_remote_code=source.is_moe)
     style: Any = options.style
     encoded = encode(read_rows(data), tokenizer, options.max_tokens, style)
