@@ -26,6 +26,7 @@ DIMS = {
 SERVE = """
 import json, os, sys
 os.environ |= {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
+os.environ["VLLM_LOGGING_LEVEL"] = "INFO"  # trl, imported by another test, sets ERROR for all children
 from vllm import LLM, SamplingParams
 prompts = json.loads(sys.argv[2])
 llm = LLM(model=sys.argv[1], trust_remote_code=True, dtype="float32", enforce_eager=True,
