@@ -16,10 +16,13 @@ import re
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from xft.errors import DataError
 from xft.output import write_text_atomically
+
+if TYPE_CHECKING:
+    from xft.stdlib_pairs import Pair
 
 Style = Literal["magicoder", "chat", "raw"]
 IGNORED = -100
@@ -89,7 +92,7 @@ def read_rows(ref: str | Path) -> list[Row]:
     if ref == "stdlib":
         from xft.stdlib_pairs import pairs
 
-        return [Row(pair.instruction, pair.response, n) for n, pair in enumerate(pairs()[0], start=1)]
+        return rows_of(pairs()[0])
     path = Path(ref)
     records: Iterator[tuple[int, Any]]
     if path.is_file():
@@ -104,6 +107,11 @@ def read_rows(ref: str | Path) -> list[Row]:
     if not rows:
         raise DataError(f"{ref} holds no rows")
     return rows
+
+
+def rows_of(pairs: "Sequence[Pair]") -> list[Row]:
+    """Return pairs out of the standard library as rows."""
+    return [Row(pair.instruction, pair.response, n) for n, pair in enumerate(pairs, start=1)]
 
 
 def write_rows(path: Path, rows: Sequence[Row]) -> None:

@@ -149,17 +149,20 @@ class Workshop:
 
 
 def _differences(made: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
-    changed = list(_changes(made, asked))
+    changed = [f"{name} {_short(old)} (now {_short(new)})" for name, old, new in changes(made, asked)]
     return "was made with " + "; ".join(changed) if changed else "what it is made from has changed"
 
 
-def _changes(made: Mapping[str, Any], asked: Mapping[str, Any], path: str = "") -> Iterator[str]:
+def changes(
+    made: Mapping[str, Any], asked: Mapping[str, Any], path: str = ""
+) -> Iterator[tuple[str, Any, Any]]:
+    """Yield (dotted name, old, new) for every leaf in which two nested settings differ."""
     for name in {**made, **asked}:
         old, new = made.get(name), asked.get(name)
         if isinstance(old, Mapping) and isinstance(new, Mapping):
-            yield from _changes(old, new, f"{path}{name}.")
+            yield from changes(old, new, f"{path}{name}.")
         elif old != new:
-            yield f"{path}{name} {_short(old)} (now {_short(new)})"
+            yield f"{path}{name}", old, new
 
 
 def _short(value: object) -> str:

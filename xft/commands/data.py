@@ -6,10 +6,11 @@ from typing import Any
 
 import click
 
-from xft.commands.options import DIRECTORY
-from xft.data import encode, read_rows, write_rows
+from xft.commands.options import DIRECTORY, STYLES
+from xft.data import encode, read_rows, rows_of, write_rows
 from xft.decontaminate import decontaminate, read_problems
 from xft.output import write_text_atomically
+from xft.stdlib_pairs import pairs
 
 _NAMED = 20
 
@@ -52,9 +53,7 @@ def check(ref: str, against: tuple[str, ...], report: Path | None, out: Path | N
 @command.command("show")
 @click.argument("ref")
 @click.option("--tokenizer", type=DIRECTORY, required=True, help="Checkpoint whose tokenizer is used.")
-@click.option(
-    "--style", type=click.Choice(["magicoder", "chat", "raw"]), default="magicoder", show_default=True
-)
+@click.option("--style", type=STYLES, default="magicoder", show_default=True)
 @click.option("--max-tokens", type=int, default=1024, show_default=True, help="Longer rows are left out.")
 @click.option(
     "-n", "count", type=click.IntRange(min=0), default=3, show_default=True, help="How many to show."
@@ -79,11 +78,9 @@ def show(ref: str, tokenizer: Path, style: Any, max_tokens: int, count: int) -> 
 @click.argument("out", type=DIRECTORY)
 def write(ref: str, out: Path) -> None:
     """Write data as a JSON Lines file of instruction and response."""
-    rows = read_rows(ref)
+    found, left_out = pairs() if ref == "stdlib" else (None, None)
+    rows = read_rows(ref) if found is None else rows_of(found)
     write_rows(out, rows)
     click.echo(f"{out}: {len(rows)} rows")
-    if ref == "stdlib":
-        from xft.stdlib_pairs import pairs
-
-        _, left_out = pairs()
+    if left_out is not None:
         click.echo(f"left out: {json.dumps(dict(left_out.most_common()))}", err=True)

@@ -7,11 +7,10 @@ from typing import Any
 
 import click
 import msgspec
-from click.core import ParameterSource
 
 from xft.checkpoint import open_checkpoint
 from xft.coefficients import MIXING_FILE
-from xft.commands.options import DIRECTORY
+from xft.commands.options import DIRECTORY, STYLES, was_given
 from xft.output import write_text_atomically
 
 
@@ -39,7 +38,7 @@ from xft.output import write_text_atomically
 )
 @click.option(
     "--style",
-    type=click.Choice(["magicoder", "chat", "raw"]),
+    type=STYLES,
     default="magicoder",
     show_default=True,
     help="How an instruction is worded.",
@@ -64,8 +63,7 @@ def command(
     from xft.learn import REFERENCE_LR, LearnOptions, learn_mixing
     from xft.mixing import to_record
 
-    context = click.get_current_context()
-    if reference and context.get_parameter_source("lr") is not ParameterSource.COMMANDLINE:
+    if reference and not was_given("lr"):
         options["lr"] = REFERENCE_LR
     chosen = LearnOptions(**{field.name: options[field.name] for field in dataclasses.fields(LearnOptions)})
     target = out or moe / MIXING_FILE

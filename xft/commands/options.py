@@ -7,14 +7,22 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Never, TypeVar
+from typing import Any, Never, TypeVar, get_args
 
 import click
+from click.core import ParameterSource
 
 from xft.checkpoint import OnBytes, Writing
+from xft.data import Style
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 DIRECTORY = click.Path(path_type=Path)
+STYLES = click.Choice(get_args(Style))
+
+
+def was_given(name: str) -> bool:
+    """Whether an option of the command under way was typed, and is not its default."""
+    return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
 def writing_options(function: Function) -> Function:
@@ -56,7 +64,6 @@ def _progress() -> OnBytes | None:
 def training_options(function: Function) -> Function:
     """Add the options of full fine-tuning."""
     option = functools.partial(click.option, show_default=True)
-    styles = click.Choice(["magicoder", "chat", "raw"])
     for add in (
         option(
             "--reference", is_flag=True,
@@ -72,7 +79,7 @@ def training_options(function: Function) -> Function:
             help="Arithmetic on fp32 weights, or pure-bf16 weights. auto: bf16 where the device has it.",
         ),
         option("--packing/--no-packing", default=False, help="Fill sequences with several rows."),
-        option("--style", type=styles, default="magicoder", help="Wording of a prompt."),
+        option("--style", type=STYLES, default="magicoder", help="Wording of a prompt."),
         option("--max-tokens", type=int, default=1024, help="Longer rows are left out."),
         option("--clip", type=float, default=1.0, help="Largest gradient norm; 0 does not clip."),
         option("--warmup", type=float, default=0.07, help="Share of the steps."),
@@ -94,13 +101,7 @@ def run_training(source: Path, data: str, out: Path, options: dict[str, Any]) ->
     from xft.training import REFERENCE, TrainOptions, train
 
     if options["reference"]:
-        from click.core import ParameterSource
-
-        context = click.get_current_context()
-        given = {
-            name for name in REFERENCE if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-        }
-        options |= {name: value for name, value in REFERENCE.items() if name not in given}
+        options |= {name: value for name, value in REFERENCE.items() if not was_given(name)}
     chosen = TrainOptions(**{field.name: options[field.name] for field in dataclasses.fields(TrainOptions)})
     minutes = options["checkpoint_minutes"]
     with training_progress() as on_step:

@@ -54,10 +54,8 @@ def command(recipe: str, out: Path | None, dry_run: bool, **options: Any) -> Non
             return
         if not options["overwrite"]:
             workshop.refuse_foreign(todo)
-        for stage in stages:
-            _bring(
-                stage, workshop, is_missing=stage in todo, where=f"{stages.index(stage) + 1}/{len(stages)}"
-            )
+        for number, stage in enumerate(stages, start=1):
+            _bring(stage, workshop, is_missing=stage in todo, where=f"{number}/{len(stages)}")
     finally:
         workshop.close()
     _summarise(line.checkpoints(stages), chosen.data.style)

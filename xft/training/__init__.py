@@ -39,6 +39,7 @@ from xft.lineage import Stage, content_hash, record
 from xft.lineage import encode as encode_lineage
 from xft.memory import keep_freed_memory
 from xft.output import check_target, new_directory, refuse_overlap, write_text_atomically
+from xft.stages import changes
 from xft.tensorfile import PlannedTensor, TensorEntry
 from xft.training.options import REFERENCE, TrainOptions, resolve_compute
 
@@ -151,7 +152,11 @@ def _claim(state_dir: Path, spec: dict[str, Any], overwrite: bool) -> ExitStack:
         old = path.read_text(encoding="utf-8") if path.exists() else text
         if old != text:
             if not overwrite:
-                changed = ", ".join(_differences(json.loads(old), spec))
+                differing = sorted(changes(json.loads(old), spec))
+                changed = ", ".join(
+                    f"{name.rpartition('.')[2]} ({str(was)[:12]}, now {str(now)[:12]})"
+                    for name, was, now in differing
+                )
                 raise TrainingError(
                     f"{state_dir} holds an unfinished run that differs in {changed}",
                     hint="give the same arguments to finish it, or pass --overwrite to drop it",
@@ -160,15 +165,6 @@ def _claim(state_dir: Path, spec: dict[str, Any], overwrite: bool) -> ExitStack:
                 shutil.rmtree(checkpoint)
         write_text_atomically(path, text)
         return held.pop_all()
-
-
-def _differences(old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
-    for name in sorted({*old, *new}):
-        if isinstance(old.get(name), dict) and isinstance(new.get(name), dict):
-            yield from _differences(old[name], new[name])
-        elif old.get(name) != new.get(name):
-            short = [str(value)[:12] for value in (old.get(name), new.get(name))]
-            yield f"{name} ({short[0]}, now {short[1]})"
 
 
 def _prepare(
