@@ -13,7 +13,7 @@ from xftbench.records import Problem
 @pytest.fixture(scope="session")
 def problems() -> dict[str, Problem]:
     """HumanEval's own problems, by task_id; the wheel that holds them is a dependency."""
-    data = BENCHMARKS["humaneval"].load("1.0", None)
+    data = BENCHMARKS["humaneval"]().load("1.0", None)
     return {problem.task_id: problem for problem in data.problems}
 
 

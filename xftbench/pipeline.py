@@ -89,27 +89,24 @@ def from_samples(samples: Sequence[Sample]) -> Source:
     return Source(keys=list(by_key), n=None, open=lambda: nullcontext(draw))
 
 
-def check_canonical(benchmark: Benchmark, problems: Sequence[Problem], pool: Pool) -> None:
-    """Run the problems' canonical solutions, and refuse to go on unless all pass.
+def preflight(benchmark: Benchmark, problems: Sequence[Problem], pool: Pool) -> None:
+    """Run the programs that are known to be right, and refuse to go on unless all pass.
 
-    Most of the silent zeros in this field's tables are a broken sandbox, interpreter or data file: nothing
-    is scored on a machine where the right answers fail.
+    Most of the silent zeros in this field's tables are a broken sandbox, interpreter, toolchain or data
+    file: nothing is scored on a machine where the right answers fail.
 
     Raises:
-        SandboxError: Naming the problems that failed, and how.
+        SandboxError: Naming the programs that failed, and how.
     """
-    outcomes = [
-        (problem, pool.submit(benchmark.program(problem, problem.prompt + problem.canonical_solution)))
-        for problem in problems
-    ]
+    outcomes = [(program, pool.submit(program)) for program in benchmark.known_good(problems)]
     failures = [
-        f"{problem.task_id}: {outcome.verdict} {outcome.detail}".rstrip()
-        for problem, future in outcomes
+        f"{program.task_id}: {outcome.verdict} {outcome.detail}".rstrip()
+        for program, future in outcomes
         if (outcome := future.result()).verdict != "passed"
     ]
     if failures:
         raise SandboxError(
-            f"{len(failures)} of {len(outcomes)} canonical solutions of {benchmark.name} do not pass here, "
+            f"{len(failures)} of {len(outcomes)} known-good programs of {benchmark.name} do not pass here, "
             "so nothing was scored\n  " + "\n  ".join(failures[:5]),
             hint="this is the machine's or the data's fault, not a model's; see xftbench doctor",
         )
@@ -149,7 +146,7 @@ def evaluate(task: Task, source: Source, run_dir: RunDir, pool: Pool, on_progres
     session.report(always=True)
     task_ids = [problem.task_id for problem in task.problems]
     return run_dir.finish(
-        aggregate(task_ids, run_dir.verdicts.values(), source.n, task.ks),
+        aggregate(task.problems, run_dir.verdicts.values(), source.n, task.ks),
         Timings(
             n_tokens=session.progress.n_tokens,
             generation_s=session.progress.generation_s,
@@ -222,17 +219,4 @@ class _Judge:
         done, _ = wait(self.pending, timeout=None if block else 0, return_when=FIRST_COMPLETED)
         for future in done:
             sample, solution, program_sha256 = self.pending.pop(future)
-            outcome = future.result()
-            self._run_dir.add_verdict(
-                Verdict(
-                    task_id=sample.task_id,
-                    sample_index=sample.sample_index,
-                    verdict=outcome.verdict,
-                    detail=outcome.detail,
-                    rule=solution.rule,
-                    solution=solution.code,
-                    program_sha256=program_sha256,
-                    cpu_s=outcome.cpu_s,
-                    wall_s=outcome.wall_s,
-                )
-            )
+            self._run_dir.add_verdict(Verdict.of(sample, solution, program_sha256, future.result()))

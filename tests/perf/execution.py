@@ -30,10 +30,10 @@ _ACCOUNTS = Path("/sys/fs/cgroup/cpuacct")
 def run_ours(rows: list[dict[str, Any]], workers: int) -> int:
     """Return how many pass in our pool."""
     from xftbench.execution.pool import Pool
-    from xftbench.records import Limits, Program
+    from xftbench.records import Limits, FunctionProgram, Program
 
     programs = [
-        Program(
+        FunctionProgram(
             task_id=row["task_id"],
             solution=row["prompt"] + row["canonical_solution"],
             entry_point=row["entry_point"],

@@ -40,7 +40,7 @@ def main() -> None:
     options = parse_arguments()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
     checkpoint = resolve("model", options.model, cache_dir=options.cache_dir)
-    problems = BENCHMARKS["humaneval"].load("1.0", None).problems[: options.limit]
+    problems = BENCHMARKS["humaneval"]().load("1.0", None).problems[: options.limit]
     prompts = render_all(problems, find_style("humaneval", options.style))
     requests = [Request.draw(prompt, 0, 0) for prompt in prompts]
     sampling = SamplingParams(max_new_tokens=options.max_new_tokens)

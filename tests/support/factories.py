@@ -1,7 +1,11 @@
 """Small real records for tests of the layers that pass them on."""
 
-from xftbench.records import Limits, Sample, SamplingParams, Verdict, VerdictName
+from xftbench.records import Limits, Problem, Sample, SamplingParams, Verdict, VerdictName
 from xftbench.store.spec import Environment, GenerationSpec, RunSpec, ScoringSpec
+
+
+def some_problems(*task_ids: str) -> list[Problem]:
+    return [Problem(task_id=task_id, prompt="") for task_id in task_ids]
 
 
 def a_sample(task_id: str = "T/0", index: int = 0, completion: str = "x") -> Sample:

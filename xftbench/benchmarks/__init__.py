@@ -1,6 +1,7 @@
 """What is asked, and when an answer is right."""
 
 import difflib
+from collections.abc import Callable, Sequence
 
 from xftbench.benchmarks.benchmark import Benchmark
 from xftbench.benchmarks.datafiles import DataFile
@@ -8,24 +9,31 @@ from xftbench.benchmarks.humaneval import DATA_FILES as HUMANEVAL_FILES
 from xftbench.benchmarks.humaneval import HumanEval
 from xftbench.errors import UsageProblem
 
-BENCHMARKS: dict[str, Benchmark] = {"humaneval": HumanEval()}
+BENCHMARKS: dict[str, Callable[[], Benchmark]] = {"humaneval": HumanEval}
+"""Family -> its whole."""
+
+SELECTABLE: dict[str, Callable[[Sequence[str]], Benchmark]] = {}
+"""Family -> a part of it, by the words behind the colon; raises UsageProblem for a word that it does not know."""
 
 DATA_FILES: tuple[DataFile, ...] = (*HUMANEVAL_FILES.values(),)
 
 
 def parse_suite(text: str) -> tuple[Benchmark, str]:
-    """Return the benchmark and version that ``SUITE`` or ``SUITE@VERSION`` names.
+    """Return the benchmark and version that ``FAMILY[:PART,...][@VERSION]`` names.
 
     Raises:
-        UsageProblem: If either is unknown; the nearest known name is suggested.
+        UsageProblem: If one of them is unknown; the nearest known name is suggested.
     """
     name, _, version = text.partition("@")
-    benchmark = BENCHMARKS.get(name)
-    if benchmark is None:
-        raise UsageProblem(f"unknown suite {name!r}", hint=suggestion(name, list(BENCHMARKS)))
+    family, colon, parts = name.partition(":")
+    if family not in BENCHMARKS:
+        raise UsageProblem(f"unknown suite {family!r}", hint=suggestion(family, list(BENCHMARKS)))
+    if colon and family not in SELECTABLE:
+        raise UsageProblem(f"{family} has no parts to select", hint=f"use --suite {family}, or --task-id")
+    benchmark = SELECTABLE[family](parts.split(",")) if colon else BENCHMARKS[family]()
     if version and version not in benchmark.versions:
         raise UsageProblem(
-            f"{name} has no version {version!r}", hint=suggestion(version, list(benchmark.versions))
+            f"{family} has no version {version!r}", hint=suggestion(version, list(benchmark.versions))
         )
     return benchmark, version or benchmark.versions[-1]
 

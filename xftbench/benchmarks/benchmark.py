@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from xftbench.records import Problem, Program, Record
+from xftbench.records import Limits, Problem, Program, Record
 
 
 class DataSet(Record):
@@ -25,9 +25,14 @@ class DataSet(Record):
 class Benchmark(Protocol):
     """A published set of problems with its rule for right."""
 
+    family: str
+    """Key in `BENCHMARKS` and in the prompt styles, such as ``multipl-e``."""
     name: str
+    """The family, and what was selected of it: ``multipl-e:java,js``."""
     versions: tuple[str, ...]
     """Known versions, newest last; the last is the default."""
+    limits: Limits
+    """What one program may use, by the benchmark's published protocol."""
 
     def load(self, version: str, data_dir: Path | None) -> DataSet:
         """Return the problems of a version, verified against its pinned hash.
@@ -39,6 +44,14 @@ class Benchmark(Protocol):
 
     def program(self, problem: Problem, solution: str) -> Program:
         """Return what is executed to judge a solution that stands alone."""
+        ...
+
+    def known_good(self, problems: Sequence[Problem]) -> list[Program]:
+        """Return programs that must pass before anything is scored: reference solutions or probes."""
+        ...
+
+    def toolchains(self, problems: Sequence[Problem]) -> tuple[str, ...]:
+        """Return the names of what must be installed to run these problems' programs; see `execution`."""
         ...
 
 

@@ -5,13 +5,14 @@ test in one process; here the test runs in another one and calls the solution th
 neither read nor fake its verdict.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from xftbench import jsonl
 from xftbench.benchmarks.benchmark import DataSet
 from xftbench.benchmarks.datafiles import DataFile, find
 from xftbench.errors import DataFileError
-from xftbench.records import Problem, Program
+from xftbench.records import FunctionProblem, FunctionProgram, Limits, Problem, Program
 
 DATA_FILES = {
     "1.0": DataFile(
@@ -31,14 +32,15 @@ DATA_FILES = {
 class HumanEval:
     """The benchmark as OpenAI published it; there has only ever been one version of the data."""
 
-    name = "humaneval"
+    family = name = "humaneval"
     versions = tuple(DATA_FILES)
+    limits = Limits()
 
     def load(self, version: str, data_dir: Path | None) -> DataSet:
         """Return the 164 problems, verified against the pinned hash."""
         data_file = DATA_FILES[version]
         path = find(data_file, data_dir)
-        problems = jsonl.read(path, Problem)
+        problems = jsonl.read(path, FunctionProblem)
         if not problems:
             raise DataFileError(f"{path} holds no problem")
         return DataSet(version=version, sha256=data_file.sha256, path=str(path), problems=tuple(problems))
@@ -49,10 +51,23 @@ class HumanEval:
         The prompt itself is the checker's context: the tests of HumanEval/32, 38 and 50 call helper
         functions that only the prompt defines.
         """
-        return Program(
+        assert isinstance(problem, FunctionProblem)
+        return FunctionProgram(
             task_id=problem.task_id,
             solution=solution,
             entry_point=problem.entry_point,
             context=problem.prompt,
             test=problem.test,
         )
+
+    def known_good(self, problems: Sequence[Problem]) -> list[Program]:
+        """Return the programs of the canonical solutions."""
+        return [
+            self.program(problem, problem.prompt + problem.canonical_solution)
+            for problem in problems
+            if isinstance(problem, FunctionProblem)
+        ]
+
+    def toolchains(self, problems: Sequence[Problem]) -> tuple[str, ...]:
+        """Python alone."""
+        return ("python",)

@@ -24,7 +24,7 @@ from xftbench.commands.options import (
 )
 from xftbench.commands.progress import ProgressView
 from xftbench.execution.pool import Pool
-from xftbench.pipeline import check_canonical, evaluate
+from xftbench.pipeline import evaluate, preflight
 from xftbench.records import Limits, SamplingParams
 from xftbench.store.run_dir import ScoresFile
 
@@ -54,7 +54,7 @@ def command(workers: int | None, leaderboards: Path, as_json: bool, **options: A
     with Pool(workers or os.cpu_count() or 1, Limits(), request.isolation) as pool:
         _logger.info("checking the canonical solutions of %d problems", len(suite.problems))
         started = time.monotonic()
-        check_canonical(suite.benchmark, suite.problems, pool)
+        preflight(suite.benchmark, suite.problems, pool)
         _logger.info("all %d pass (%.1f s)", len(suite.problems), time.monotonic() - started)
         results = [(run, _make(run, pool)) for run in runs]
     _report(request.out, [run for run, _ in results], leaderboards, as_json=as_json)

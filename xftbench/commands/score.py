@@ -16,7 +16,7 @@ from xftbench.commands.progress import ProgressView
 from xftbench.execution.pool import Isolation, Pool
 from xftbench.generation.checkpoints import resolve_samples
 from xftbench.generation.replay import read_samples
-from xftbench.pipeline import Task, check_canonical, evaluate, from_samples
+from xftbench.pipeline import Task, evaluate, from_samples, preflight
 from xftbench.plan import Suite, generation_spec, load_suite, scoring_spec
 from xftbench.prompts.extract import ExtractionName
 from xftbench.prompts.render import find_style
@@ -64,7 +64,7 @@ def command(workers: int | None, as_json: bool, **options: Any) -> None:
     ):
         if not run_dir.is_complete():
             asked = [problem for problem in suite.problems if problem.task_id in sampled]
-            check_canonical(suite.benchmark, asked, pool)
+            preflight(suite.benchmark, asked, pool)
         scores_file = evaluate(task, from_samples(samples), run_dir, pool, view)
     click.echo(
         _json(scores_file, request.run_dir) if as_json else _table(scores_file.scores, request.run_dir)

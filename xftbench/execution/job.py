@@ -10,13 +10,13 @@ from pathlib import Path
 from xftbench.execution.inside.channel import ChannelClosed
 from xftbench.execution.outcome import Exit, judge
 from xftbench.execution.worker import GRACE_S, Worker, WorkerLostError, pid_of
-from xftbench.records import Outcome, Program
+from xftbench.records import FunctionProgram, Outcome
 
 _MAX_STRETCH = 8
 """A program that other work keeps from the processors gets at most this many times its wall limit."""
 
 
-def run(worker: Worker, program: Program) -> Outcome:
+def run(worker: Worker, program: FunctionProgram) -> Outcome:
     """Run a program on a worker to its outcome.
 
     Raises:
@@ -32,7 +32,7 @@ def run(worker: Worker, program: Program) -> Outcome:
 class _Job:
     """One program on its way through a worker."""
 
-    def __init__(self, worker: Worker, program: Program) -> None:
+    def __init__(self, worker: Worker, program: FunctionProgram) -> None:
         self._worker = worker
         self._program = program
         self._started = time.monotonic()

@@ -13,13 +13,14 @@ from types import TracebackType
 from typing import Literal, Self
 
 from xftbench.errors import SandboxError
-from xftbench.execution.job import run
 from xftbench.execution.outcome import InfrastructureError, printable
-from xftbench.execution.worker import Worker, WorkerLostError
+from xftbench.execution.runners import PROBED, Kind, Runner, kind_of
+from xftbench.execution.worker import WorkerLostError
 from xftbench.records import Limits, Outcome, Program
 
 Isolation = Literal["namespaces", "rlimits"]
 _ATTEMPTS = 3
+_RUNNERS_PER_SLOT = 4  # a warm interpreter with torch or tensorflow in it holds half a gigabyte
 _WAITING_PER_WORKER = 512  # completions are small; generation should not wait for a slow program
 _logger = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ class Pool:
         self._queue: queue.Queue[_Job | None] = queue.Queue(workers * _WAITING_PER_WORKER)
         self._closing = threading.Event()
         self._lock = threading.Lock()
-        self._live: set[Worker] = set()
+        self._live: set[Runner] = set()
         self._first: Future[None] = Future()
         self._threads = [
             threading.Thread(
@@ -78,8 +79,8 @@ class Pool:
         """Kill everything at once; outcomes that are still to come are cancelled."""
         self._closing.set()
         with self._lock:
-            for worker in self._live:
-                worker.stop()
+            for runner in self._live:
+                runner.stop()
         self._cancel_waiting()
         for _ in self._threads:
             self._queue.put(None)  # wakes a thread; there is room, because nothing is added any more
@@ -127,7 +128,7 @@ class Pool:
         slot = _Slot(self)
         if is_first:
             try:
-                slot.start()
+                slot.start(PROBED)
             except BaseException as error:  # noqa: BLE001 - raised again by the constructor
                 self._first.set_exception(error)
                 return
@@ -139,7 +140,7 @@ class Pool:
                 finally:
                     self._queue.task_done()
         finally:
-            slot.discard()
+            slot.discard_all()
 
     def _settle(self, slot: "_Slot", program: Program, future: "Future[Outcome]") -> None:
         if not future.set_running_or_notify_cancel():
@@ -167,40 +168,50 @@ class _Closed(Exception):  # noqa: N818 - not an error
 
 
 class _Slot:
-    """A thread's place for a worker: replaces one that is lost."""
+    """A thread's place for runners, one for each kind of program that it met: replaces one that is lost."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._worker: Worker | None = None
+        self._runners: dict[str, Runner] = {}
+        """Least recently used first."""
 
     def run(self, program: Program) -> Outcome:
-        """Run a program; our own failures are tried again with fresh workers before they are reported."""
+        """Run a program; our own failures are tried again with fresh runners before they are reported."""
+        kind = kind_of(program)
         reason = ""
         for _ in range(_ATTEMPTS):
             if self._pool._closing.is_set():
                 raise _Closed
             try:
-                return run(self.start(), program)
+                return self.start(kind).run(program)
             except WorkerLostError as error:
-                self.discard()
+                self.discard(kind.key)
                 reason = str(error)
             except InfrastructureError as error:
                 return Outcome(verdict="infrastructure_error", detail=printable(str(error)))
             _logger.info("a worker was lost and is replaced: %s", reason)
         return Outcome(verdict="infrastructure_error", detail=printable(reason))
 
-    def discard(self) -> None:
-        """Kill the worker, if there is one."""
-        if self._worker:
+    def start(self, kind: Kind) -> Runner:
+        """Return the runner of a kind, a fresh one if there is none."""
+        runner = self._runners.pop(kind.key, None)
+        if runner is None:
+            while len(self._runners) >= _RUNNERS_PER_SLOT:
+                self.discard(next(iter(self._runners)))
+            runner = kind.start(self._pool._limits, self._pool._isolation)
             with self._pool._lock:
-                self._pool._live.discard(self._worker)
-            self._worker.kill()
-            self._worker = None
+                self._pool._live.add(runner)
+        self._runners[kind.key] = runner
+        return runner
 
-    def start(self) -> Worker:
-        """Return the worker, a fresh one if there is none."""
-        if self._worker is None:
-            self._worker = Worker(self._pool._limits, self._pool._isolation)
+    def discard(self, key: str) -> None:
+        """Kill a runner, if there is one."""
+        if runner := self._runners.pop(key, None):
             with self._pool._lock:
-                self._pool._live.add(self._worker)
-        return self._worker
+                self._pool._live.discard(runner)
+            runner.kill()
+
+    def discard_all(self) -> None:
+        """Kill every runner."""
+        for key in list(self._runners):
+            self.discard(key)

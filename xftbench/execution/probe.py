@@ -2,15 +2,16 @@
 
 import importlib.metadata
 import platform
+from collections.abc import Sequence
 
 from xftbench.execution.job import run
 from xftbench.execution.outcome import InfrastructureError
 from xftbench.execution.pool import Isolation
 from xftbench.execution.view import ALLOWED_LIBRARIES
 from xftbench.execution.worker import Worker
-from xftbench.records import Limits, Program, Record
+from xftbench.records import FunctionProgram, Limits, Record
 
-_PROGRAM = Program(
+_PROGRAM = FunctionProgram(
     task_id="probe",
     solution="def double(x):\n    return 2 * x\n",
     entry_point="double",
@@ -38,7 +39,7 @@ class Probe(Record):
     """Whether memory and processes are also limited for a whole worker together."""
 
 
-class Executor(Record):
+class Executor(Record, kw_only=True):
     """What of the executor can change a verdict, apart from the limits."""
 
     isolation: Isolation
@@ -46,6 +47,8 @@ class Executor(Record):
     """Version of the interpreter that runs solutions and tests."""
     libraries: dict[str, str]
     """Third-party packages that solutions can import, with versions."""
+    toolchains: dict[str, str] = {}
+    """What else the programs need, with versions; without Python itself."""
 
 
 def probe(isolation: Isolation, limits: Limits | None = None) -> Probe:
@@ -71,8 +74,8 @@ def probe(isolation: Isolation, limits: Limits | None = None) -> Probe:
     )
 
 
-def describe(isolation: Isolation) -> Executor:
-    """Return the executor's part of a run's identity; starts nothing."""
+def describe(isolation: Isolation, toolchains: Sequence[str] = ("python",)) -> Executor:
+    """Return the executor's part of a run's identity, for programs that need these toolchains."""
     libraries = {}
     for name in ALLOWED_LIBRARIES:
         try:

@@ -1,10 +1,10 @@
 """Verdicts of one run -> its scores."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from statistics import fmean
 
-from xftbench.records import VERDICTS, Record, Verdict, VerdictName
+from xftbench.records import VERDICTS, Problem, Record, Verdict, VerdictName
 from xftbench.scoring.intervals import mean_interval
 from xftbench.scoring.pass_at_k import pass_at_k
 
@@ -24,7 +24,17 @@ class PassAtK(Record):
     high: float
 
 
-class Scores(Record):
+class Stratum(Record):
+    """The score on one part of a suite, such as one language or library."""
+
+    tag: str
+    value: str
+    n_problems: int
+    """Problems with a verdict about the model."""
+    pass_at: tuple[PassAtK, ...]
+
+
+class Scores(Record, kw_only=True):
     """What a run's verdicts come to."""
 
     n_problems: int
@@ -36,6 +46,10 @@ class Scores(Record):
     """Samples for each verdict."""
     pass_at: tuple[PassAtK, ...]
     """Over the scored problems; empty if there are none."""
+    checks: dict[str, tuple[PassAtK, ...]] = {}
+    """Beside the score itself, where the suite has more than one rule: on ``base``, ``plus`` and ``strict``."""
+    strata: tuple[Stratum, ...] = ()
+    """By each of the problems' tags."""
     is_complete: bool
     """Every problem has its samples, and none ended as `infrastructure_error`."""
 
@@ -45,7 +59,7 @@ class Scores(Record):
 
 
 def aggregate(
-    task_ids: Sequence[str], verdicts: Iterable[Verdict], n: int | None, ks: Sequence[int] = DEFAULT_KS
+    problems: Sequence[Problem], verdicts: Iterable[Verdict], n: int | None, ks: Sequence[int] = DEFAULT_KS
 ) -> Scores:
     """Return the scores of a run.
 
@@ -53,35 +67,69 @@ def aggregate(
     as wrong. Unscored is not zero: with no verdicts there is no pass@k.
 
     Args:
-        task_ids: The problems that the run covers.
+        problems: What the run covers.
         verdicts: At most one for each sample.
         n: Samples that each problem should have; None if each has as many as it was given.
         ks: Values of k; those above the smallest number of samples of a problem are left out.
     """
     verdicts = list(verdicts)
     counts = Counter(verdict.verdict for verdict in verdicts)
-    tallies = _tally(task_ids, verdicts)
+    task_ids = [problem.task_id for problem in problems]
+    tallies = _tally(task_ids, [(verdict, verdict.verdict) for verdict in verdicts])
     scored = {task_id: tally for task_id, tally in tallies.items() if tally[0] > 0}
-    n_min = min((drawn for drawn, _ in scored.values()), default=0)
     return Scores(
-        n_problems=len(task_ids),
+        n_problems=len(problems),
         n_scored=len(scored),
         n_samples=len(verdicts),
         counts={name: counts[name] for name in VERDICTS if counts[name]},
-        pass_at=tuple(_score(k, n_min, list(scored.values())) for k in sorted(set(ks)) if k <= n_min),
+        pass_at=_scores(scored.values(), ks),
+        checks=_checks(task_ids, verdicts, ks),
+        strata=tuple(_strata(problems, scored, ks)),
         is_complete=counts["infrastructure_error"] == 0
-        and len(scored) == len(task_ids) > 0
+        and len(scored) == len(problems) > 0
         and (n is None or all(drawn == n for drawn, _ in tallies.values())),
     )
 
 
-def _tally(task_ids: Sequence[str], verdicts: Iterable[Verdict]) -> Mapping[str, tuple[int, int]]:
+def _checks(
+    task_ids: Sequence[str], verdicts: Sequence[Verdict], ks: Sequence[int]
+) -> dict[str, tuple[PassAtK, ...]]:
+    found = {}
+    for check in ("base", "plus", "strict"):
+        judged = [(verdict, name) for verdict in verdicts if (name := getattr(verdict, check)) is not None]
+        if judged:
+            tallies = _tally(task_ids, judged)
+            found[check] = _scores([tally for tally in tallies.values() if tally[0] > 0], ks)
+    return found
+
+
+def _strata(
+    problems: Sequence[Problem], scored: Mapping[str, tuple[int, int]], ks: Sequence[int]
+) -> Iterator[Stratum]:
+    members: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    for problem in problems:
+        for tag, value in problem.tags.items():
+            tallies = members.setdefault((tag, value), [])
+            if problem.task_id in scored:
+                tallies.append(scored[problem.task_id])
+    for (tag, value), tallies in members.items():
+        yield Stratum(tag=tag, value=value, n_problems=len(tallies), pass_at=_scores(tallies, ks))
+
+
+def _scores(tallies: Collection[tuple[int, int]], ks: Sequence[int]) -> tuple[PassAtK, ...]:
+    n_min = min((drawn for drawn, _ in tallies), default=0)
+    return tuple(_score(k, n_min, list(tallies)) for k in sorted(set(ks)) if k <= n_min)
+
+
+def _tally(
+    task_ids: Sequence[str], verdicts: Iterable[tuple[Verdict, VerdictName]]
+) -> Mapping[str, tuple[int, int]]:
     """Return (samples with a verdict about the model, passed) for each problem, zeros included."""
     drawn: Counter[str] = Counter()
     passed: Counter[str] = Counter()
-    for verdict in verdicts:
-        drawn[verdict.task_id] += verdict.verdict != "infrastructure_error"
-        passed[verdict.task_id] += verdict.verdict == "passed"
+    for verdict, name in verdicts:
+        drawn[verdict.task_id] += name != "infrastructure_error"
+        passed[verdict.task_id] += name == "passed"
     return {task_id: (drawn[task_id], passed[task_id]) for task_id in task_ids}
 
 

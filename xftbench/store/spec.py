@@ -7,7 +7,7 @@ import msgspec
 from xftbench.hashing import sha256_record
 from xftbench.records import Limits, Record, SamplingParams
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 class GenerationSpec(Record):
@@ -25,7 +25,7 @@ class GenerationSpec(Record):
     device: str
 
 
-class ScoringSpec(Record):
+class ScoringSpec(Record, kw_only=True):
     """Everything that decides the verdicts of given completions."""
 
     suite: str
@@ -41,6 +41,12 @@ class ScoringSpec(Record):
     """Interpreter that the programs run on."""
     libraries: dict[str, str]
     """Libraries that the programs can import beyond the standard library, with versions."""
+    toolchains: dict[str, str] = {}
+    """Compilers, interpreters and environments besides our own Python, with versions."""
+    options: dict[str, str] = {}
+    """Settings of the benchmark's own that change verdicts and are not its published default."""
+    left_out: tuple[str, ...] = ()
+    """Parts of the suite that could not be run here and were left out by request."""
 
 
 class RunSpec(Record):

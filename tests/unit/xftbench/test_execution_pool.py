@@ -22,7 +22,7 @@ from xftbench.execution import pool as pool_module
 from xftbench.execution.pool import Pool
 from xftbench.execution.probe import describe, probe
 from xftbench.execution.worker import WorkerLostError
-from xftbench.records import Limits, Outcome, Program
+from xftbench.records import Limits, Outcome, FunctionProgram, Program
 
 TEST = "def check(candidate):\n    assert candidate(1) == 2\n"
 LIMITS = Limits(cpu_s=2, wall_s=20.0)
@@ -36,7 +36,9 @@ def needs_namespaces() -> None:
 
 
 def program(solution: str, test: str = TEST) -> Program:
-    return Program(task_id="T/0", solution=textwrap.dedent(solution), entry_point="f", context="", test=test)
+    return FunctionProgram(
+        task_id="T/0", solution=textwrap.dedent(solution), entry_point="f", context="", test=test
+    )
 
 
 RIGHT = program("def f(x): return x + 1")
@@ -45,7 +47,7 @@ SLEEPS = program("import time\ntime.sleep(1000)")
 
 def canonical() -> list[Program]:
     return [
-        Program(
+        FunctionProgram(
             task_id=row["task_id"],
             solution=row["prompt"] + row["canonical_solution"],
             entry_point=row["entry_point"],
@@ -217,9 +219,9 @@ def test_hashes_and_unseeded_draws_are_the_same_in_every_worker() -> None:
 
 
 def harness(script: str, *command: str, **environment: str) -> subprocess.Popen[str]:
-    text = "from xftbench.execution.pool import Pool\nfrom xftbench.records import Limits, Program\n"
+    text = "from xftbench.execution.pool import Pool\nfrom xftbench.records import Limits, FunctionProgram, Program\n"
     text += f"fields = dict(task_id='T', entry_point='f', context='', test={TEST!r})\n"
-    text += f"SLEEPS = Program(solution={SLEEPS.solution!r}, **fields)\n"
+    text += f"SLEEPS = FunctionProgram(solution={SLEEPS.solution!r}, **fields)\n"
     return subprocess.Popen(
         [*command, *([] if command else [sys.executable]), "-c", text + textwrap.dedent(script)],
         stdout=subprocess.PIPE,
@@ -258,7 +260,7 @@ PRINTS = """
 from xftbench.errors import SandboxError
 try:
     with Pool(1, Limits()) as pool:
-        print(pool.submit(Program(solution='def f(x): return x + 1', **fields)).result().verdict)
+        print(pool.submit(FunctionProgram(solution='def f(x): return x + 1', **fields)).result().verdict)
 except SandboxError as error:
     print(error)
 """

@@ -5,9 +5,9 @@ import time
 import pytest
 
 from xftbench.prompts.extract import extract
-from xftbench.records import Problem, Sample
+from xftbench.records import FunctionProblem, Sample
 
-PROBLEM = Problem(
+PROBLEM = FunctionProblem(
     task_id="T/0",
     prompt="from typing import List\n\n\ndef helper(x):\n    return x\n\n\n"
     'def add(a: int, b: int) -> int:\n    """Add."""\n',

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from factories import a_sample, a_spec, a_verdict, an_environment
+from factories import a_sample, a_spec, a_verdict, an_environment, some_problems
 
 from xftbench.records import SamplingParams
 from xftbench.report.leaderboard import build, comparable_key, find_runs, markdown, write
@@ -20,7 +20,7 @@ def make_run(runs: Path, name: str, passed: int, spec: RunSpec, *, broken: bool 
             run.add_sample(a_sample(f"T/{index}"))
             verdict = "passed" if index < passed else "infrastructure_error" if broken else "failed"
             run.add_verdict(a_verdict(f"T/{index}", verdict=verdict))  # type: ignore[arg-type]
-        scores = aggregate(["T/0", "T/1"], run.verdicts.values(), n=1)
+        scores = aggregate(some_problems("T/0", "T/1"), run.verdicts.values(), n=1)
         run.finish(scores, Timings(n_tokens=6, generation_s=2.0, total_s=3.0), ["T/0", "T/1"], "2026-01-01")
 
 

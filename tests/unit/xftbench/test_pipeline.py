@@ -11,7 +11,7 @@ from factories import a_spec, an_environment
 from xftbench.benchmarks import BENCHMARKS
 from xftbench.errors import BackendError, SandboxError
 from xftbench.generation.backend import Request
-from xftbench.pipeline import Progress, Source, Task, check_canonical, evaluate, from_model, from_samples
+from xftbench.pipeline import Progress, Source, Task, preflight, evaluate, from_model, from_samples
 from xftbench.prompts.render import find_style, render_all
 from xftbench.records import Outcome, Problem, Program, Sample, SamplingParams, VerdictName
 from xftbench.store.run_dir import RunDir, ScoresFile
@@ -52,7 +52,7 @@ class FakeModel:
 @pytest.fixture
 def task(problems: dict[str, Problem]) -> Task:
     chosen = [problems[f"HumanEval/{number}"] for number in range(3)]
-    return Task(benchmark=BENCHMARKS["humaneval"], problems=chosen, extraction="append")
+    return Task(benchmark=BENCHMARKS["humaneval"](), problems=chosen, extraction="append")
 
 
 def source(task: Task, model: FakeModel, n: int = 2) -> Source:
@@ -115,9 +115,9 @@ def test_infrastructure_errors_make_a_run_incomplete_and_are_tried_again(task: T
     assert second.counts == {"passed": 3, "failed": 3}
 
 
-def test_nothing_is_scored_where_canonical_solutions_fail(task: Task) -> None:
-    with pytest.raises(SandboxError, match=r"(?s)3 of 3 canonical solutions.*HumanEval/0: failed") as caught:
-        check_canonical(task.benchmark, task.problems, FakePool())  # type: ignore[arg-type]
+def test_nothing_is_scored_where_known_good_programs_fail(task: Task) -> None:
+    with pytest.raises(SandboxError, match=r"(?s)3 of 3 known-good programs.*HumanEval/0: failed") as caught:
+        preflight(task.benchmark, task.problems, FakePool())  # type: ignore[arg-type]
     assert "not a model's" in str(caught.value)
 
 

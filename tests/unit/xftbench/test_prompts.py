@@ -4,7 +4,7 @@ from xftbench.benchmarks import BENCHMARKS
 from xftbench.errors import UsageProblem
 from xftbench.prompts.render import find_style, render
 from xftbench.prompts.templates import STYLES
-from xftbench.records import Problem
+from xftbench.records import FunctionProblem, Problem
 
 
 def test_every_benchmark_has_styles() -> None:
@@ -36,7 +36,7 @@ def test_braces_in_a_prompt_survive(problems: dict[str, Problem]) -> None:
 
 
 def test_the_magicoder_prompt_is_the_papers() -> None:
-    problem = Problem(
+    problem = FunctionProblem(
         task_id="T/0", prompt="def f():\n    pass\n", entry_point="f", canonical_solution="", test=""
     )
     prompt = render(problem, find_style("humaneval", "magicoder"))

@@ -6,13 +6,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from factories import a_sample, a_spec, a_verdict, an_environment
+from factories import a_sample, a_spec, a_verdict, an_environment, some_problems
 
 from xftbench import jsonl
 from xftbench.errors import StoreError
 from xftbench.records import Sample
 from xftbench.scoring.aggregate import aggregate
 from xftbench.store.run_dir import RunDir, Timings, read_scores, read_spec, read_verdicts
+from xftbench.store.spec import SCHEMA_VERSION
 
 TIMINGS = Timings(n_tokens=6, generation_s=1.0, total_s=2.0)
 
@@ -92,7 +93,7 @@ def test_finishing_sorts_the_files_and_writes_the_scores(tmp_path: Path) -> None
         for task_id in ("T/1", "T/0"):
             run.add_sample(a_sample(task_id))
             run.add_verdict(a_verdict(task_id))
-        scores = aggregate(["T/0", "T/1"], run.verdicts.values(), n=1)
+        scores = aggregate(some_problems("T/0", "T/1"), run.verdicts.values(), n=1)
         written = run.finish(scores, TIMINGS, ["T/0", "T/1"], "2026-01-01T00:00:00+00:00")
     assert read_scores(tmp_path) == written
     assert written.scores.is_complete
@@ -112,7 +113,7 @@ def test_a_later_verdict_for_a_sample_replaces_the_earlier_one(tmp_path: Path) -
 def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     opened(tmp_path).close()
     spec = tmp_path / "spec.json"
-    spec.write_text(spec.read_text().replace('"schema_version": 1', '"schema_version": 99'))
+    spec.write_text(spec.read_text().replace(f'"schema_version": {SCHEMA_VERSION}', '"schema_version": 99'))
     with pytest.raises(StoreError, match="schema version 99"):
         read_spec(tmp_path)
 

@@ -1,0 +1,69 @@
+"""Which kind of program is run by what: one line for each kind."""
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+from xftbench.execution import job
+from xftbench.execution.worker import Worker
+from xftbench.records import FunctionProgram, Limits, Outcome, Program
+
+
+class Runner(Protocol):
+    """Processes that judge one program after another; belongs to one slot of the pool."""
+
+    def run(self, program: Program) -> Outcome:
+        """Run a program to its outcome.
+
+        Raises:
+            WorkerLostError: If this runner must be replaced.
+            InfrastructureError: If the benchmark's own code failed.
+        """
+        ...
+
+    def stop(self) -> None:
+        """Kill every process at once; the only call that may come from another thread."""
+        ...
+
+    def kill(self) -> None:
+        """Kill every process, wait until they are gone, and release what was held."""
+        ...
+
+
+class Kind(NamedTuple):
+    """What a program needs to be run."""
+
+    key: str
+    """Programs of one key share a runner."""
+    start: Callable[[Limits, str], Runner]
+    """(limits, isolation) -> runner; raises `WorkerLostError`."""
+
+
+class FunctionRunner:
+    """Python functions: a solution and a checker in two jailed processes."""
+
+    def __init__(self, limits: Limits, isolation: str) -> None:
+        self._worker = Worker(limits, isolation)
+
+    def run(self, program: Program) -> Outcome:
+        """Run a `FunctionProgram`."""
+        assert isinstance(program, FunctionProgram)
+        return job.run(self._worker, program)
+
+    def stop(self) -> None:
+        """Kill every process."""
+        self._worker.stop()
+
+    def kill(self) -> None:
+        """Kill every process and wait."""
+        self._worker.kill()
+
+
+PROBED = Kind("function", FunctionRunner)
+"""What a pool starts at once, to find out whether its isolation works on this machine."""
+
+
+def kind_of(program: Program) -> Kind:
+    """Return what runs a program."""
+    if isinstance(program, FunctionProgram):
+        return PROBED
+    raise TypeError(f"no runner for a {type(program).__name__}")
