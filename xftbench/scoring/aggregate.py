@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from statistics import fmean
 
+import msgspec
+
 from xftbench.records import VERDICTS, Problem, Record, Verdict, VerdictName
 from xftbench.scoring.intervals import mean_interval
 from xftbench.scoring.pass_at_k import pass_at_k
@@ -46,8 +48,8 @@ class Scores(Record, kw_only=True):
     """Samples for each verdict."""
     pass_at: tuple[PassAtK, ...]
     """Over the scored problems; empty if there are none."""
-    checks: dict[str, tuple[PassAtK, ...]] = {}
-    """Beside the score itself, where the suite has more than one rule: on ``base``, ``plus`` and ``strict``."""
+    checks: dict[str, tuple[PassAtK, ...]] = msgspec.field(default_factory=dict)
+    """Beside the score, where the suite has more than one rule: on ``base``, ``plus`` and ``strict``."""
     strata: tuple[Stratum, ...] = ()
     """By each of the problems' tags."""
     is_complete: bool
@@ -106,7 +108,7 @@ def _checks(
 def _strata(
     problems: Sequence[Problem], scored: Mapping[str, tuple[int, int]], ks: Sequence[int]
 ) -> Iterator[Stratum]:
-    members: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    members: dict[tuple[str, str], list[tuple[int, int]]] = msgspec.field(default_factory=dict)
     for problem in problems:
         for tag, value in problem.tags.items():
             tallies = members.setdefault((tag, value), [])

@@ -41,9 +41,9 @@ class ScoringSpec(Record, kw_only=True):
     """Interpreter that the programs run on."""
     libraries: dict[str, str]
     """Libraries that the programs can import beyond the standard library, with versions."""
-    toolchains: dict[str, str] = {}
+    toolchains: dict[str, str] = msgspec.field(default_factory=dict)
     """Compilers, interpreters and environments besides our own Python, with versions."""
-    options: dict[str, str] = {}
+    options: dict[str, str] = msgspec.field(default_factory=dict)
     """Settings of the benchmark's own that change verdicts and are not its published default."""
     left_out: tuple[str, ...] = ()
     """Parts of the suite that could not be run here and were left out by request."""

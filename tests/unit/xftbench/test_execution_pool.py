@@ -22,7 +22,7 @@ from xftbench.execution import pool as pool_module
 from xftbench.execution.pool import Pool
 from xftbench.execution.probe import describe, probe
 from xftbench.execution.worker import WorkerLostError
-from xftbench.records import Limits, Outcome, FunctionProgram, Program
+from xftbench.records import FunctionProgram, Limits, Outcome, Program
 
 TEST = "def check(candidate):\n    assert candidate(1) == 2\n"
 LIMITS = Limits(cpu_s=2, wall_s=20.0)
@@ -219,7 +219,7 @@ def test_hashes_and_unseeded_draws_are_the_same_in_every_worker() -> None:
 
 
 def harness(script: str, *command: str, **environment: str) -> subprocess.Popen[str]:
-    text = "from xftbench.execution.pool import Pool\nfrom xftbench.records import Limits, FunctionProgram, Program\n"
+    text = "from xftbench.execution.pool import Pool\nfrom xftbench.records import FunctionProgram, Limits\n"
     text += f"fields = dict(task_id='T', entry_point='f', context='', test={TEST!r})\n"
     text += f"SLEEPS = FunctionProgram(solution={SLEEPS.solution!r}, **fields)\n"
     return subprocess.Popen(

@@ -11,7 +11,7 @@ from factories import a_spec, an_environment
 from xftbench.benchmarks import BENCHMARKS
 from xftbench.errors import BackendError, SandboxError
 from xftbench.generation.backend import Request
-from xftbench.pipeline import Progress, Source, Task, preflight, evaluate, from_model, from_samples
+from xftbench.pipeline import Progress, Source, Task, evaluate, from_model, from_samples, preflight
 from xftbench.prompts.render import find_style, render_all
 from xftbench.records import Outcome, Problem, Program, Sample, SamplingParams, VerdictName
 from xftbench.store.run_dir import RunDir, ScoresFile
