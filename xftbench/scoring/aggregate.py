@@ -108,7 +108,7 @@ def _checks(
 def _strata(
     problems: Sequence[Problem], scored: Mapping[str, tuple[int, int]], ks: Sequence[int]
 ) -> Iterator[Stratum]:
-    members: dict[tuple[str, str], list[tuple[int, int]]] = msgspec.field(default_factory=dict)
+    members: dict[tuple[str, str], list[tuple[int, int]]] = {}
     for problem in problems:
         for tag, value in problem.tags.items():
             tallies = members.setdefault((tag, value), [])
