@@ -142,6 +142,15 @@ class FunctionProgram(Program, kw_only=True, tag="function"):
     """Runs in the checker's process; defines ``check(candidate)``. The candidate never sees it."""
 
 
+class NativeProgram(Program, kw_only=True, tag="native"):
+    """A solution in another language, and the test that stands behind it in the same source file."""
+
+    language: str
+    """MultiPL-E's abbreviation, such as ``cpp`` or ``rs``."""
+    test: str
+    """What is appended to the solution after a newline; for many languages it begins with the closing brace."""
+
+
 class Limits(Record):
     """What one program may use.
 
