@@ -148,7 +148,7 @@ class NativeProgram(Program, kw_only=True, tag="native"):
     language: str
     """MultiPL-E's abbreviation, such as ``cpp`` or ``rs``."""
     test: str
-    """What is appended to the solution after a newline; for many languages it begins with the closing brace."""
+    """Appended to the solution after a newline; in many languages it begins with the closing brace."""
 
 
 class Limits(Record):
