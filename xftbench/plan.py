@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from xftbench.benchmarks import parse_suite, suggestion
+from xftbench.benchmarks import parse_suite
 from xftbench.benchmarks.benchmark import Benchmark, DataSet, select
+from xftbench.benchmarks.suggest import suggestion
 from xftbench.errors import UsageProblem
 from xftbench.execution.pool import Isolation
 from xftbench.execution.probe import describe

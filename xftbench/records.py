@@ -59,6 +59,13 @@ class FunctionProblem(Problem, kw_only=True):
     """Source that defines ``check(candidate)``."""
 
 
+class NativeProblem(Problem, kw_only=True):
+    """A function in another language, and the test that stands behind it in the same source file."""
+
+    test: str
+    """Appended to the solution after a newline; in many languages it begins with the closing brace."""
+
+
 class Prompt(Record):
     """What is sent to a model for one problem."""
 

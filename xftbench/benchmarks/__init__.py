@@ -1,12 +1,12 @@
 """What is asked, and when an answer is right."""
 
-import difflib
 from collections.abc import Callable, Sequence
 
 from xftbench.benchmarks.benchmark import Benchmark
 from xftbench.benchmarks.datafiles import DataFile
 from xftbench.benchmarks.humaneval import DATA_FILES as HUMANEVAL_FILES
 from xftbench.benchmarks.humaneval import HumanEval
+from xftbench.benchmarks.suggest import suggestion
 from xftbench.errors import UsageProblem
 
 BENCHMARKS: dict[str, Callable[[], Benchmark]] = {"humaneval": HumanEval}
@@ -36,10 +36,3 @@ def parse_suite(text: str) -> tuple[Benchmark, str]:
             f"{family} has no version {version!r}", hint=suggestion(version, list(benchmark.versions))
         )
     return benchmark, version or benchmark.versions[-1]
-
-
-def suggestion(word: str, known: list[str]) -> str:
-    """Return 'did you mean ...?' where something is near, and in any case what there is."""
-    near = difflib.get_close_matches(word, known, n=3, cutoff=0.5)
-    listed = "known: " + ", ".join(known)
-    return f"did you mean {' or '.join(near)}? {listed}" if near else listed

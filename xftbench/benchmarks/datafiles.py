@@ -107,7 +107,9 @@ def unpacked(path: Path) -> bytes:
         raise DataFileError(f"can't read {path}: {error}") from error
 
 
-def hub_rows(name: str, config: str, splits: Sequence[str]) -> list[dict[str, Any]]:
+def hub_rows(
+    name: str, config: str, splits: Sequence[str], revision: str | None = None
+) -> list[dict[str, Any]]:
     """Return rows of a dataset through the `datasets` library: from its cache, or from the hub.
 
     Raises:
@@ -116,7 +118,11 @@ def hub_rows(name: str, config: str, splits: Sequence[str]) -> list[dict[str, An
     with as_data_error(f"the dataset {name} ({config})", "datasets"):
         from datasets import load_dataset
 
-        return [dict(row) for split in splits for row in load_dataset(name, config, split=split)]
+        return [
+            dict(row)
+            for split in splits
+            for row in load_dataset(name, config, split=split, revision=revision)
+        ]
     raise AssertionError("unreachable")
 
 
