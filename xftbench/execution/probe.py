@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from xftbench.execution.job import run
+from xftbench.execution.native.toolchains import describe_toolchains
 from xftbench.execution.outcome import InfrastructureError
 from xftbench.execution.pool import Isolation
 from xftbench.execution.view import ALLOWED_LIBRARIES
@@ -84,4 +85,9 @@ def describe(isolation: Isolation, toolchains: Sequence[str] = ("python",)) -> E
             libraries[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return Executor(isolation=isolation, python=platform.python_version(), libraries=libraries)
+    return Executor(
+        isolation=isolation,
+        python=platform.python_version(),
+        libraries=libraries,
+        toolchains=describe_toolchains(toolchains),
+    )

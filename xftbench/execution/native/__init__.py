@@ -1,0 +1,1 @@
+"""Programs in other languages: how each is compiled, run and judged, and what of it is on this machine."""

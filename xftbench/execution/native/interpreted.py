@@ -1,0 +1,364 @@
+"""Languages whose interpreter is given the source file."""
+
+from xftbench.execution.native.language import Language, Proof, Rule, Signs, Step, Tool, Variant
+
+_MEDDLING = r"exit|abort|quit|kill|signal|trap|eval|system|exec|fork|spawn|open|read|File|__|proc"
+_NODE = Tool(name="node", debian=("nodejs",))
+_JS_SIGNS = Signs(
+    memory=r"JavaScript heap out of memory|Array buffer allocation failed",
+    syntax=r"^SyntaxError",
+    assertion=r"ERR_ASSERTION",
+)
+_JS_PROOF = Proof(
+    line=";assert.deepEqual([@A@], [@B@]);((b, a) => require('node:fs').writeSync(1, '\\n' + a + b + '\\n'))"
+    "('@2@', '@1@');",
+    wary=_MEDDLING
+    + r"|assert|require|import|process|global|prototype|defineProperty|Proxy|Reflect|constructor|"
+    r"Function|valueOf|toPrimitive|test\b|module",
+)
+
+JAVASCRIPT = Language(
+    name="js",
+    title="JavaScript",
+    file_name="program.js",
+    variants=(Variant(tools=(_NODE,), steps=(Step(argv=("{node}", "program.js"), cpu_s=5),)),),
+    signs=_JS_SIGNS,
+    proof=_JS_PROOF,
+    runtime_memory=True,
+)
+
+TYPESCRIPT = Language(
+    name="ts",
+    title="TypeScript",
+    file_name="program.ts",
+    variants=(
+        Variant(
+            tools=(
+                Tool(
+                    name="tsc",
+                    shown="typescript",
+                    files=(
+                        "$XFTBENCH_TYPESCRIPT/bin/tsc",
+                        "{cache}/node_modules/typescript/bin/tsc",
+                        "/usr/lib/node_modules/typescript/bin/tsc",
+                        "/usr/local/lib/node_modules/typescript/bin/tsc",
+                        "/usr/share/nodejs/typescript/bin/tsc",
+                    ),
+                    npm="typescript@5.9.3",
+                ),
+                _NODE,
+            ),
+            steps=(
+                Step(argv=("{node}", "{tsc}", "--target", "esnext", "program.ts"), compiles=True),
+                Step(argv=("{node}", "program.js")),
+            ),
+        ),
+    ),
+    signs=_JS_SIGNS,
+    proof=_JS_PROOF,
+    runtime_memory=True,
+)
+
+PHP = Language(
+    name="php",
+    title="PHP",
+    file_name="program.php",
+    variants=(
+        Variant(
+            tools=(Tool(name="php", debian=("php-cli",)),),
+            steps=(Step(argv=("{php}", "program.php")),),
+        ),
+    ),
+    signs=Signs(
+        memory=r"Allowed memory size of",
+        syntax=r"PHP Parse error|^Parse error",
+        assertion=r"Exception: Test failed!",
+    ),
+    proof=Proof(
+        line='if ([@A@] !== [@B@]) { throw new Exception("Test failed!"); } '
+        "(function ($b, $a) { fwrite(STDOUT, \"\\n\" . $a . $b . \"\\n\"); })('@2@', '@1@');",
+        wary=_MEDDLING + r"|die|handler|register|shutdown|Exception|candidate|declare|ob_|namespace|\?>",
+    ),
+)
+
+RUBY = Language(
+    name="rb",
+    title="Ruby",
+    file_name="program.rb",
+    variants=(
+        Variant(
+            tools=(Tool(name="ruby", debian=("ruby", "ruby-test-unit")),),
+            steps=(Step(argv=("{ruby}", "program.rb"), cpu_s=5),),
+        ),
+    ),
+    signs=Signs(
+        memory=r"NoMemoryError|failed to allocate memory",
+        syntax=r"syntax error|SyntaxError",
+        assertion=r"^Failure:|[1-9]\d* failures",
+    ),
+    proof=Proof(
+        comment="#",
+        line='\n    assert_equal([@A@], [@B@]); ->(b, a) { STDOUT.syswrite("\\n" + a + b + "\\n") }'
+        ".call('@2@', '@1@')",
+        before=r"\n\s*end\s*\nend\s*\Z",
+        wary=_MEDDLING
+        + r"|assert|Test|class|module|define_method|alias|ObjectSpace|raise|send|STD|\$|at_exit"
+        r"|def\s+(?:=|!)",
+    ),
+)
+
+LUA = Language(
+    name="lua",
+    title="Lua",
+    file_name="program.lua",
+    variants=(
+        Variant(
+            tools=(Tool(name="lua5.3", shown="lua", version=("-v",), debian=("lua5.3", "lua-unit")),),
+            steps=(Step(argv=("{lua5.3}", "program.lua")),),
+        ),
+    ),
+    signs=Signs(
+        memory=r"not enough memory",
+        syntax=r"^\S*lua5\.3: program\.lua:\d+: ",
+        assertion=r"[1-9]\d* failure|expected:",
+    ),
+    proof=Proof(
+        comment="--",
+        line="\n    lu.assertEquals({@A@}, {@B@}); "
+        "(function(b, a) io.stdout:write('\\n' .. a .. b .. '\\n') end)"
+        "('@2@', '@1@')",
+        before=r"\nend\s*\n+os\.exit\(",
+        wary=_MEDDLING
+        + r"|os\.|io\.|debug|require|package|_G|_ENV|metatable|lu\b|load|rawequal|assert|error",
+    ),
+)
+
+PERL = Language(
+    name="pl",
+    title="Perl",
+    file_name="program.pl",
+    variants=(
+        Variant(
+            tools=(
+                Tool(
+                    name="perl",
+                    version=("-e", "print $^V"),
+                    debian=("perl", "libtest-deep-perl"),
+                ),
+            ),
+            steps=(Step(argv=("{perl}", "program.pl")),),
+        ),
+    ),
+    rule=Rule(output_lacks=("ERROR",)),
+    signs=Signs(memory=r"Out of memory", syntax=r"syntax error|Execution of .* aborted|Can't locate"),
+    proof=Proof(
+        comment="#",
+        line="if (eq_deeply([@A@], [@B@])) { "
+        "my ($b_, $a_) = ('@2@', '@1@'); print \"\\n$a_$b_\\n\" } else { exit 1; }",
+        wary=_MEDDLING
+        + r"|die|BEGIN|END|\*|CORE|no\s|use\s|require|eq_deeply|testhumaneval|goto|local|\$0|DESTROY|tie",
+    ),
+)
+
+R = Language(
+    name="r",
+    title="R",
+    file_name="program.r",
+    variants=(
+        Variant(
+            tools=(Tool(name="Rscript", shown="R", debian=("r-base-core",)),),
+            steps=(Step(argv=("{Rscript}", "program.r"), cpu_s=5),),
+        ),
+    ),
+    signs=Signs(
+        memory=r"cannot allocate (?:vector|memory)",
+        syntax=r"[Uu]nexpected",
+        assertion=r"(?:is|are) not (?:all )?TRUE",
+    ),
+    proof=Proof(
+        comment="#",
+        line="stopifnot(isTRUE(all.equal(c(@A@), c(@B@)))); "
+        "(function(b, a) cat('\\n', a, b, '\\n', sep=''))('@2@', '@1@')",
+        wary=_MEDDLING
+        + r"|\bq\(|stop|isTRUE|all\.equal|assign|environment|options|source|parse|tryCatch|sink|library|attr",
+    ),
+)
+
+JULIA = Language(
+    name="jl",
+    title="Julia",
+    file_name="program.jl",
+    variants=(
+        Variant(
+            tools=(
+                Tool(
+                    name="julia",
+                    advice="Debian has no package: unpack a release of julialang.org and put its bin on PATH",
+                ),
+            ),
+            steps=(Step(argv=("{julia}", "program.jl"), cpu_s=5),),
+        ),
+    ),
+    signs=Signs(
+        memory=r"OutOfMemoryError",
+        syntax=r"syntax:|ParseError",
+        assertion=r"Some tests did not pass|Test Failed",
+    ),
+    proof=Proof(
+        comment="#",
+        line="@test([@A@] == [@B@]); ((b, a) -> print(stdout, '\\n', a, b, '\\n'))(\"@2@\", \"@1@\")",
+        wary=_MEDDLING + r"|Base\.|Core\.|ccall|@|include|import|using|Test|macro|finalizer",
+    ),
+    runtime_memory=True,
+)
+
+RACKET = Language(
+    name="rkt",
+    title="Racket",
+    file_name="program.rkt",
+    variants=(
+        Variant(
+            tools=(Tool(name="racket", debian=("racket",)),),
+            steps=(Step(argv=("{racket}", "program.rkt")),),
+        ),
+    ),
+    rule=Rule(stderr_empty=True),
+    signs=Signs(memory=r"out of memory", syntax=r"read-syntax|expander", assertion=r"FAILURE|ERROR"),
+    proof=Proof(
+        comment=";",
+        line="(check-within (list @A@) (list @B@) 0.001) "
+        '((lambda (b a) (write-string (string-append "\\n" a b "\\n")) (flush-output)) "@2@" "@1@")',
+        wary=_MEDDLING
+        + r"|require|parameterize|current-|rackunit|check-|provide|module|syntax|custodian|plumber|set!",
+    ),
+    environment=(("PLTADDONDIR", "{work}/.racket"),),
+    runtime_memory=True,
+)
+
+BASH = Language(
+    name="sh",
+    title="Bash",
+    file_name="program.sh",
+    variants=(
+        Variant(
+            tools=(Tool(name="bash", debian=("bash",)),),
+            steps=(Step(argv=("{bash}", "program.sh")),),
+        ),
+    ),
+    signs=Signs(memory=r"[Cc]annot allocate memory|xrealloc", syntax=r"syntax error|unexpected EOF"),
+    proof=Proof(
+        comment="#",
+        line='[[ "@A@" = "@B@" ]]; set -- \'@2@\' \'@1@\'; printf \'\\n%s%s\\n\' "$2" "$1"',
+        wary=_MEDDLING
+        + r"|\bset\b|alias|enable|builtin|shopt|BASH|PIPE|\$0|function\s+(?:set|printf|candidate)|"
+        r"(?:set|printf|candidate|run_test)\s*\(\)",
+    ),
+)
+
+OCAML = Language(
+    name="ml",
+    title="OCaml",
+    file_name="program.ml",
+    variants=(
+        Variant(
+            tools=(Tool(name="ocaml", version=("-version",), debian=("ocaml-nox",)),),
+            steps=(Step(argv=("{ocaml}", "program.ml")),),
+        ),
+    ),
+    signs=Signs(
+        memory=r"Out_of_memory|Out of memory",
+        syntax=r"^Error: (?:Syntax error|Unbound|This expression|Illegal)|Error:",
+        assertion=r"Assert_failure",
+    ),
+    proof=Proof(
+        comment="(* xftbench *)",
+        line='let () = assert ([@A@] = [@B@]); (fun b a -> print_string ("\\n" ^ a ^ b ^ "\\n")) "@2@" "@1@"',
+        wary=_MEDDLING + r"|Stdlib|let\s+(?:\(|rec\s*\()|at_exit|Obj|external|raise|assert|#",
+    ),
+)
+
+ELIXIR = Language(
+    name="elixir",
+    title="Elixir",
+    file_name="program.exs",
+    variants=(
+        Variant(
+            tools=(Tool(name="elixir", version=("--short-version",), debian=("elixir",)),),
+            steps=(Step(argv=("{elixir}", "program.exs"), cpu_s=5),),
+        ),
+    ),
+    signs=Signs(
+        syntax=r"SyntaxError|TokenMissingError|CompileError", assertion=r"Assertion with|[1-9]\d* failures?"
+    ),
+    runtime_memory=True,
+)
+
+CLOJURE = Language(
+    name="clj",
+    title="Clojure",
+    file_name="program.clj",
+    variants=(
+        Variant(
+            # Debian's wrapper knows none of the official one's options.
+            tools=(
+                Tool(name="clojure", version=("-e", "(clojure-version)"), debian=("clojure",)),
+                Tool(name="java", version=(), debian=("default-jre-headless",)),
+            ),
+            steps=(Step(argv=("{clojure}", "program.clj")),),
+        ),
+    ),
+    rule=Rule(stdout_has="\n0 failures, 0 errors.\n"),
+    signs=Signs(
+        memory=r"java\.lang\.OutOfMemoryError", syntax=r"Syntax error", assertion=r"[1-9]\d* failures|FAIL in"
+    ),
+    proof=Proof(
+        comment=";",
+        line='(when (not= [@A@] [@B@]) (throw (Exception. "xftbench"))) '
+        '((fn [b a] (.write *out* (str "\\n" a b "\\n")) (.flush *out*)) "@2@" "@1@")',
+        wary=_MEDDLING
+        + r"|System|clojure\.test|\bis\b|in-ns|ns|require|alter-var|with-redefs|intern|Runtime|binding",
+    ),
+    runtime_memory=True,
+)
+
+DART = Language(
+    name="dart",
+    title="Dart",
+    file_name="program.dart",
+    variants=(
+        Variant(
+            tools=(
+                Tool(
+                    name="dart",
+                    advice="Debian has no package: unpack a release of dart.dev and put its bin on PATH",
+                ),
+            ),
+            steps=(Step(argv=("{dart}", "program.dart")),),
+        ),
+    ),
+    signs=Signs(memory=r"Out of Memory", syntax=r"Error:", assertion=r"Failed assertion|Expected:"),
+    runtime_memory=True,
+)
+
+PYTHON = Language(
+    name="py",
+    title="Python",
+    file_name="program.py",
+    variants=(
+        Variant(
+            tools=(Tool(name="python3", files=("/usr/bin/python3",), shown="python", debian=("python3",)),),
+            steps=(Step(argv=("{python3}", "program.py")),),
+        ),
+    ),
+    signs=Signs(memory=r"MemoryError", syntax=r"SyntaxError|IndentationError", assertion=r"AssertionError"),
+    proof=Proof(
+        comment="#",
+        line="assert [@A@] == [@B@]; (lambda b, a: print('\\n' + a + b, flush=True))('@2@', '@1@')",
+        wary=_MEDDLING + r"|os\.|sys|import|assert|print|globals|builtins|__eq__|class|raise|gc\b|inspect",
+    ),
+)
+
+INTERPRETED = (
+    JAVASCRIPT, TYPESCRIPT, PHP, RUBY, LUA, PERL, R, JULIA, RACKET, BASH, OCAML, ELIXIR, CLOJURE, DART,
+    PYTHON,
+)  # fmt: skip
