@@ -9,7 +9,7 @@ Source: arXiv 2404.15247, section on learnable merging; golden/README.md (merge-
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -32,6 +32,8 @@ class Mixing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """λ per layer; None if the MoE has no shared expert."""
     logits: list[dict[str, list[float]]]
     """Per layer: dense tensor name (relative to the MLP), or ``*`` for all → one logit per routed expert."""
+    cost: dict[str, Any] | None = None
+    """What learning them took, and from which data; None if nothing was learned."""
 
     def of(self, layer: int, part: str) -> list[float]:
         """Return the E coefficients of a tensor."""

@@ -78,6 +78,11 @@ class Encoded:
         return "; ".join(parts)
 
 
+def located(ref: str | Path) -> str:
+    """Return where data comes from, so that it can be found again: a file with its whole path."""
+    return str(Path(ref).resolve()) if Path(ref).is_file() else str(ref)
+
+
 def read_rows(ref: str | Path) -> list[Row]:
     """Read instructions.
 

@@ -23,9 +23,9 @@ from torch.nn import functional
 from xft.checkpoint import open_checkpoint
 from xft.coefficients import DEFAULT_SHARED_WEIGHT
 from xft.config import check_shared_weight
-from xft.data import IGNORED, Example, encode, endless_batches, pad, read_rows, split
+from xft.data import IGNORED, Example, encode, endless_batches, located, pad, read_rows, split
 from xft.errors import TrainingError, UsageProblem
-from xft.lineage import content_hash
+from xft.lineage import content_hash, device_name
 from xft.memory import keep_freed_memory
 from xft.mixing import MixMlp, Per, load_moe, make_mixing, movement
 from xft.training.options import resolve_compute
@@ -86,6 +86,8 @@ class LearnReport:
     layers: list[dict[str, float]]
     """See `xft.mixing.movement`."""
     tokens_per_s: float
+    cost: dict[str, Any]
+    """Tokens, seconds (at this session's rate), device and data; the merge writes it into its lineage."""
 
     def verdict(self) -> str:
         """Say whether learning was of use."""
@@ -153,8 +155,23 @@ def learn_mixing(
         learned_loss=mean_loss(model, held_out, options.batch_size, pad_id),
         layers=movement(mixed),
         tokens_per_s=tokens_per_s,
+        cost=_cost(training, options, tokens_per_s, located(data)),
     )
     return mixed, report
+
+
+def _cost(training: Sequence[Example], options: LearnOptions, rate: float, data: str) -> dict[str, Any]:
+    """Return what all steps took, those before an interruption included."""
+    batches = endless_batches(training, options.batch_size, options.seed)
+    steps = itertools.islice(batches, options.n_steps(len(training)))
+    tokens = sum(len(example.ids) for batch in steps for example in batch)
+    return {
+        "tokens": tokens,
+        "seconds": round(tokens / rate, 1),
+        "device": device_name(),
+        "processes": 1,
+        "data": data,
+    }
 
 
 _KEEP_EVERY_S = 30.0

@@ -188,7 +188,7 @@ class Line:
                 moe.target, data.target / "train.jsonl", chosen, part.style,
                 held_out_data=data.target / "held_out.jsonl", state=state, on_step=self._show.mixing,
             )  # fmt: skip
-            record = msgspec.to_builtins(to_record(mixed))
+            record = msgspec.to_builtins(to_record(mixed, report.cost))
             write_json_atomically(self._out / "mixing_report.json", dataclasses.asdict(report))
             write_json_atomically(target, record)
             state.unlink(missing_ok=True)

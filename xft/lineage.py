@@ -126,6 +126,15 @@ def _versions() -> dict[str, str]:
     return found
 
 
+def device_name() -> str:
+    """Return what training runs on here: the GPU, or the processor."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return platform.processor() or platform.machine()
+
+
 def encode(lineage: Lineage) -> str:
     """Return the record as indented JSON."""
     return msgspec.json.format(msgspec.json.encode(lineage), indent=2).decode() + "\n"

@@ -69,7 +69,7 @@ def merge(
     moe = MoeConfig.from_json(source.config)
     mixing = _mixing(source, layout, moe, options)
     recipe: dict[str, Any] = {"rule": options.rule, "out_dtype": options.out_dtype}
-    recipe |= {"shared_weights": mixing.shared_weights, "logits": mixing.logits}
+    recipe |= {"shared_weights": mixing.shared_weights, "logits": mixing.logits, "mixing_cost": mixing.cost}
     plan = Plan(
         config=_config(source, options.out_dtype),
         tensors=list(_tensors(source, layout, mixing, options.out_dtype)),

@@ -202,8 +202,8 @@ def load_mixing(mixed: Sequence[MixMlp], mixing: Mixing) -> None:
         mlp.fixed_shared = mixing.shared_weights[index] if mixing.shared_weights is not None else None
 
 
-def to_record(mixed: Sequence[MixMlp]) -> Mixing:
-    """Return the coefficients of a mixing model as a record."""
+def to_record(mixed: Sequence[MixMlp], cost: dict[str, Any] | None = None) -> Mixing:
+    """Return the coefficients of a mixing model as a record, with what learning them took."""
     with torch.no_grad():
         weights = [mlp.shared_weight() for mlp in mixed]
     return Mixing(
@@ -213,6 +213,7 @@ def to_record(mixed: Sequence[MixMlp]) -> Mixing:
         logits=[
             dict(zip(mlp.keys, [logits.tolist() for logits in mlp.logits], strict=True)) for mlp in mixed
         ],
+        cost=cost,
     )
 
 

@@ -18,6 +18,7 @@ from xftbench.generation.backend import Backend, Request
 from xftbench.prompts.extract import ExtractionName, extract
 from xftbench.records import Outcome, Problem, Prompt, Sample, SampleKey, SamplingParams, Solution, Verdict
 from xftbench.scoring.aggregate import DEFAULT_KS, aggregate
+from xftbench.store.memory import MemoryWatch
 from xftbench.store.run_dir import RunDir, ScoresFile, Timings, read_scores
 
 Draw = Callable[[Sequence[SampleKey]], Iterator[Sample]]
@@ -151,6 +152,8 @@ def evaluate(task: Task, source: Source, run_dir: RunDir, pool: Pool, on_progres
             n_tokens=session.progress.n_tokens,
             generation_s=session.progress.generation_s,
             total_s=time.monotonic() - started,
+            peak_memory_bytes=session.memory.peak_bytes,
+            peak_gpu_memory_bytes=session.memory.peak_gpu_bytes,
         ),
         task_ids,
         datetime.now(UTC).isoformat(timespec="seconds"),
@@ -165,6 +168,7 @@ class _Session:
         self._run_dir = run_dir
         self._on_progress = on_progress
         self.progress = Progress(n_samples=len(source.keys), n_generated=0, n_judged=0, n_passed=0)
+        self.memory = MemoryWatch()
         self._next_report = 0.0
         self.report(always=True)
 
@@ -173,7 +177,7 @@ class _Session:
         missing = [key for key in self._source.keys if key not in self._run_dir.samples]
         if not missing:
             return
-        with self._source.open() as draw:
+        with self.memory, self._source.open() as draw:
             started = time.monotonic()
             for sample in draw(missing):
                 self._run_dir.add_sample(sample)

@@ -72,7 +72,7 @@ def command(
         moe, data, chosen, style, held_out_data=held_out_data, state=state, on_step=show_step
     )
     write_text_atomically(
-        target, msgspec.json.format(msgspec.json.encode(to_record(mixed)), indent=2).decode()
+        target, msgspec.json.format(msgspec.json.encode(to_record(mixed, report.cost)), indent=2).decode()
     )
     state.unlink(missing_ok=True)
     click.echo(f"{target}: learned on {report.rows}, {report.tokens_per_s:.0f} tokens/s")

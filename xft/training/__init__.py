@@ -12,7 +12,6 @@ import fcntl
 import json
 import logging
 import os
-import platform
 import resource
 import shutil
 import signal
@@ -33,9 +32,9 @@ from xft.checkpoint import (
     open_checkpoint,
     write_checkpoint,
 )
-from xft.data import Example, encode, read_rows
+from xft.data import Example, encode, located, read_rows
 from xft.errors import CheckpointError, TrainingError
-from xft.lineage import Stage, content_hash, record
+from xft.lineage import Stage, content_hash, device_name, record
 from xft.lineage import encode as encode_lineage
 from xft.memory import keep_freed_memory
 from xft.output import check_target, new_directory, refuse_overlap, write_text_atomically
@@ -124,7 +123,8 @@ def train(
         state, loads = trainer.accelerator.get_state_dict(trainer.model_wrapped), trainer.total_loads()
         if processes.is_main_process:
             with new_directory(target, writing.overwrite) as directory:
-                recipe = dataclasses.asdict(options) | {"cost": _cost(trainer, watch)}
+                cost = _cost(trainer, watch) | {"data": located(data)}
+                recipe = dataclasses.asdict(options) | {"cost": cost}
                 texts = _texts(source, encoded.sha256, recipe, writing.full_hash)
                 texts |= _records(trainer, loads) | source.code_files()
                 write_checkpoint(_plan(state, source, texts), directory, writing)
@@ -250,7 +250,7 @@ def _cost(trainer: "XftTrainer", watch: "Watch") -> dict[str, Any]:
         "tokens": trainer.n_tokens * trainer.args.world_size,
         "steps": trainer.state.global_step,
         "seconds": round(watch.seconds, 1),
-        "device": torch.cuda.get_device_name() if on_gpu else platform.processor() or platform.machine(),
+        "device": device_name(),
         "processes": trainer.args.world_size,
         "peak_memory_bytes": (
             torch.cuda.max_memory_allocated()

@@ -24,6 +24,7 @@ from xftbench.prompts.render import find_style, render_all
 from xftbench.prompts.templates import PromptStyle
 from xftbench.records import Limits, Prompt, SamplingParams
 from xftbench.store.environment import capture
+from xftbench.store.model_facts import read_facts
 from xftbench.store.run_dir import RunDir, ScoresFile
 from xftbench.store.spec import RunSpec
 
@@ -153,6 +154,7 @@ def open_run(path: Path, spec: RunSpec, checkpoint: Checkpoint) -> RunDir:
         kind=checkpoint.kind,
         command=[shlex.quote(word) for word in ["xftbench", *sys.argv[1:]]],
         started=datetime.now(UTC).isoformat(timespec="seconds"),
+        model=None if checkpoint.kind == "samples" else read_facts(Path(checkpoint.path)),
     )
     return RunDir(path, spec, environment)
 

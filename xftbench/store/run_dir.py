@@ -39,6 +39,10 @@ class Timings(Record):
     """Wall seconds from the first request to the last completion; loading the model is not in it."""
     total_s: float
     """Wall seconds of everything, loading included."""
+    peak_memory_bytes: int | None = None
+    """Of our process tree from loading the model to the last completion, sandboxed programs left out."""
+    peak_gpu_memory_bytes: int | None = None
+    """On all GPUs together; engines that reserve their cache beforehand show what they reserved."""
 
 
 class ScoresFile(Record):

@@ -6,6 +6,7 @@ import msgspec
 
 from xftbench.hashing import sha256_record
 from xftbench.records import Limits, Record, SamplingParams
+from xftbench.store.model_facts import ModelFacts
 
 SCHEMA_VERSION = 2
 
@@ -77,6 +78,8 @@ class Environment(Record):
     """Of xftbench's checkout, with ``+dirty`` if it had uncommitted changes."""
     packages: dict[str, str]
     machine: str
+    model: ModelFacts | None = None
+    """Its size and how it was made, where that can be known."""
 
 
 class SpecFile(Record):

@@ -186,7 +186,10 @@ def test_learning_finds_the_expert_that_helps(
     out = run("merge", tmp_path / "tuned", "-o", tmp_path / "merged", "--verify")
     assert "merged by the rule learned" in out
     again = run("learn-mixing", tmp_path / "tuned", "--data", data, *options, "-o", tmp_path / "again.json")
-    assert (tmp_path / "again.json").read_text() == (tmp_path / "tuned" / MIXING_FILE).read_text(), again
+    repeated = msgspec.json.decode((tmp_path / "again.json").read_bytes(), type=Mixing)
+    assert (repeated.logits, repeated.shared_weights) == (mixing.logits, mixing.shared_weights), again
+    assert repeated.cost is not None
+    assert repeated.cost["tokens"] == (mixing.cost or {})["tokens"] > 0
 
 
 def test_slips_on_the_command_line(save: Callable[..., Path], tmp_path: Path, tokenizer: Any) -> None:

@@ -1,0 +1,39 @@
+"""What counts as the memory of a run."""
+
+import subprocess
+import sys
+import time
+
+from xftbench.store.memory import MemoryWatch
+
+_HOLD = "data = bytearray(200 << 20); data[::4096] = b'x' * len(data[::4096]); print(flush=True); input()"
+
+
+def hold(*words: str) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-c", _HOLD, *words]
+    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    child.stdout.readline()
+    return child
+
+
+def peak_beside(*words: str) -> int:
+    with hold(*words) as child, MemoryWatch(interval_s=0.05) as watch:
+        time.sleep(0.2)
+        child.kill()
+    assert watch.peak_bytes is not None
+    return watch.peak_bytes
+
+
+def test_an_engine_in_another_process_counts_and_executed_programs_do_not() -> None:
+    alone = peak_beside("xftbench.execution.inside.zygote")
+    assert peak_beside() - alone > 180 << 20
+
+
+def test_a_peak_is_kept_after_the_memory_is_given_back() -> None:
+    with MemoryWatch(interval_s=0.02) as watch:
+        before = watch.peak_bytes or 0
+        block = bytearray(b"x") * (150 << 20)
+        time.sleep(0.2)
+        del block
+    assert (watch.peak_bytes or 0) - before > 120 << 20
