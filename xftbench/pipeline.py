@@ -11,11 +11,13 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from msgspec import structs
+
 from xftbench.benchmarks.benchmark import Benchmark
-from xftbench.errors import SandboxError
-from xftbench.execution.pool import Pool
 from xftbench.generation.backend import Backend, Request
-from xftbench.prompts.extract import ExtractionName, extract
+from xftbench.judge import Judge
+from xftbench.prompts.extract import extract
+from xftbench.prompts.style import ExtractionName, Policy
 from xftbench.records import Outcome, Problem, Prompt, Sample, SampleKey, SamplingParams, Solution, Verdict
 from xftbench.scoring.aggregate import DEFAULT_KS, aggregate
 from xftbench.store.memory import MemoryWatch
@@ -44,6 +46,7 @@ class Task:
     benchmark: Benchmark
     problems: Sequence[Problem]
     extraction: ExtractionName
+    policy: Policy = "strict"
     ks: Sequence[int] = DEFAULT_KS
 
 
@@ -67,16 +70,23 @@ _REPORT_EVERY_S = 0.2
 
 
 def from_model(
-    prompts: Sequence[Prompt], sampling: SamplingParams, load: Callable[[], AbstractContextManager[Backend]]
+    prompts: Sequence[Prompt],
+    sampling: SamplingParams,
+    load: Callable[[], AbstractContextManager[Backend]],
+    style: str | None = None,
 ) -> Source:
-    """Return the samples that a model draws for some prompts."""
+    """Return the samples that a model draws for some prompts; each names the style that it answers."""
     by_task = {prompt.task_id: prompt for prompt in prompts}
 
     @contextmanager
     def opened() -> Iterator[Draw]:
         with load() as backend:
-            yield lambda missing: backend.generate(
-                [Request.draw(by_task[task_id], index, sampling.seed) for task_id, index in missing], sampling
+            yield lambda missing: (
+                structs.replace(sample, style=style)
+                for sample in backend.generate(
+                    [Request.draw(by_task[task_id], index, sampling.seed) for task_id, index in missing],
+                    sampling,
+                )
             )
 
     keys = [(task_id, index) for task_id in by_task for index in range(sampling.n)]
@@ -90,29 +100,6 @@ def from_samples(samples: Sequence[Sample]) -> Source:
     return Source(keys=list(by_key), n=None, open=lambda: nullcontext(draw))
 
 
-def preflight(benchmark: Benchmark, problems: Sequence[Problem], pool: Pool) -> None:
-    """Run the programs that are known to be right, and refuse to go on unless all pass.
-
-    Most of the silent zeros in this field's tables are a broken sandbox, interpreter, toolchain or data
-    file: nothing is scored on a machine where the right answers fail.
-
-    Raises:
-        SandboxError: Naming the programs that failed, and how.
-    """
-    outcomes = [(program, pool.submit(program)) for program in benchmark.known_good(problems)]
-    failures = [
-        f"{program.task_id}: {outcome.verdict} {outcome.detail}".rstrip()
-        for program, future in outcomes
-        if (outcome := future.result()).verdict != "passed"
-    ]
-    if failures:
-        raise SandboxError(
-            f"{len(failures)} of {len(outcomes)} known-good programs of {benchmark.name} do not pass here, "
-            "so nothing was scored\n  " + "\n  ".join(failures[:5]),
-            hint="this is the machine's or the data's fault, not a model's; see xftbench doctor",
-        )
-
-
 def generate(source: Source, run_dir: RunDir, on_progress: OnProgress) -> None:
     """Make the samples that a run lacks, and judge nothing."""
     session = _Session(source, run_dir, on_progress)
@@ -121,7 +108,9 @@ def generate(source: Source, run_dir: RunDir, on_progress: OnProgress) -> None:
     session.report(always=True)
 
 
-def evaluate(task: Task, source: Source, run_dir: RunDir, pool: Pool, on_progress: OnProgress) -> ScoresFile:
+def evaluate(
+    task: Task, source: Source, run_dir: RunDir, judge: Judge, on_progress: OnProgress
+) -> ScoresFile:
     """Bring a run to its end from wherever it stands, and return its scores.
 
     Samples and verdicts that exist are kept; only those that ended as `infrastructure_error` are judged
@@ -134,15 +123,17 @@ def evaluate(task: Task, source: Source, run_dir: RunDir, pool: Pool, on_progres
         run_dir.reopen()
     started = time.monotonic()
     session = _Session(source, run_dir, on_progress)
-    judge = _Judge(task, run_dir, pool)
+    bench = _Bench(task, run_dir, judge)
     for sample in run_dir.samples.values():
-        judge.submit(sample)
-    for sample in session.missing_samples():
-        judge.submit(sample)
-        judge.collect(block=False)
+        bench.submit(sample)
+        bench.collect(block=False)
         session.report()
-    while judge.pending:
-        judge.collect(block=True)
+    for sample in session.missing_samples():
+        bench.submit(sample)
+        bench.collect(block=False)
+        session.report()
+    while bench.pending:
+        bench.collect(block=True)
         session.report()
     session.report(always=True)
     task_ids = [problem.task_id for problem in task.problems]
@@ -154,6 +145,9 @@ def evaluate(task: Task, source: Source, run_dir: RunDir, pool: Pool, on_progres
             total_s=time.monotonic() - started,
             peak_memory_bytes=session.memory.peak_bytes,
             peak_gpu_memory_bytes=session.memory.peak_gpu_bytes,
+            n_executed=judge.work.executed,
+            n_repeated=judge.work.repeated,
+            n_cached=judge.work.cached,
         ),
         task_ids,
         datetime.now(UTC).isoformat(timespec="seconds"),
@@ -198,29 +192,36 @@ class _Session:
         self._on_progress(self.progress)
 
 
-class _Judge:
-    """Turns samples into verdicts through the pool, and stores them."""
+class _Bench:
+    """Turns samples into verdicts through the judge, and stores them."""
 
-    def __init__(self, task: Task, run_dir: RunDir, pool: Pool) -> None:
+    def __init__(self, task: Task, run_dir: RunDir, judge: Judge) -> None:
         self._task = task
         self._problems = {problem.task_id: problem for problem in task.problems}
         self._run_dir = run_dir
-        self._pool = pool
-        self.pending: dict[Future[Outcome], tuple[Sample, Solution, str]] = {}
+        self._judge = judge
+        self.pending: dict[Future[Outcome], list[tuple[Sample, Solution, str]]] = {}
+        for verdict in run_dir.verdicts.values():
+            if verdict.verdict != "infrastructure_error":
+                judge.know(verdict.program_sha256, verdict.outcome)
 
     def submit(self, sample: Sample) -> None:
-        """Hand a sample's program to the pool, unless it has been judged; waits while the pool is full."""
+        """Hand a sample's program to the judge, unless it has its verdict; waits if too many are queued."""
         verdict = self._run_dir.verdicts.get(sample.key)
         if verdict is not None and verdict.verdict != "infrastructure_error":
             return
         problem = self._problems[sample.task_id]
-        solution = extract(problem, sample, self._task.extraction)
+        solution = extract(problem, sample, self._task.extraction, self._task.policy)
         program = self._task.benchmark.program(problem, solution.code)
-        self.pending[self._pool.submit(program)] = (sample, solution, program.sha256)
+        waiting = self.pending.setdefault(self._judge.submit(program), [])
+        waiting.append((sample, solution, program.sha256))
 
     def collect(self, *, block: bool) -> None:
         """Store the verdicts that are there; with `block`, wait until at least one is."""
         done, _ = wait(self.pending, timeout=None if block else 0, return_when=FIRST_COMPLETED)
         for future in done:
-            sample, solution, program_sha256 = self.pending.pop(future)
-            self._run_dir.add_verdict(Verdict.of(sample, solution, program_sha256, future.result()))
+            outcome = future.result()
+            samples = self.pending.pop(future)
+            self._judge.keep(samples[0][2], outcome)
+            for sample, solution, program_sha256 in samples:
+                self._run_dir.add_verdict(Verdict.of(sample, solution, program_sha256, outcome))

@@ -1,30 +1,64 @@
-"""What a command line asks for, resolved: problems, prompts, and the spec that identifies a run."""
+"""What a command line asks for, resolved: suites, problems, prompts, and the spec that identifies a run."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
 
 from xftbench.benchmarks import parse_suite
 from xftbench.benchmarks.benchmark import Benchmark, DataSet, select
 from xftbench.benchmarks.suggest import suggestion
-from xftbench.errors import UsageProblem
+from xftbench.errors import UsageProblem, XftbenchError
 from xftbench.execution.pool import Isolation
-from xftbench.execution.probe import describe
+from xftbench.execution.probe import Executor, describe
 from xftbench.generation.backend import Engine
 from xftbench.generation.checkpoints import Checkpoint
 from xftbench.hashing import sha256_record
-from xftbench.prompts.extract import ExtractionName
+from xftbench.prompts.presets import PRESETS, Selection, expand
+from xftbench.prompts.render import find_style, render_all
+from xftbench.prompts.style import ExtractionName, Policy, PromptStyle
 from xftbench.records import Limits, Problem, Prompt, SamplingParams
 from xftbench.store.spec import GenerationSpec, ScoringSpec
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteOptions:
+    """What a command's options say about its suites."""
+
+    suites: Sequence[str]
+    """Words after ``--suite``; presets are not spelled out yet."""
+    data_dir: Path | None
+    isolation: Isolation
+    timeout_scale: float = 1.0
+    ids: Sequence[str] = ()
+    limit: int | None = None
+    style: str | None = None
+    sampling: Mapping[str, Any] | None = None
+    """Decoding options that were given; the style's own stand for the others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suite:
-    """A benchmark's version, and which of its problems are asked."""
+    """A benchmark's version, which of its problems are asked, how, and what judges the answers."""
 
     benchmark: Benchmark
     data: DataSet
     problems: tuple[Problem, ...]
+    style: PromptStyle
+    sampling: SamplingParams
+    prompts: tuple[Prompt, ...]
+    limits: Limits
+    executor: Executor
+
+    @property
+    def name(self) -> str:
+        """Of the benchmark, with what was selected of it."""
+        return self.benchmark.name
 
     @property
     def task_ids(self) -> list[str]:
@@ -32,23 +66,108 @@ class Suite:
         return [problem.task_id for problem in self.problems]
 
 
-def load_suite(
-    text: str, *, data_dir: Path | None, task_ids: Sequence[str] = (), limit: int | None = None
-) -> Suite:
-    """Return the problems that ``SUITE[@VERSION]`` and the filters name.
+class _Loaded(NamedTuple):
+    """A suite whose data is here, and which of its problems are asked."""
+
+    benchmark: Benchmark
+    data: DataSet
+    style: PromptStyle
+    problems: tuple[Problem, ...]
+
+
+def plan_suites(options: SuiteOptions) -> list[Suite]:
+    """Resolve every suite of a command; whatever one of them lacks here is told before anything starts.
 
     Raises:
-        UsageProblem: If the suite, its version or a task_id is unknown.
-        DataFileError: If the data file is missing or not the pinned one.
+        UsageProblem: If a suite, its version, a style or a task_id is unknown.
+        XftbenchError: What the suites that can't run here lack; each with what to do about it.
     """
-    benchmark, version = parse_suite(text)
+    selections = expand(list(options.suites))
+    named = [(selection, *_benchmark(selection)) for selection in selections]
+    names = [benchmark.name for _, benchmark, _ in named]
+    if len(set(names)) < len(names):
+        raise UsageProblem("--suite names one suite twice", hint="give each version a command of its own")
+    styled = [
+        (benchmark, version, find_style(benchmark.family, options.style or selection.style))
+        for selection, benchmark, version in named
+    ]
+    loaded = _each(names, [partial(_load, *suite, options.data_dir) for suite in styled])
+    chosen = _with_ids(loaded, options.ids, options.limit)
+    return _each(names, [partial(_finish, suite, options) for suite in chosen])
+
+
+def _benchmark(selection: Selection) -> tuple[Benchmark, str]:
+    try:
+        return parse_suite(selection.suite)
+    except UsageProblem as error:
+        if error.message.startswith("unknown suite"):
+            error.hint = f"{error.hint or ''}; presets: {', '.join(PRESETS)}"
+        raise
+
+
+def _load(benchmark: Benchmark, version: str, style: PromptStyle, data_dir: Path | None) -> _Loaded:
     data = benchmark.load(version, data_dir)
-    known = data.task_ids
-    for task_id in task_ids:
-        if task_id not in known:
-            near = suggestion(task_id, known).split(" known:")[0]
-            raise UsageProblem(f"{benchmark.name} has no problem {task_id!r}", hint=near[:200])
-    return Suite(benchmark=benchmark, data=data, problems=select(data.problems, task_ids, limit))
+    return _Loaded(benchmark, data, style, data.problems)
+
+
+def _finish(loaded: _Loaded, options: SuiteOptions) -> Suite:
+    """Word the prompts, and look for what the programs need."""
+    return Suite(
+        benchmark=loaded.benchmark,
+        data=loaded.data,
+        problems=loaded.problems,
+        style=loaded.style,
+        sampling=_sampling(loaded.style.sampling, options.sampling or {}),
+        prompts=render_all(loaded.problems, loaded.style),
+        limits=loaded.benchmark.limits.scaled(options.timeout_scale),
+        executor=describe(options.isolation, loaded.benchmark.toolchains(loaded.problems)),
+    )
+
+
+def _sampling(published: SamplingParams, given: Mapping[str, Any]) -> SamplingParams:
+    """Return the decoding: what was given, else the style's; greedy draws are all alike, so one is enough."""
+    sampling = msgspec.structs.replace(published, **given)
+    if given.get("temperature") == 0 and "n" not in given:
+        sampling = msgspec.structs.replace(sampling, n=1)
+    return sampling
+
+
+def _each(names: Sequence[str], steps: Sequence[Callable[[], T]]) -> list[T]:
+    """Take a step for every suite, and raise one error for all that can't."""
+    results: list[T] = []
+    failures: list[tuple[str, XftbenchError]] = []
+    for name, step in zip(names, steps, strict=True):
+        try:
+            results.append(step())
+        except UsageProblem:
+            raise
+        except XftbenchError as error:
+            failures.append((name, error))
+    if not failures:
+        return results
+    first = failures[0][1]
+    if len(names) == 1:
+        raise first
+    lines = [f"{len(failures)} of {len(names)} suites can't run here, so nothing was started"]
+    for name, failure in failures:
+        lines.append(f"  {name}: {failure.message}")
+        if failure.hint:
+            lines.append(f"    -> {failure.hint}")
+    raise type(first)("\n".join(lines)) from first
+
+
+def _with_ids(suites: Sequence[_Loaded], ids: Sequence[str], limit: int | None) -> list[_Loaded]:
+    """Keep the selected problems of each suite."""
+    known = [task_id for suite in suites for task_id in suite.data.task_ids]
+    for task_id in sorted(set(ids) - set(known)):
+        near = suggestion(task_id, known).split(" known:")[0]
+        where = " and ".join(suite.benchmark.name for suite in suites)
+        raise UsageProblem(f"{where} has no problem {task_id!r}", hint=near[:200])
+    kept = [suite._replace(problems=select(suite.problems, ids, limit)) for suite in suites]
+    for suite in kept:
+        if not suite.problems:
+            raise UsageProblem(f"no problem of {suite.benchmark.name} is selected", hint="leave it out")
+    return kept
 
 
 def generation_spec(
@@ -67,21 +186,20 @@ def generation_spec(
     )
 
 
-def scoring_spec(
-    suite: Suite, extraction: ExtractionName, limits: Limits, isolation: Isolation
-) -> ScoringSpec:
+def scoring_spec(suite: Suite, extraction: ExtractionName, policy: Policy) -> ScoringSpec:
     """Return everything that decides the verdicts of given completions."""
-    identity = describe(isolation, suite.benchmark.toolchains(suite.problems))
     return ScoringSpec(
-        suite=suite.benchmark.name,
+        suite=suite.name,
         suite_version=suite.data.version,
         data_sha256=suite.data.sha256,
         n_problems=len(suite.problems),
+        n_suite=len(suite.data.problems),
         problems_sha256=sha256_record(suite.task_ids),
         extraction=extraction,
-        limits=limits,
-        isolation=identity.isolation,
-        python=identity.python,
-        libraries=identity.libraries,
-        toolchains=identity.toolchains,
+        policy=policy,
+        limits=suite.limits,
+        isolation=suite.executor.isolation,
+        python=suite.executor.python,
+        libraries=suite.executor.libraries,
+        toolchains=suite.executor.toolchains,
     )

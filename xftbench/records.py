@@ -6,6 +6,7 @@ A record is data only. Unknown fields are refused when one is read back, so a fi
 of another tool can't be taken for ours.
 """
 
+from math import ceil
 from typing import Literal, dataclass_transform
 
 import msgspec
@@ -66,12 +67,14 @@ class NativeProblem(Problem, kw_only=True):
     """Appended to the solution after a newline; in many languages it begins with the closing brace."""
 
 
-class Prompt(Record):
+class Prompt(Record, kw_only=True):
     """What is sent to a model for one problem."""
 
     task_id: str
     text: str
     """The raw text, or the user's message if `is_chat`."""
+    response: str = ""
+    """In a chat: the beginning of the model's own turn, which its reply goes on from."""
     is_chat: bool
     """Whether the checkpoint's own chat template is put around the text."""
     stop: tuple[str, ...]
@@ -100,6 +103,8 @@ class Sample(Record):
     """What the model returned, up to the stop string, never edited."""
     solution: str | None = None
     """Only in samples made elsewhere: code that stands alone."""
+    style: str | None = None
+    """Prompt style that the completion answers: how it is read. None in samples made elsewhere."""
     seed: int | None = None
     n_prompt_tokens: int | None = None
     n_tokens: int | None = None
@@ -174,6 +179,14 @@ class Limits(Record):
     """Size of the private scratch file system."""
     processes: int = 32
     """Processes and threads at a time."""
+    scale: float = 1.0
+    """Factor that `cpu_s` and `wall_s` were multiplied with; time limits of a runner's own take it too."""
+
+    def scaled(self, factor: float) -> "Limits":
+        """Return the same limits with more time, or less."""
+        return msgspec.structs.replace(
+            self, cpu_s=max(1, ceil(self.cpu_s * factor)), wall_s=self.wall_s * factor, scale=factor
+        )
 
 
 class Failure(Record):
@@ -228,6 +241,11 @@ class Verdict(Outcome, kw_only=True, omit_defaults=True):
             program_sha256=program_sha256,
             **msgspec.structs.asdict(outcome),
         )
+
+    @property
+    def outcome(self) -> Outcome:
+        """What running the program did."""
+        return Outcome(**{name: getattr(self, name) for name in Outcome.__struct_fields__})
 
     @property
     def key(self) -> SampleKey:

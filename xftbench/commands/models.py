@@ -3,29 +3,27 @@
 import logging
 import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from xftbench.commands.options import parse_models
 from xftbench.errors import SandboxError, UsageProblem
-from xftbench.execution.pool import Isolation
 from xftbench.generation import BackendOptions, choose_backend, describe_engine, open_backend
 from xftbench.generation.backend import Backend, Engine
 from xftbench.generation.checkpoints import Checkpoint, resolve
 from xftbench.generation.replay import read_samples
-from xftbench.hashing import sha256_record
 from xftbench.pipeline import Source, Task, from_model, from_samples
-from xftbench.plan import Suite, generation_spec, load_suite, scoring_spec
-from xftbench.prompts.extract import ExtractionName
-from xftbench.prompts.render import find_style, render_all
-from xftbench.prompts.templates import PromptStyle
-from xftbench.records import Limits, Prompt, SamplingParams
+from xftbench.plan import Suite, SuiteOptions, generation_spec, plan_suites, scoring_spec
+from xftbench.prompts.style import Policy, PromptStyle
+from xftbench.reading import Reading, reading_of
 from xftbench.store.environment import capture
 from xftbench.store.model_facts import read_facts
-from xftbench.store.run_dir import RunDir, ScoresFile
+from xftbench.store.run_dir import RunDir, ScoresFile, file_name
 from xftbench.store.spec import RunSpec
 
 _logger = logging.getLogger(__name__)
@@ -39,114 +37,168 @@ class ModelsRequest:
     """The options of `run` and `generate`, as typed by the user."""
 
     models: Sequence[str]
-    suite: str
-    data_dir: Path | None
-    style: str | None
+    suites: SuiteOptions
     backend: str
     dtype: str
-    sampling: SamplingParams
-    limit: int | None
-    task_ids: Sequence[str]
-    isolation: Isolation
+    policy: Policy | None = None
     out: Path
     cache_dir: Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelRun:
-    """One model's run, ready to be made."""
+    """One model's run of one suite, ready to be made."""
 
     checkpoint: Checkpoint
+    suite: Suite
     task: Task
     source: Source
     spec: RunSpec
+    style: PromptStyle | None
     path: Path
+
+    @property
+    def label(self) -> str:
+        """What the run is called on the terminal."""
+        return f"{self.checkpoint.name} {self.suite.benchmark.family}"
 
     def open(self) -> RunDir:
         """Create or reopen the run directory."""
-        return open_run(self.path, self.spec, self.checkpoint)
+        return open_run(self.path, self.spec, self.checkpoint, self.style)
+
+
+class Loader:
+    """Loads a checkpoint when it is first needed, once for all suites. Use as a context manager."""
+
+    def __init__(self, opened: Callable[[], AbstractContextManager[Backend]]) -> None:
+        self._opened = opened
+        self._stack = ExitStack()
+        self._backend: Backend | None = None
+
+    @contextmanager
+    def borrow(self) -> Iterator[Backend]:
+        """Lend the backend; it stays loaded."""
+        if self._backend is None:
+            self._backend = self._stack.enter_context(self._opened())
+        yield self._backend
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._backend = None
+        self._stack.close()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """What every model of one command is asked alike."""
+class Model:
+    """A model, and its runs of every suite."""
 
-    suite: Suite
-    style: PromptStyle
-    prompts: tuple[Prompt, ...]
+    runs: tuple[ModelRun, ...]
+    loader: Loader
 
 
-def plan_runs(request: ModelsRequest) -> tuple[Suite, list[ModelRun]]:
+def plan_models(request: ModelsRequest) -> tuple[list[Suite], list[Model]]:
     """Resolve everything before anything expensive starts: a slip in the last model costs seconds.
 
     Raises:
         UsageProblem, DataFileError, BackendError: For what can't be resolved.
     """
     models = parse_models(request.models)
-    suite = load_suite(
-        request.suite, data_dir=request.data_dir, task_ids=request.task_ids, limit=request.limit
-    )
-    style = find_style(suite.benchmark.name, request.style)
-    asked = Asked(suite=suite, style=style, prompts=render_all(suite.problems, style))
+    suites = plan_suites(request.suites)
     checkpoints = [resolve(name, ref, cache_dir=request.cache_dir) for name, ref in models]
-    return suite, list(_runs(request, asked, checkpoints))
+    return suites, [
+        _replayed(request, suites, checkpoint)
+        if checkpoint.kind == "samples"
+        else _generated(request, suites, checkpoint)
+        for checkpoint in checkpoints
+    ]
 
 
-def _runs(request: ModelsRequest, asked: Asked, checkpoints: Sequence[Checkpoint]) -> Iterator[ModelRun]:
-    for checkpoint in checkpoints:
-        if checkpoint.kind == "samples":
-            yield _replayed(request, asked, checkpoint)
-        else:
-            yield _generated(request, asked, checkpoint)
-
-
-def _generated(request: ModelsRequest, asked: Asked, checkpoint: Checkpoint) -> ModelRun:
+def _generated(request: ModelsRequest, suites: Sequence[Suite], checkpoint: Checkpoint) -> Model:
     name, reason = choose_backend(request.backend)
     _logger.info("%s: %s (%s)", checkpoint.name, checkpoint.ref, reason)
-    if checkpoint.has_chat_template and not asked.style.is_chat and request.style is None:
-        _logger.info(
-            "%s has a chat template, which style %r, the suite's published protocol, does not use "
-            "(--style chat does)",
-            checkpoint.name, asked.style.name,
-        )  # fmt: skip
     options = BackendOptions(dtype=request.dtype)
 
-    def load() -> AbstractContextManager[Backend]:
+    def opened() -> AbstractContextManager[Backend]:
         _logger.info("%s: loading into %s; the first answers take a while", checkpoint.name, name)
         return open_backend(name, checkpoint, options)
 
-    source = from_model(asked.prompts, request.sampling, load)
+    loader = Loader(opened)
     engine = describe_engine(name, checkpoint, options)
-    return _model_run(request, asked, checkpoint, engine, source)
+    runs = []
+    for suite in suites:
+        _tell_of_template(request, suite, checkpoint)
+        source = from_model(suite.prompts, suite.sampling, loader.borrow, suite.style.name)
+        reading = Reading(suite.style.name, suite.style.extraction, request.policy or suite.style.policy)
+        runs.append(_model_run(request, suite, checkpoint, engine, source, reading))
+    return Model(runs=tuple(runs), loader=loader)
 
 
-def _replayed(request: ModelsRequest, asked: Asked, checkpoint: Checkpoint) -> ModelRun:
-    everything = read_samples(Path(checkpoint.path), asked.suite.data.task_ids)
-    selected = set(asked.suite.task_ids)
-    samples = [sample for sample in everything if sample.task_id in selected]
-    if not samples:
-        raise UsageProblem(f"{checkpoint.path} has no sample of the problems that were selected")
-    return _model_run(request, asked, checkpoint, REPLAY, from_samples(samples))
+def _tell_of_template(request: ModelsRequest, suite: Suite, checkpoint: Checkpoint) -> None:
+    if checkpoint.has_chat_template and not suite.style.is_chat and request.suites.style is None:
+        _logger.info(
+            "%s has a chat template, which style %r, the protocol of %s, does not use (--style chat does)",
+            checkpoint.name, suite.style.name, suite.name,
+        )  # fmt: skip
+
+
+def _replayed(request: ModelsRequest, suites: Sequence[Suite], checkpoint: Checkpoint) -> Model:
+    task_ids = [task_id for suite in suites for task_id in suite.data.task_ids]
+    everything = read_samples(Path(checkpoint.path), task_ids)
+    runs = []
+    for suite in suites:
+        selected = set(suite.task_ids)
+        samples = [sample for sample in everything if sample.task_id in selected]
+        if not samples:
+            raise UsageProblem(f"{checkpoint.path} has no sample of the selected problems of {suite.name}")
+        reading = reading_of(suite, samples, request.suites.style, request.policy)
+        source = from_samples(samples)
+        runs.append(_model_run(request, suite, checkpoint, REPLAY, source, reading))
+    return Model(runs=tuple(runs), loader=Loader(_nothing_to_load))
+
+
+def _nothing_to_load() -> AbstractContextManager[Backend]:
+    raise AssertionError("samples need no backend")
 
 
 def _model_run(
-    request: ModelsRequest, asked: Asked, checkpoint: Checkpoint, engine: Engine, source: Source
+    request: ModelsRequest,
+    suite: Suite,
+    checkpoint: Checkpoint,
+    engine: Engine,
+    source: Source,
+    reading: Reading,
 ) -> ModelRun:
-    extraction: ExtractionName = "given" if checkpoint.kind == "samples" else asked.style.extraction
+    prompts = () if engine is REPLAY else suite.prompts
     spec = RunSpec(
-        generation=generation_spec(checkpoint, asked.style.name, asked.prompts, request.sampling, engine),
-        scoring=scoring_spec(asked.suite, extraction, Limits(), request.isolation),
+        generation=generation_spec(checkpoint, reading.style, prompts, suite.sampling, engine),
+        scoring=scoring_spec(suite, reading.extraction, reading.policy),
     )
     return ModelRun(
         checkpoint=checkpoint,
-        task=Task(benchmark=asked.suite.benchmark, problems=asked.suite.problems, extraction=extraction),
+        suite=suite,
+        task=task_of(suite, reading),
         source=source,
         spec=spec,
-        path=request.out / f"{asked.suite.benchmark.name}--{checkpoint.name}--{sha256_record(spec)[:8]}",
+        style=suite.style if reading.style == suite.style.name else None,
+        path=request.out / f"{file_name(suite.name)}--{checkpoint.name}--{spec.run_id}",
     )
 
 
-def open_run(path: Path, spec: RunSpec, checkpoint: Checkpoint) -> RunDir:
+def task_of(suite: Suite, reading: Reading) -> Task:
+    """Return what samples answer and how they are judged."""
+    return Task(
+        benchmark=suite.benchmark,
+        problems=suite.problems,
+        extraction=reading.extraction,
+        policy=reading.policy,
+    )
+
+
+def open_run(path: Path, spec: RunSpec, checkpoint: Checkpoint, style: PromptStyle | None) -> RunDir:
     """Create or reopen a run directory, with what is worth knowing about this command."""
     environment = capture(
         name=checkpoint.name,
@@ -156,7 +208,7 @@ def open_run(path: Path, spec: RunSpec, checkpoint: Checkpoint) -> RunDir:
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         model=None if checkpoint.kind == "samples" else read_facts(Path(checkpoint.path)),
     )
-    return RunDir(path, spec, environment)
+    return RunDir(path, spec, environment, style)
 
 
 def refuse_infrastructure_errors(results: Mapping[Path, ScoresFile]) -> None:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from xftbench.errors import UsageProblem
+from xftbench.plan import SuiteOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -15,11 +16,15 @@ _DIRECTORY = click.Path(file_okay=False, path_type=Path)
 
 
 class SpreadCommand(click.Command):
-    """A command whose ``--models`` takes all words up to the next option: ``--models a=x b=y --n 2``."""
+    """A command some of whose options take all words up to the next one: ``--models a=x b=y --n 2``."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse as click does, after spreading."""
-        return super().parse_args(ctx, spread(args, "--models"))
+        names = {name for option in self.get_params(ctx) for name in option.opts}
+        for option in ("--models", "--suite"):
+            if option in names:
+                args = spread(args, option)
+        return super().parse_args(ctx, args)
 
 
 def spread(arguments: Sequence[str], option: str) -> list[str]:
@@ -77,7 +82,22 @@ def _apply(options: Sequence[Callable[[F], F]]) -> Callable[[F], F]:
 
 suite_options = _apply(
     [
-        click.option("--suite", default="humaneval", show_default=True, help="SUITE or SUITE@VERSION."),
+        click.option(
+            "--suite",
+            "suites",
+            multiple=True,
+            metavar="SUITE [SUITE ...]",
+            help="SUITE, SUITE@VERSION, SUITE:PART,PART or a preset such as xft-paper; several in one "
+            "command share a loaded model.  [default: humaneval]",
+        ),
+        click.option(
+            "--ids",
+            "ids",
+            metavar="FILE|ID,ID",
+            help="Only these problems: task_ids separated by commas, or a file with one on each line.",
+        ),
+        click.option("--task-id", "task_ids", multiple=True, help="Only this problem; may be repeated."),
+        click.option("--limit", type=click.IntRange(min=1), help="Only the first LIMIT problems of a suite."),
         click.option(
             "--data-dir",
             type=_DIRECTORY,
@@ -101,6 +121,14 @@ execution_options = _apply(
             show_default=True,
             help="'rlimits' is much weaker: only where the kernel forbids namespaces.",
         ),
+        click.option(
+            "--timeout-scale",
+            type=click.FloatRange(min=0, min_open=True),
+            default=1.0,
+            show_default=True,
+            metavar="X",
+            help="Multiply every time limit, for a machine that is much slower or faster.",
+        ),
     ]
 )
 
@@ -115,7 +143,8 @@ generation_options = _apply(
         ),
         click.option(
             "--style",
-            help="Prompt style: base, chat or magicoder.  [default: the suite's published protocol]",
+            help="Prompt style, such as base, chat, instruct or magicoder; docs/prompts.md has them all.  "
+            "[default: the suite's published protocol]",
         ),
         click.option(
             "--backend",
@@ -125,19 +154,18 @@ generation_options = _apply(
             help="auto: vllm where it imports, else hf.",
         ),
         click.option("--dtype", default="auto", show_default=True, help="Precision of the weights."),
+        click.option("--n", type=click.IntRange(min=1), help="Samples a problem.  [default: the style's]"),
         click.option(
-            "--n", type=click.IntRange(min=1), default=1, show_default=True, help="Samples a problem."
+            "--temperature", type=click.FloatRange(min=0), help="0 is greedy.  [default: the style's]"
         ),
+        click.option("--top-p", type=click.FloatRange(0, 1, min_open=True), help="[default: the style's]"),
         click.option(
-            "--temperature", type=click.FloatRange(min=0), default=0.0, show_default=True, help="0 is greedy."
+            "--max-new-tokens",
+            type=click.IntRange(min=1),
+            metavar="TOKENS",
+            help="[default: the style's]",
         ),
-        click.option("--top-p", type=click.FloatRange(0, 1, min_open=True), default=1.0, show_default=True),
-        click.option(
-            "--max-new-tokens", type=click.IntRange(min=1), default=512, show_default=True, metavar="TOKENS"
-        ),
-        click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True),
-        click.option("--limit", type=click.IntRange(min=1), help="Only the first LIMIT problems."),
-        click.option("--task-id", "task_ids", multiple=True, help="Only this problem; may be repeated."),
+        click.option("--seed", type=click.IntRange(min=0), help="[default: 0]"),
         click.option(
             "--out",
             type=_DIRECTORY,
@@ -145,15 +173,72 @@ generation_options = _apply(
             show_default=True,
             help="Where run directories are made: OUT/SUITE--NAME--RUN.",
         ),
-        click.option(
-            "--cache-dir",
-            type=_DIRECTORY,
-            default=default_cache_dir,
-            show_default="~/.cache/xftbench",
-            help="Where converted checkpoints are kept.",
-        ),
     ]
 )
+
+cache_option = click.option(
+    "--cache-dir",
+    type=_DIRECTORY,
+    default=default_cache_dir,
+    show_default="~/.cache/xftbench",
+    help="Where converted checkpoints and known outcomes are kept.",
+)
+
+no_cache_option = click.option(
+    "--no-cache", is_flag=True, help="Execute every program, whatever is known of it from earlier runs."
+)
+
+extraction_option = click.option(
+    "--extraction",
+    type=click.Choice(["strict", "lenient"]),
+    help="strict: the protocol's literal rule; lenient: look for the code where that gives no program.  "
+    "[default: the style's]",
+)
+
+
+def outcomes_path(cache_dir: Path, *, no_cache: bool) -> Path | None:
+    """Return where outcomes are kept between runs; None if they are not."""
+    return None if no_cache else cache_dir / "outcomes.sqlite"
+
+
+SAMPLING_OPTIONS = ("n", "temperature", "top_p", "max_new_tokens", "seed")
+
+
+def suite_request(options: dict[str, Any]) -> SuiteOptions:
+    """Take what concerns the suites out of a command's options."""
+    given = {name: options.pop(name, None) for name in SAMPLING_OPTIONS}
+    return SuiteOptions(
+        suites=options.pop("suites") or ("humaneval",),
+        data_dir=options.pop("data_dir"),
+        ids=(*parse_ids(options.pop("ids")), *options.pop("task_ids")),
+        limit=options.pop("limit"),
+        isolation=options.pop("isolation", "namespaces"),
+        timeout_scale=options.pop("timeout_scale", 1.0),
+        style=options.pop("style", None),
+        sampling={name: value for name, value in given.items() if value is not None},
+    )
+
+
+def parse_ids(text: str | None) -> list[str]:
+    """Return the task_ids that ``--ids`` names: in a file, one a line, or in the word itself.
+
+    Raises:
+        UsageProblem: If the file can't be read, or names nothing.
+    """
+    if text is None:
+        return []
+    path = Path(text)
+    try:
+        words = path.read_text(encoding="utf-8").splitlines() if path.is_file() else text.split(",")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageProblem(f"--ids: can't read {path}: {error}") from error
+    ids = [word.strip() for word in words if word.strip() and not word.lstrip().startswith("#")]
+    if not ids:
+        raise UsageProblem(
+            f"--ids {text!r} names no problem", hint="for example --ids HumanEval/0,HumanEval/7"
+        )
+    return ids
+
 
 leaderboards_option = click.option(
     "--leaderboards",

@@ -2,88 +2,94 @@
 
 import logging
 import os
-import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from xftbench.commands.models import (
-    ModelRun,
-    ModelsRequest,
-    plan_runs,
-    refuse_infrastructure_errors,
-)
+from xftbench.commands.models import ModelRun, ModelsRequest, plan_models, refuse_infrastructure_errors
 from xftbench.commands.options import (
     SpreadCommand,
+    cache_option,
     execution_options,
+    extraction_option,
     generation_options,
     json_option,
     leaderboards_option,
+    no_cache_option,
+    outcomes_path,
     suite_options,
+    suite_request,
 )
 from xftbench.commands.progress import ProgressView
-from xftbench.execution.pool import Pool
-from xftbench.pipeline import evaluate, preflight
-from xftbench.records import Limits, SamplingParams
-from xftbench.store.run_dir import ScoresFile
+from xftbench.judge import Court
+from xftbench.pipeline import evaluate
+from xftbench.store.run_dir import ScoresFile, is_settled
 
 _logger = logging.getLogger(__name__)
-
-
-def sampling_of(options: dict[str, Any]) -> SamplingParams:
-    """Take the sampling options out of a command's options."""
-    names = ("n", "temperature", "top_p", "max_new_tokens", "seed")
-    return SamplingParams(**{name: options.pop(name) for name in names})
 
 
 @click.command(cls=SpreadCommand)
 @generation_options
 @suite_options
 @execution_options
+@extraction_option
+@cache_option
+@no_cache_option
 @leaderboards_option
 @json_option
-def command(workers: int | None, leaderboards: Path, as_json: bool, **options: Any) -> None:
+def command(
+    workers: int | None, no_cache: bool, extraction: Any, leaderboards: Path, as_json: bool, **options: Any
+) -> None:
     """Generate completions, execute them as they come, and write a leaderboard.
 
     A run that was interrupted goes on where it stopped when the same command is given again; one that is
-    complete is only read.
+    complete is only read. Each model is loaded once for all suites.
     """
-    request = ModelsRequest(sampling=sampling_of(options), **options)
-    suite, runs = plan_runs(request)
-    with Pool(workers or os.cpu_count() or 1, Limits(), request.isolation) as pool:
-        _logger.info("checking the canonical solutions of %d problems", len(suite.problems))
-        started = time.monotonic()
-        preflight(suite.benchmark, suite.problems, pool)
-        _logger.info("all %d pass (%.1f s)", len(suite.problems), time.monotonic() - started)
-        results = [(run, _make(run, pool)) for run in runs]
-    _report(request.out, [run for run, _ in results], leaderboards, as_json=as_json)
-    refuse_infrastructure_errors({run.path: scores_file for run, scores_file in results})
+    request = ModelsRequest(suites=suite_request(options), policy=extraction, **options)
+    suites, models = plan_models(request)
+    runs = [run for model in models for run in model.runs]
+    results: dict[Path, ScoresFile] = {}
+    cache = outcomes_path(request.cache_dir, no_cache=no_cache)
+    with Court(workers or os.cpu_count() or 1, request.suites.isolation, cache) as court:
+        for suite in suites:
+            if not all(is_settled(run.path) for run in runs if run.suite is suite):
+                _logger.info(
+                    "%s: checking the known-good programs of %d problems", suite.name, len(suite.problems)
+                )
+                court.check(suite, suite.problems)
+        for model in models:
+            with model.loader:
+                for run in model.runs:
+                    results[run.path] = _make(run, court)
+    _report(request.out, runs, leaderboards, as_json=as_json)
+    refuse_infrastructure_errors(results)
 
 
-def _make(run: ModelRun, pool: Pool) -> ScoresFile:
-    with run.open() as run_dir, ProgressView(run.checkpoint.name) as view:
+def _make(run: ModelRun, court: Court) -> ScoresFile:
+    with run.open() as run_dir, ProgressView(run.label) as view:
         if run_dir.is_complete():
-            _logger.info("%s: already complete in %s", run.checkpoint.name, run.path)
+            _logger.info("%s: already complete in %s", run.label, run.path)
         elif run_dir.samples:
             _logger.info(
                 "%s: going on in %s with %d of %d samples",
-                run.checkpoint.name, run.path, len(run_dir.samples), len(run.source.keys),
+                run.label, run.path, len(run_dir.samples), len(run.source.keys),
             )  # fmt: skip
-        scores_file = evaluate(run.task, run.source, run_dir, pool, view)
+        scores_file = evaluate(run.task, run.source, run_dir, court.judge(run.suite), view)
     counts = ", ".join(f"{count} {name}" for name, count in scores_file.scores.counts.items())
-    _logger.info("%s: %s, in %s", run.checkpoint.name, counts, run.path)
+    _logger.info("%s: %s, in %s", run.label, counts, run.path)
     return scores_file
 
 
-def _report(out: Path, runs: list[ModelRun], leaderboards: Path, *, as_json: bool) -> None:
-    """Write the suite's tables from all runs in `out`; print those that this command's runs are in."""
+def _report(out: Path, runs: Sequence[ModelRun], leaderboards: Path, *, as_json: bool) -> None:
+    """Write the suites' tables from all runs in `out`; print those that this command's runs are in."""
     # Not at the top: pandas takes longer to import than everything else here, and is needed last.
     from xftbench.report import leaderboard
 
     frame = leaderboard.build(leaderboard.find_runs(out))
     if not frame.empty:
-        frame = frame[frame["suite"] == runs[0].task.benchmark.name]
+        frame = frame[frame["suite"].isin({run.suite.name for run in runs})]
         paths = leaderboard.write(frame, leaderboards)
         _logger.info("tables: %s", ", ".join(str(path) for path in paths))
         frame = frame[frame["group"].isin({leaderboard.comparable_key(run.spec) for run in runs})]

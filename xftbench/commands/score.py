@@ -3,98 +3,107 @@
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 
-from xftbench.commands.models import REPLAY, open_run, refuse_infrastructure_errors
-from xftbench.commands.options import execution_options, json_option, suite_options
+from xftbench.commands.models import REPLAY, open_run, refuse_infrastructure_errors, task_of
+from xftbench.commands.options import (
+    cache_option,
+    execution_options,
+    extraction_option,
+    json_option,
+    no_cache_option,
+    outcomes_path,
+    suite_options,
+    suite_request,
+)
 from xftbench.commands.progress import ProgressView
-from xftbench.execution.pool import Isolation, Pool
+from xftbench.commands.tables import scores_table
+from xftbench.errors import UsageProblem
 from xftbench.generation.checkpoints import resolve_samples
-from xftbench.generation.replay import read_samples
-from xftbench.pipeline import Task, evaluate, from_samples, preflight
-from xftbench.plan import Suite, generation_spec, load_suite, scoring_spec
-from xftbench.prompts.extract import ExtractionName
-from xftbench.prompts.render import find_style
-from xftbench.records import Limits, Sample, SamplingParams
+from xftbench.generation.replay import read_samples, samples_file
+from xftbench.judge import Court
+from xftbench.pipeline import evaluate, from_samples
+from xftbench.plan import Suite, generation_spec, plan_suites, scoring_spec
+from xftbench.reading import Reading, reading_of
+from xftbench.records import Sample, SamplingParams
 from xftbench.scoring.aggregate import Scores
 from xftbench.store.run_dir import RunDir, ScoresFile
 from xftbench.store.spec import RunSpec
 
 _logger = logging.getLogger(__name__)
-_FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command
 @click.option(
     "--samples",
     "samples_path",
-    type=_FILE,
+    type=click.Path(path_type=Path),
     required=True,
-    help="samples.jsonl (ours or evalplus') or generations.json (bigcode), plain or .gz.",
+    help="samples.jsonl (ours or evalplus'), generations.json (bigcode), plain or .gz, or a directory that "
+    "holds them; docs/scoring.md has every format.",
 )
 @click.option("--run-dir", type=click.Path(file_okay=False, path_type=Path), required=True)
 @click.option(
     "--style",
-    help="How the completions were asked for, if code must still be taken out of them: base, chat or "
-    "magicoder.  [default: appended to the prompt as they are]",
+    help="How the completions were asked for.  [default: what the samples say; otherwise they are appended "
+    "to the prompt as they are]",
 )
 @suite_options
 @execution_options
+@extraction_option
+@cache_option
+@no_cache_option
 @json_option
-def command(workers: int | None, as_json: bool, **options: Any) -> None:
+def command(workers: int | None, no_cache: bool, cache_dir: Path, as_json: bool, **options: Any) -> None:
     """Judge samples; needs neither torch nor vllm.
 
-    A row's `completion` is appended to its problem's prompt, a `solution` stands alone, as in evalplus.
-    RUN_DIR/verdicts.jsonl then has one line per sample.
+    A row's `completion` is read in the style that the row names; without one it is appended to its problem's
+    prompt. A `solution` stands alone, as in evalplus. RUN_DIR/verdicts.jsonl then has one line per sample.
     """
-    request = _Request(**options)
-    suite = load_suite(request.suite, data_dir=request.data_dir)
-    samples = read_samples(request.samples_path, suite.task_ids)
-    run, task = _plan(request, suite, samples)
-    sampled = {sample.task_id for sample in samples}
+    style = options.pop("style")
+    suites = plan_suites(suite_request(options))
+    if len(suites) > 1:
+        raise UsageProblem("score judges one suite at a time", hint="give each suite a --run-dir of its own")
+    (suite,) = suites
+    path, run_dir = samples_file(options["samples_path"]), options["run_dir"]
+    samples = _selected(suite, read_samples(path, suite.data.task_ids), path)
+    reading = reading_of(suite, samples, style, options["extraction"])
+    run, task = _open(suite, samples, path, run_dir, reading), task_of(suite, reading)
+    cache = outcomes_path(cache_dir, no_cache=no_cache)
     with (
-        run as run_dir,
-        Pool(workers or os.cpu_count() or 1, Limits(), request.isolation) as pool,
-        ProgressView(request.samples_path.name) as view,
+        run as opened,
+        Court(workers or os.cpu_count() or 1, suite.executor.isolation, cache) as court,
+        ProgressView(path.name) as view,
     ):
-        if not run_dir.is_complete():
-            asked = [problem for problem in suite.problems if problem.task_id in sampled]
-            preflight(suite.benchmark, asked, pool)
-        scores_file = evaluate(task, from_samples(samples), run_dir, pool, view)
-    click.echo(
-        _json(scores_file, request.run_dir) if as_json else _table(scores_file.scores, request.run_dir)
-    )
-    _warn(scores_file.scores)
-    refuse_infrastructure_errors({request.run_dir: scores_file})
+        if not opened.is_complete():
+            sampled = {sample.task_id for sample in samples}
+            court.check(suite, [problem for problem in suite.problems if problem.task_id in sampled])
+        scores_file = evaluate(task, from_samples(samples), opened, court.judge(suite), view)
+    click.echo(_json(scores_file, run_dir) if as_json else scores_table(scores_file, suite, run_dir))
+    _warn(scores_file.scores, suite)
+    refuse_infrastructure_errors({run_dir: scores_file})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Request:
-    samples_path: Path
-    run_dir: Path
-    style: str | None
-    suite: str
-    data_dir: Path | None
-    isolation: Isolation
+def _selected(suite: Suite, samples: Sequence[Sample], path: Path) -> list[Sample]:
+    selected = set(suite.task_ids)
+    kept = [sample for sample in samples if sample.task_id in selected]
+    if not kept:
+        raise UsageProblem(f"{path} has no sample of the problems that were selected")
+    return kept
 
 
-def _plan(request: _Request, suite: Suite, samples: Sequence[Sample]) -> tuple[RunDir, Task]:
-    extraction: ExtractionName = "given"
-    if request.style is not None:
-        extraction = find_style(suite.benchmark.name, request.style).extraction
-    checkpoint = resolve_samples(request.samples_path.stem, request.samples_path)
+def _open(suite: Suite, samples: Sequence[Sample], path: Path, run_dir: Path, reading: Reading) -> RunDir:
+    checkpoint = resolve_samples(path.stem, path)
     n = max(sample.sample_index for sample in samples) + 1
     spec = RunSpec(
-        generation=generation_spec(checkpoint, request.style or "given", (), SamplingParams(n=n), REPLAY),
-        scoring=scoring_spec(suite, extraction, Limits(), request.isolation),
+        generation=generation_spec(checkpoint, reading.style, (), SamplingParams(n=n), REPLAY),
+        scoring=scoring_spec(suite, reading.extraction, reading.policy),
     )
-    task = Task(benchmark=suite.benchmark, problems=suite.problems, extraction=extraction)
-    return open_run(request.run_dir, spec, checkpoint), task
+    return open_run(run_dir, spec, checkpoint, None)
 
 
 def _json(scores_file: ScoresFile, run_dir: Path) -> str:
@@ -102,22 +111,15 @@ def _json(scores_file: ScoresFile, run_dir: Path) -> str:
     return msgspec.json.format(msgspec.json.encode(encoded), indent=2).decode()
 
 
-def _table(scores: Scores, run_dir: Path) -> str:
-    lines = [
-        f"pass@{score.k} (n={score.n}): {100 * score.value:.1f} %   "
-        f"95 % interval {100 * score.low:.1f} to {100 * score.high:.1f} %"
-        for score in scores.pass_at
-    ]
-    lines += [f"{count:>6} {name}" for name, count in scores.counts.items()]
-    lines.append(f"{scores.n_samples} samples of {scores.n_scored} of {scores.n_problems} problems")
-    lines.append(f"verdicts: {run_dir / 'verdicts.jsonl'}")
-    return "\n".join(lines)
-
-
-def _warn(scores: Scores) -> None:
+def _warn(scores: Scores, suite: Suite) -> None:
     if scores.n_scored < scores.n_problems:
         _logger.warning(
             "%d of %d problems have no sample: the score is over the other %d, and the run can't enter a "
             "leaderboard",
             scores.n_problems - scores.n_scored, scores.n_problems, scores.n_scored,
+        )  # fmt: skip
+    if scores.n_problems < len(suite.data.problems):
+        _logger.warning(
+            "only %d of the %d problems of %s were selected: this is not the suite's score",
+            scores.n_problems, len(suite.data.problems), suite.name,
         )  # fmt: skip

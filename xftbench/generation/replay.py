@@ -22,6 +22,20 @@ from xftbench.records import Sample, SampleKey, SamplingParams
 _COUNTS = ("seed", "n_prompt_tokens", "n_tokens")
 
 
+def samples_file(path: Path) -> Path:
+    """Return the samples file that a path names: itself, or the one of a run directory.
+
+    Raises:
+        DataFileError: If the path is a directory without samples.
+    """
+    if path.is_dir():
+        found = path / "samples.jsonl"
+        if not found.is_file():
+            raise DataFileError(f"{path} is a directory without samples.jsonl", hint="name the samples file")
+        return found
+    return path
+
+
 def read_samples(path: Path, task_ids: Sequence[str]) -> list[Sample]:
     """Read a samples file of any of the three shapes, plain or gzipped.
 
@@ -123,6 +137,7 @@ def _sample(where: str, row: dict[str, Any], task_id: str, default_index: int) -
         sample_index=index,
         completion=texts["completion"],
         solution=texts["solution"],
+        style=row["style"] if isinstance(row.get("style"), str) else None,
         finish_reason=finish_reason if finish_reason in ("stop", "length") else None,
         stop_reason=stop_reason if isinstance(stop_reason, str) else None,
         **{name: row[name] for name in _COUNTS if _is_count(row.get(name))},

@@ -61,6 +61,8 @@ def _encode_chat(tokenizer: Tokenizer, prompt: Prompt) -> list[int]:
             f"a chat prompt needs the checkpoint's chat template, and {tokenizer.name_or_path} has none",
             hint="choose a --style that is not a chat, such as --style base",
         )
+    if prompt.response:
+        return list(tokenizer(_prefilled(tokenizer, prompt), add_special_tokens=False).input_ids)
     message = [{"role": "user", "content": prompt.text}]
     with as_backend_errors("applying the chat template", "choose a --style that is not a chat"):
         return list(
@@ -68,6 +70,31 @@ def _encode_chat(tokenizer: Tokenizer, prompt: Prompt) -> list[int]:
                 message, tokenize=True, add_generation_prompt=True, return_dict=False
             )
         )
+
+
+_SPLITTER = "-[[]]-the-reply-goes-on-from-here-[[]]-"
+
+
+def _prefilled(tokenizer: Tokenizer, prompt: Prompt) -> str:
+    """Return the rendered chat up to the end of the model's own turn as far as it is given.
+
+    evalplus' way: render a whole turn with a mark in it, and cut at the mark. The text spells out its special
+    tokens, so whoever tokenises it must not add any.
+    """
+    messages = [
+        {"role": "user", "content": prompt.text},
+        {"role": "assistant", "content": f"{prompt.response}{_SPLITTER}\n```\n"},
+    ]
+    with as_backend_errors("applying the chat template", "choose a --style that is not a chat"):
+        rendered = tokenizer.apply_chat_template(messages, tokenize=False)
+    before, *after = str(rendered).split(_SPLITTER)
+    if len(after) != 1 or not before.endswith(prompt.response):
+        raise BackendError(
+            f"the chat template of {tokenizer.name_or_path} does not keep the beginning of a reply: "
+            "it drops, repeats or rewrites the assistant's turn",
+            hint="choose a --style that does not open the reply, such as --style chat",
+        )
+    return before
 
 
 def check_lengths(

@@ -1,70 +1,101 @@
 """Completion -> solution: the code that is run, and the name of the rule that took it out.
 
 Nothing here edits code: a rule chooses which lines of the reply (and of the problem's own prompt) are the
-program, and says so. Every rule is linear in the length of the reply.
+program, and says so. Every rule is linear in the length of the reply. docs/prompts.md lists the rules.
 """
 
-import ast
-import re
-import warnings
-from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from collections.abc import Sequence
 
+from xftbench.prompts import python_code
+from xftbench.prompts.fences import Block, fenced_blocks, tags, without_reasoning
+from xftbench.prompts.python_code import defines, parses
+from xftbench.prompts.style import ExtractionName, Policy
 from xftbench.records import Problem, Sample, Solution
 
-ExtractionName = Literal["given", "append", "chat"]
-"""`given`: a sample made elsewhere, taken literally. `append`: the completion continues the prompt.
-`chat`: the completion is a reply in prose that holds code."""
-
-_FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})[ \t]*([\w+-]*)")
-_PYTHON_TAGS = {"", "python", "python3", "py"}
-_CODE_START = ("def ", "class ", "import ", "from ", "@", "async def ")
-_CODE_CONTINUES = (*_CODE_START, " ", "\t", "#", ")", "]", "}", "if ", "for ", "while ", "try:", "with ",
-                   "else:", "elif ", "except", "finally:")  # fmt: skip
-_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*(\s*:[^=]+)?\s*=[^=]")
+_BODIES = 16
+"""Blocks that are tried as the rest of the prompt."""
 
 
-def extract(problem: Problem, sample: Sample, extraction: ExtractionName) -> Solution:
+def extract(
+    problem: Problem, sample: Sample, extraction: ExtractionName, policy: Policy = "strict"
+) -> Solution:
     """Return the solution that a sample holds.
 
-    Rules, by name: ``solution`` (the sample brought its own), ``append`` (prompt + completion); in a chat
-    reply, the first that applies of ``fence`` (a fenced block that defines the entry point), ``fence_body``
-    (a fenced block that continues the prompt), ``open_fence`` (a block cut off by the token limit),
-    ``whole_text`` (the reply is code), ``lines`` (the lines that look like code), ``nothing`` (no code seen;
-    the reply is run as it stands, and fails to compile).
+    `strict` is the protocol's literal rule. `lenient` takes its result where that is a program with the entry
+    point, and looks for the code otherwise.
     """
+    literal = _literal(problem, sample, extraction)
+    if policy == "strict" or (extraction != "chat" and _is_program(problem, literal.code)):
+        return literal
+    text = sample.solution if sample.solution is not None else (sample.completion or "")
+    if extraction == "alone":
+        text = f"```\n{text}"
+    found = _from_reply(problem, text)
+    if found is not None:
+        return found
+    if extraction == "chat":
+        return Solution(code=without_reasoning(text), rule="nothing")
+    prompt_lines = literal.code.removesuffix(text).count("\n") if literal.code.endswith(text) else 0
+    shorter = python_code.cut(literal.code, prompt_lines)
+    if shorter is not None and defines(shorter, problem.entry_point):
+        return Solution(code=shorter, rule="cut")
+    return literal
+
+
+def _is_program(problem: Problem, code: str) -> bool:
+    if problem.language != "python":
+        return True  # its compiler judges that
+    return defines(code, problem.entry_point) and parses(code)
+
+
+def _literal(problem: Problem, sample: Sample, extraction: ExtractionName) -> Solution:
     if sample.solution is not None:
         return Solution(code=sample.solution, rule="solution")
     completion = sample.completion or ""
+    if extraction == "append_stripped":
+        return Solution(code=f"{problem.prompt.strip()}\n{completion}", rule="append")
+    if extraction == "alone":
+        return Solution(code=completion.partition("\n```")[0], rule="block")
     if extraction == "chat":
-        return _from_reply(problem, completion)
+        reply = without_reasoning(completion)
+        blocks = list(fenced_blocks(reply, tags(problem.language)))
+        return Solution(code=blocks[0].code, rule="fence") if blocks else Solution(code=reply, rule="nothing")
     return Solution(code=problem.prompt + completion, rule="append")
 
 
-class _Block(NamedTuple):
-    code: str
-    closed: bool
-
-
-def _from_reply(problem: Problem, reply: str) -> Solution:
-    blocks = list(_fenced_blocks(reply))
-    defining = [block for block in blocks if _defines(block.code, problem.entry_point)]
-    # A block that parses wins over an earlier one that doesn't: models show fragments before the answer.
-    for block in sorted(defining, key=lambda block: not _parses(block.code)):
-        return Solution(
-            code=with_preamble(problem, block.code), rule="fence" if block.closed else "open_fence"
-        )
-    for block in blocks:
-        if block.code.startswith((" ", "\t")) and _parses(problem.prompt + block.code):
-            return Solution(code=problem.prompt + block.code, rule="fence_body")
-    if blocks:
-        return Solution(code=with_preamble(problem, blocks[0].code), rule="fence")
-    if _parses(reply) and _defines(reply, problem.entry_point):
+def _from_reply(problem: Problem, text: str) -> Solution | None:
+    """Look for Python in a reply: in its fences, then in the whole text, then line by line."""
+    reply = without_reasoning(text)
+    blocks = list(fenced_blocks(reply, tags(problem.language)))
+    found = _from_fences(problem, blocks)
+    if found is not None:
+        return found
+    if reply.startswith((" ", "\t")) and parses(problem.prompt + reply):
+        return Solution(code=problem.prompt + reply, rule="append")
+    if defines(reply, problem.entry_point) and parses(reply):
         return Solution(code=with_preamble(problem, reply), rule="whole_text")
-    lines = _code_lines(reply)
-    if _defines(lines, problem.entry_point):
+    if not blocks and defines(lines := python_code.statements(reply), problem.entry_point):
         return Solution(code=with_preamble(problem, lines), rule="lines")
-    return Solution(code=reply, rule="nothing")
+    return None
+
+
+def _from_fences(problem: Problem, blocks: Sequence[Block]) -> Solution | None:
+    if not blocks:
+        return None
+    defining = [block for block in blocks if defines(block.code, problem.entry_point)]
+    whole = [block for block in defining if parses(block.code)]
+    if whole or defining:
+        # The last one, as Python itself takes the last definition: corrections come after what they correct.
+        chosen = (whole or defining)[-1]
+        others = [block.code for block in blocks if block is not chosen and block not in defining]
+        helpers = python_code.helpers(chosen.code, others) if whole else ""
+        rule = "fences" if helpers else "fence" if chosen.closed else "open_fence"
+        return Solution(code=with_preamble(problem, helpers + chosen.code), rule=rule)
+    bodies = [block.code for block in blocks if block.code.startswith((" ", "\t"))]
+    for body in bodies[:_BODIES]:
+        if parses(problem.prompt + body):
+            return Solution(code=problem.prompt + body, rule="fence_body")
+    return Solution(code=with_preamble(problem, blocks[0].code), rule="fence")
 
 
 def with_preamble(problem: Problem, code: str) -> str:
@@ -76,51 +107,3 @@ def with_preamble(problem: Problem, code: str) -> str:
     if not marker or not head.strip() or "from __future__" in code:
         return code
     return f"{head.rstrip()}\n\n{code}"
-
-
-def _fenced_blocks(text: str) -> Iterator[_Block]:
-    """Yield the fenced blocks tagged as Python or not at all; the last may lack its closing fence."""
-    lines: list[str] | None = None
-    fence, is_python = "", False
-    for line in text.splitlines(keepends=True):
-        match = _FENCE.match(line)
-        if lines is None:
-            if match:
-                fence, tag = match.groups()
-                lines, is_python = [], tag.lower() in _PYTHON_TAGS
-        elif match and match[1].startswith(fence) and not match[2]:
-            if is_python:
-                yield _Block("".join(lines), closed=True)
-            lines = None
-        else:
-            lines.append(line)
-    if lines and is_python:
-        yield _Block("".join(lines), closed=False)
-
-
-def _defines(code: str, entry_point: str) -> bool:
-    name = re.escape(entry_point)
-    return re.search(rf"^[ \t]*((async[ \t]+)?def|class)[ \t]+{name}\b|^{name}\s*=", code, re.M) is not None
-
-
-def _parses(code: str) -> bool:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a stray "\d" in a reply is the model's business
-            ast.parse(code)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    return True
-
-
-def _code_lines(text: str) -> str:
-    """Return the lines from the first one that starts code up to the first that reads as prose."""
-    kept: list[str] = []
-    for line in text.splitlines(keepends=True):
-        if kept:
-            if line.strip() and not line.startswith(_CODE_CONTINUES) and not _ASSIGNMENT.match(line):
-                break
-            kept.append(line)
-        elif line.startswith(_CODE_START):
-            kept.append(line)
-    return "".join(kept)

@@ -13,8 +13,8 @@ import pandas as pd
 
 from xftbench import jsonl
 from xftbench.errors import StoreError
-from xftbench.hashing import sha256_record
-from xftbench.store.run_dir import ScoresFile, read_scores, read_spec
+from xftbench.hashing import sha256_record, short_id
+from xftbench.store.run_dir import ScoresFile, file_name, read_scores, read_spec
 from xftbench.store.spec import RunSpec, SpecFile
 
 _logger = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ def comparable_key(spec: RunSpec) -> str:
     del generation["sampling"]["seed"]
     scoring["python"] = scoring["python"].rpartition(".")[0]
     scoring["libraries"] = sorted(scoring["libraries"])
-    return sha256_record([generation, scoring])[:8]
+    return short_id(sha256_record([generation, scoring]))
 
 
 def build(run_dirs: Iterable[Path]) -> pd.DataFrame:
@@ -169,7 +169,7 @@ def write(frame: pd.DataFrame, directory: Path) -> list[Path]:
         directory.mkdir(parents=True, exist_ok=True)
         for suite, rows in frame.groupby("suite", sort=True):
             for suffix, data in _formats(rows).items():
-                path = directory / f"{suite}.{suffix}"
+                path = directory / f"{file_name(str(suite))}.{suffix}"
                 jsonl.write_atomically(path, data)
                 written.append(path)
     except OSError as error:

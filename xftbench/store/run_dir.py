@@ -14,6 +14,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +25,7 @@ import msgspec
 from xftbench import jsonl
 from xftbench.errors import DataFileError, StoreError
 from xftbench.hashing import sha256_file
+from xftbench.prompts.style import PromptStyle
 from xftbench.records import Record, Sample, SampleKey, Verdict
 from xftbench.scoring.aggregate import Scores
 from xftbench.store.append_log import AppendLog, Keyed
@@ -43,6 +45,12 @@ class Timings(Record):
     """Of our process tree from loading the model to the last completion, sandboxed programs left out."""
     peak_gpu_memory_bytes: int | None = None
     """On all GPUs together; engines that reserve their cache beforehand show what they reserved."""
+    n_executed: int = 0
+    """Programs that were run."""
+    n_repeated: int = 0
+    """Samples whose program is one of those that were run."""
+    n_cached: int = 0
+    """Programs whose outcome was known from another run; their CPU and wall seconds are of then."""
 
 
 class ScoresFile(Record):
@@ -66,7 +74,9 @@ class RunDir:
     Everything that goes wrong on the disk is a `StoreError` that says what is kept.
     """
 
-    def __init__(self, path: Path, spec: RunSpec, environment: Environment) -> None:
+    def __init__(
+        self, path: Path, spec: RunSpec, environment: Environment, style: PromptStyle | None = None
+    ) -> None:
         """Create the directory, or open it again if it holds the same run.
 
         Raises:
@@ -74,19 +84,19 @@ class RunDir:
         """
         self.path = path
         self.spec = spec
-        self.run_id = spec.sha256[:8]
+        self.run_id = spec.run_id
         self._open: contextlib.ExitStack = contextlib.ExitStack()
         with contextlib.ExitStack() as stack, self._disk_errors():
             path.mkdir(parents=True, exist_ok=True)
             stack.callback(os.close, _take_lock(path))
-            self._claim(environment)
+            self._claim(environment, style)
             self._samples = AppendLog(path / "samples.jsonl", Sample)
             stack.callback(self._samples.close)
             self._verdicts = AppendLog(path / "verdicts.jsonl", Verdict)
             stack.callback(self._verdicts.close)
             self._open = stack.pop_all()
 
-    def _claim(self, environment: Environment) -> None:
+    def _claim(self, environment: Environment, style: PromptStyle | None) -> None:
         """Write `spec.json`, or check that the one there is ours."""
         if not (self.path / "spec.json").exists():
             for name in ("samples.jsonl", "verdicts.jsonl", "scores.json"):
@@ -96,7 +106,11 @@ class RunDir:
                         hint="give this run an empty directory; nothing was changed",
                     )
             spec_file = SpecFile(
-                schema_version=SCHEMA_VERSION, run_id=self.run_id, spec=self.spec, environment=environment
+                schema_version=SCHEMA_VERSION,
+                run_id=self.run_id,
+                spec=self.spec,
+                style=style,
+                environment=environment,
             )
             jsonl.write_atomically(self.path / "spec.json", _pretty(spec_file))
             return
@@ -188,6 +202,11 @@ _DISK_HINTS = {
 }
 
 
+def file_name(name: str) -> str:
+    """Return a name of a suite or model as it can stand in a path on any system: no ``:``, ``,`` or ``/``."""
+    return re.sub(r"[^\w.+-]+", "-", name)[:100]
+
+
 def _take_lock(path: Path) -> int:
     """Return a descriptor that holds the directory's lock; the kernel drops it when the process ends."""
     lock = os.open(path / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -225,6 +244,14 @@ def read_verdicts(path: Path) -> list[Verdict]:
         return jsonl.read(path / "verdicts.jsonl", Verdict)
     except DataFileError as error:
         raise StoreError(error.message) from error
+
+
+def is_settled(path: Path) -> bool:
+    """Return whether nothing is left to do in a run directory: it is complete, and our machinery held."""
+    try:
+        return not read_scores(path).scores.counts.get("infrastructure_error")
+    except StoreError:
+        return False
 
 
 _F = TypeVar("_F", SpecFile, ScoresFile)

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import msgspec
 
-from xftbench.hashing import sha256_record
+from xftbench.hashing import sha256_record, short_id
+from xftbench.prompts.style import PromptStyle
 from xftbench.records import Limits, Record, SamplingParams
 from xftbench.store.model_facts import ModelFacts
 
@@ -33,9 +34,13 @@ class ScoringSpec(Record, kw_only=True):
     suite_version: str
     data_sha256: str
     n_problems: int
+    n_suite: int = 0
+    """Problems that the whole suite has; more than `n_problems` where a part was selected."""
     problems_sha256: str
     """Of the task_ids that were selected."""
     extraction: str
+    policy: str = "strict"
+    """Whether code is looked for where the protocol's literal rule gives no program: strict or lenient."""
     limits: Limits
     isolation: str
     python: str
@@ -61,6 +66,11 @@ class RunSpec(Record):
         """Identity of the run."""
         return sha256_record(self)
 
+    @property
+    def run_id(self) -> str:
+        """The identity's short form, in names of directories and in tables."""
+        return short_id(self.sha256)
+
 
 class Environment(Record):
     """What is worth knowing about a run but does not decide its results."""
@@ -82,13 +92,15 @@ class Environment(Record):
     """Its size and how it was made, where that can be known."""
 
 
-class SpecFile(Record):
+class SpecFile(Record, kw_only=True):
     """``spec.json``."""
 
     schema_version: int
     run_id: str
-    """First 8 digits of the spec's hash."""
+    """8 digits of the spec's hash."""
     spec: RunSpec
+    style: PromptStyle | None = None
+    """The whole prompt style; what decides results is in `spec` too. None for samples made elsewhere."""
     environment: Environment
 
 

@@ -20,7 +20,7 @@ BODY = "def add(a, b):\n    return a + b\n"
 
 def chat(reply: str) -> tuple[str, str]:
     sample = Sample(task_id="T/0", sample_index=0, completion=reply)
-    solution = extract(PROBLEM, sample, "chat")
+    solution = extract(PROBLEM, sample, "chat", "lenient")
     return solution.rule, solution.code
 
 

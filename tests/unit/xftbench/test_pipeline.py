@@ -11,7 +11,8 @@ from factories import a_spec, an_environment
 from xftbench.benchmarks import BENCHMARKS
 from xftbench.errors import BackendError, SandboxError
 from xftbench.generation.backend import Request
-from xftbench.pipeline import Progress, Source, Task, evaluate, from_model, from_samples, preflight
+from xftbench.judge import Judge, preflight
+from xftbench.pipeline import Progress, Source, Task, evaluate, from_model, from_samples
 from xftbench.prompts.render import find_style, render_all
 from xftbench.records import Outcome, Problem, Program, Sample, SamplingParams, VerdictName
 from xftbench.store.run_dir import RunDir, ScoresFile
@@ -67,7 +68,7 @@ def source(task: Task, model: FakeModel, n: int = 2) -> Source:
 
 def run(task: Task, drawn: Source, path: Path, pool: FakePool) -> ScoresFile:
     with RunDir(path, a_spec(), an_environment()) as run_dir:
-        return evaluate(task, drawn, run_dir, pool, lambda _: None)  # type: ignore[arg-type]
+        return evaluate(task, drawn, run_dir, Judge(pool), lambda _: None)
 
 
 def test_every_sample_is_generated_and_judged_once(task: Task, tmp_path: Path) -> None:
@@ -117,7 +118,7 @@ def test_infrastructure_errors_make_a_run_incomplete_and_are_tried_again(task: T
 
 def test_nothing_is_scored_where_known_good_programs_fail(task: Task) -> None:
     with pytest.raises(SandboxError, match=r"(?s)3 of 3 known-good programs.*HumanEval/0: failed") as caught:
-        preflight(task.benchmark, task.problems, FakePool())  # type: ignore[arg-type]
+        preflight(task.benchmark, task.problems, Judge(FakePool()))
     assert "not a model's" in str(caught.value)
 
 
@@ -131,6 +132,6 @@ def test_given_samples_may_cover_part_of_the_problems(task: Task, tmp_path: Path
 def test_progress_ends_at_the_total(task: Task, tmp_path: Path) -> None:
     seen: list[Progress] = []
     with RunDir(tmp_path, a_spec(), an_environment()) as run_dir:
-        evaluate(task, source(task, FakeModel()), run_dir, FakePool(), seen.append)  # type: ignore[arg-type]
+        evaluate(task, source(task, FakeModel()), run_dir, Judge(FakePool()), seen.append)
     last = seen[-1]
     assert (last.n_samples, last.n_generated, last.n_judged, last.n_passed) == (6, 6, 6, 3)

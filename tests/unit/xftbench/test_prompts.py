@@ -3,12 +3,12 @@ import pytest
 from xftbench.benchmarks import BENCHMARKS
 from xftbench.errors import UsageProblem
 from xftbench.prompts.render import find_style, render
-from xftbench.prompts.templates import STYLES
+from xftbench.prompts.templates import FAMILIES
 from xftbench.records import FunctionProblem, Problem
 
 
 def test_every_benchmark_has_styles() -> None:
-    assert set(STYLES) == set(BENCHMARKS)
+    assert set(FAMILIES) >= set(BENCHMARKS)
 
 
 def test_the_default_is_the_published_protocol() -> None:
@@ -21,12 +21,12 @@ def test_an_unknown_style_is_named_with_the_known_ones() -> None:
         find_style("humaneval", "instruct")
 
 
-@pytest.mark.parametrize("style", STYLES["humaneval"])
+@pytest.mark.parametrize("style", FAMILIES["humaneval"].styles)
 def test_no_prompt_ends_in_white_space(style: str, problems: dict[str, Problem]) -> None:
     for problem in problems.values():
         text = render(problem, find_style("humaneval", style)).text
         assert text == text.rstrip(), problem.task_id
-        assert problem.prompt.rstrip() in text
+        assert problem.prompt.strip() in text
 
 
 def test_braces_in_a_prompt_survive(problems: dict[str, Problem]) -> None:

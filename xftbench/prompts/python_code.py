@@ -1,0 +1,179 @@
+"""Looking at Python source: does it parse, what does it define, which lines of a text are code.
+
+Everything is linear in the length of the text: each stretch of it is parsed a fixed number of times at most.
+"""
+
+import ast
+import builtins
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+
+_CUTS = 8
+"""How often a text is cut before the line that does not parse."""
+_START = re.compile(
+    r"(async[ \t]+def|def|class|import|from|if|for|while|with|try|match)\b|@"
+    r"|[A-Za-z_][\w., \[\]]*(:[^=]+)?[-+*/%|&]?=[^=]"  # an assignment
+    r"|[A-Za-z_][\w.]*\("  # a call
+)
+_CONTINUES = re.compile(r"\s|[)\]}#]|(else|elif|except|finally|case)\b")
+_DEFINITIONS = (
+    ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom, ast.Assign,
+    ast.AnnAssign, ast.Try,
+)  # fmt: skip
+_CODE = (*_DEFINITIONS, ast.AugAssign, ast.If, ast.For, ast.While, ast.With, ast.Match)
+
+
+def tree(code: str) -> ast.Module | None:
+    """Return the syntax tree of a program; None if it has none."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a stray "\\d" in a reply is the model's business
+            return ast.parse(code)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def parses(code: str) -> bool:
+    """Return whether Python would compile it."""
+    return tree(code) is not None
+
+
+def defines(code: str, name: str) -> bool:
+    """Return whether code binds a name by definition, assignment or import; any does if there is none."""
+    if not name:
+        return bool(code.strip())
+    word = re.escape(name)
+    return (
+        re.search(
+            rf"^[ \t]*((async[ \t]+)?def|class)[ \t]+{word}\b"
+            rf"|^{word}[ \t]*(:[^=\n]*)?=[^=]|^from[ \t][^\n]*[ \t]import[ \t][^\n]*\b{word}\b",
+            code,
+            re.MULTILINE,
+        )
+        is not None
+    )
+
+
+def cut(code: str, keep_lines: int = 0) -> str | None:
+    """Return the longest beginning that parses, found by cutting where the parser gives up.
+
+    Args:
+        code: What does not parse as a whole.
+        keep_lines: Lines that must stay.
+    """
+    lines = code.splitlines(keepends=True)
+    for _ in range(_CUTS):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                ast.parse("".join(lines))
+            return "".join(lines)
+        except SyntaxError as error:
+            wrong = min(error.lineno or 0, len(lines))
+        except (ValueError, RecursionError, MemoryError):
+            return None
+        if wrong <= keep_lines + 1:
+            return None
+        del lines[wrong - 1 :]
+    return None
+
+
+def statements(text: str) -> str:
+    """Return the top-level statements of a text that is code and prose, each as it stands.
+
+    Nothing that parses and does something is left out: decorated functions, helpers, ``try: import``,
+    assignments and loops stay. A last function that was cut off is kept as far as it parses.
+    """
+    kept = []
+    for chunk in _chunks(text):
+        module = tree(chunk)
+        if module is not None and any(_acts(node) for node in module.body):
+            kept.append(chunk)
+        elif module is None and chunk.startswith(("def ", "async def ", "class ", "@")):
+            kept.append(cut(chunk) or "")
+    return "".join(kept)
+
+
+def _acts(node: ast.stmt) -> bool:
+    return isinstance(node, _CODE) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Call))
+
+
+def _chunks(text: str) -> Iterator[str]:
+    """Yield stretches that may be one top-level statement each, by first characters and indentation."""
+    chunk: list[str] = []
+    quote = ""
+    for line in text.splitlines(keepends=True):
+        inside = bool(quote) or _CONTINUES.match(line) or (chunk and _only_decorators(chunk))
+        if chunk and not inside:
+            yield "".join(chunk)
+            chunk = []
+        if chunk or _START.match(line):
+            chunk.append(line)
+            quote = _open_quote(line, quote)
+    if chunk:
+        yield "".join(chunk)
+
+
+def _only_decorators(chunk: Sequence[str]) -> bool:
+    return chunk[-1].startswith("@") and chunk[0].startswith("@")
+
+
+def _open_quote(line: str, quote: str) -> str:
+    """Return the triple quote that is open at the end of a line; prose has none, so a plain count will do."""
+    for match in re.finditer(r'"""|\'\'\'', line):
+        if not quote:
+            quote = match[0]
+        elif match[0] == quote:
+            quote = ""
+    return quote
+
+
+def helpers(code: str, others: Sequence[str]) -> str:
+    """Return the definitions among `others` that `code` needs and has not: a reply may be spread over blocks.
+
+    Only definitions are taken, and only from a block that defines something needed: examples of use stay out.
+    """
+    main = tree(code)
+    if main is None:
+        return ""
+    bound = _bound(main)
+    needed = _used(main) - bound - set(dir(builtins))
+    found = ""
+    for other in reversed(others):
+        module = tree(other) if needed else None
+        if module is None or not _bound(module) & needed:
+            continue
+        lines = other.splitlines(keepends=True)
+        parts = [_lines_of(node, lines) for node in module.body if isinstance(node, _DEFINITIONS)]
+        found = "".join(parts) + found
+        bound |= _bound(module)
+        needed = (needed | _used(module)) - bound - set(dir(builtins))
+    return found
+
+
+def _lines_of(node: ast.stmt, lines: Sequence[str]) -> str:
+    first = min([node.lineno, *(decorator.lineno for decorator in getattr(node, "decorator_list", []))])
+    text = "".join(lines[first - 1 : node.end_lineno])
+    return text if text.endswith("\n") else text + "\n"
+
+
+def _used(module: ast.Module) -> set[str]:
+    return {node.id for node in ast.walk(module) if isinstance(node, ast.Name)}
+
+
+def _bound(module: ast.Module) -> set[str]:
+    """Return the names that a module's top level defines, assigns or imports."""
+    names: set[str] = set()
+    for statement in module.body:
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(statement.name)
+        elif isinstance(statement, ast.Import | ast.ImportFrom):
+            names |= {(alias.asname or alias.name).split(".")[0] for alias in statement.names}
+        elif not isinstance(statement, ast.Expr):
+            names |= {
+                node.id
+                for node in ast.walk(statement)
+                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+            }
+    return names
