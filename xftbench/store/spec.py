@@ -34,7 +34,7 @@ class ScoringSpec(Record, kw_only=True):
     suite_version: str
     data_sha256: str
     n_problems: int
-    n_suite: int = 0
+    n_suite: int | None = None
     """Problems that the whole suite has; more than `n_problems` where a part was selected."""
     problems_sha256: str
     """Of the task_ids that were selected."""

@@ -99,7 +99,7 @@ def test_finishing_sorts_the_files_and_writes_the_scores(tmp_path: Path) -> None
     assert written.scores.is_complete
     assert written.n_tokens == 6
     assert [verdict.task_id for verdict in read_verdicts(tmp_path)] == ["T/0", "T/1"]
-    assert read_spec(tmp_path).run_id == a_spec().sha256[:8]
+    assert read_spec(tmp_path).run_id == a_spec().run_id
 
 
 def test_a_later_verdict_for_a_sample_replaces_the_earlier_one(tmp_path: Path) -> None:
