@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from xftbench.execution import job
+from xftbench.execution.native.runner import NativeRunner
 from xftbench.execution.worker import Worker
-from xftbench.records import FunctionProgram, Limits, Outcome, Program
+from xftbench.records import FunctionProgram, Limits, NativeProgram, Outcome, Program
 
 
 class Runner(Protocol):
@@ -62,8 +63,13 @@ PROBED = Kind("function", FunctionRunner)
 """What a pool starts at once, to find out whether its isolation works on this machine."""
 
 
+_NATIVE = Kind("native", NativeRunner)
+
+
 def kind_of(program: Program) -> Kind:
     """Return what runs a program."""
     if isinstance(program, FunctionProgram):
         return PROBED
+    if isinstance(program, NativeProgram):
+        return _NATIVE
     raise TypeError(f"no runner for a {type(program).__name__}")

@@ -16,7 +16,7 @@ LIBRARY_ROOT = "/site"
 ALLOWED_LIBRARIES = ("numpy",)
 """Third-party packages that solutions may import, if the harness has them."""
 _SYSTEM = ("/lib", "/lib32", "/lib64", "/libx32", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libx32")
-_DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
+DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 _MASKED = ("*-packages", "python*/*-packages", "pypy*/*-packages")
 
 
@@ -31,34 +31,37 @@ class View(TypedDict):
     masks: list[str]
     """Directories inside that are covered with an empty one."""
     library_root: str
+    proc: bool
+    """Whether there is a /proc, of only the program's own processes."""
 
 
 def plan() -> View:
     """Return the view for this machine and this interpreter."""
-    view = View(directories=[], files=[], links=[], masks=[], library_root=LIBRARY_ROOT)
+    view = View(directories=[], files=[], links=[], masks=[], library_root=LIBRARY_ROOT, proc=False)
     view["links"].append(("/dev/shm", "/tmp"))  # the jail's; POSIX semaphores live in it
     for name in _SYSTEM:
         path = Path(name)
         if path.is_symlink():
             view["links"].append((name, str(path.readlink())))
         elif path.is_dir():
-            _let_in(view, path)
-    for path in _interpreter():
+            let_in(view, path)
+    for path in interpreter():
         if not any(path.is_relative_to(root) for _, root in view["directories"]):
-            _let_in(view, path)
-    view["files"] += [name for name in (*_DEVICES, "/etc/ld.so.cache") if Path(name).exists()]
+            let_in(view, path)
+    view["files"] += [name for name in (*DEVICES, "/etc/ld.so.cache") if Path(name).exists()]
     for source in _libraries():
         view["directories"].append((str(source), f"{LIBRARY_ROOT}/{source.name}"))
     return view
 
 
-def _let_in(view: View, path: Path) -> None:
+def let_in(view: View, path: Path) -> None:
+    """Add a directory, with the packages in it masked."""
     view["directories"].append((str(path), str(path)))
     for pattern in _MASKED:
         view["masks"] += [str(found) for found in sorted(path.glob(pattern)) if found.is_dir()]
 
 
-def _interpreter() -> list[Path]:
+def interpreter() -> list[Path]:
     """Return the directories of the standard library and of what its extension modules link with."""
     prefix = Path(sys.base_prefix)
     shared = [] if prefix == Path("/usr") else [prefix / "lib", prefix / "lib64"]

@@ -43,11 +43,19 @@ class WorkerLostError(InfrastructureError):
 class Worker:
     """A zygote and a checker, ready for one program after another.
 
+    Args:
+        limits: What each program may use.
+        isolation: ``namespaces`` or ``rlimits``.
+        seen: The file system that programs see; Python's, if none is given.
+        with_checker: Whether programs are judged by a test in another process.
+
     Raises:
         WorkerLostError: If the processes don't start; `errno` is in the message.
     """
 
-    def __init__(self, limits: Limits, isolation: str) -> None:
+    def __init__(
+        self, limits: Limits, isolation: str, seen: view.View | None = None, *, with_checker: bool = True
+    ) -> None:
         self.limits = limits
         self._isolation = isolation
         self._scratch = tempfile.mkdtemp(prefix="xftbench-") if isolation == "rlimits" else ""
@@ -62,12 +70,13 @@ class Worker:
         with theirs:
             self._process = _launch(theirs.fileno(), self._log)
         try:
-            self.control.send(_configuration(limits, isolation, self._scratch))
+            self.control.send(_configuration(limits, isolation, self._scratch, seen))
             self.info: dict[str, Any]
             self.info, (self._zygote,) = self._expect("ready", _START_S, fds=1)
             self.group = cgroup.create(limits)
             self._enter_group()
-            self.replace_checker()
+            if with_checker:
+                self.replace_checker()
         except (ChannelClosed, OSError) as error:
             reason = f"the worker's processes ended: {error}{self.last_words()}"
             self.kill()
@@ -185,7 +194,7 @@ def _launch(control: int, log: int) -> subprocess.Popen[bytes]:
     )
 
 
-def _configuration(limits: Limits, isolation: str, scratch: str) -> dict[str, Any]:
+def _configuration(limits: Limits, isolation: str, scratch: str, seen: view.View | None) -> dict[str, Any]:
     numbers = {
         "cpu_s": limits.cpu_s,
         "memory_bytes": limits.memory_bytes,
@@ -193,4 +202,4 @@ def _configuration(limits: Limits, isolation: str, scratch: str) -> dict[str, An
         "processes": limits.processes,
         "checker_memory_bytes": _CHECKER_MEMORY_BYTES,
     }
-    return {"isolation": isolation, "view": view.plan(), "limits": numbers, "scratch": scratch}
+    return {"isolation": isolation, "view": seen or view.plan(), "limits": numbers, "scratch": scratch}

@@ -1,13 +1,13 @@
 """Building the jail: the worker's namespaces and file system once, the candidate's own for each job."""
 
-# ruff: noqa: PTH103, PTH123, PTH112, PTH120, PTH211
+# ruff: noqa: PTH102, PTH103, PTH123, PTH112, PTH120, PTH211
 # pathlib would be one more import in every jail
 
 import os
 import resource
 from typing import Any
 
-from xftbench.execution.inside import linux, seccomp
+from xftbench.execution.inside import linux, native, seccomp
 
 _NOBODY = 65534
 _SPARE_PROCESSES = 3  # zygote, checker and the candidate's first process
@@ -100,6 +100,10 @@ def _enter_view(view: dict[str, Any]) -> None:
         os.makedirs(os.path.dirname(root + path), exist_ok=True)
         os.close(os.open(root + path, os.O_CREAT | os.O_WRONLY, 0o600))
         linux.mount(path, root + path, None, linux.MS_BIND)
+    if view["proc"]:
+        # The kernel lets us mount a /proc of our own only while a whole one is in sight; children cover it.
+        os.mkdir(root + "/proc")
+        linux.mount("/proc", root + "/proc", None, linux.MS_BIND | linux.MS_REC)
     linux.pivot_into(root)
     flags = linux.MS_REMOUNT | linux.MS_BIND | linux.MS_RDONLY | linux.MS_NOSUID | linux.MS_NODEV
     linux.mount("none", "/", None, flags)
@@ -115,10 +119,20 @@ class NamespaceJail:
         self._limits = config["limits"]
         self._user = enter_namespaces(config["view"])
         self._filter = seccomp.for_candidate()
+        self._has_proc = False
 
     def info(self) -> dict[str, Any]:
         """Return what is known about the layers."""
         return {"isolation": "namespaces", "user": self._user, "landlock": False}
+
+    def settle(self, view: dict[str, Any]) -> None:
+        """As the first process of the worker's pid namespace: cover the machine's /proc, if there is one."""
+        if view["proc"]:
+            try:
+                _mount_proc()
+                self._has_proc = True
+            except OSError:  # as in a container that masks parts of its own
+                linux.mount("/empty", "/proc", None, linux.MS_BIND)
 
     def library_paths(self, view: dict[str, Any]) -> list[str]:
         """Return what goes on the module search path behind the standard library."""
@@ -140,6 +154,24 @@ class NamespaceJail:
         """In the checker's process."""
         self._renounce()
 
+    def enter_native(self) -> str:
+        """In the supervisor of a program in another language: its own /proc and /tmp, no privileges."""
+        if self._has_proc:
+            _mount_proc()
+        options = f"size={self._limits['disk_bytes']},nr_inodes={_SCRATCH_FILES},mode=0700"
+        linux.mount("tmpfs", "/tmp", "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, options)
+        os.chdir("/tmp")
+        self._renounce()
+        return "/tmp"
+
+    def confine_step(self) -> None:
+        """In a command's process, before it starts: only limits are left to do."""
+        native.limit_all(self._limits)
+
+    def kill_step(self, child: int) -> int:
+        """Kill all that a command has started; return how the command itself ended."""
+        return native.kill_everything(child)
+
     def _renounce(self) -> None:
         linux.drop_capabilities()
         linux.die_with_parent()
@@ -147,6 +179,15 @@ class NamespaceJail:
 
     def clean_up(self, spared: set[int]) -> None:
         """After a candidate's end: nothing, the kernel has killed and unmounted everything."""
+
+
+def _mount_proc() -> None:
+    """Mount this pid namespace's processes; nothing of the machine, where the kernel can leave that out."""
+    flags = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
+    try:
+        linux.mount("proc", "/proc", "proc", flags, "subset=pid,hidepid=2")
+    except OSError:
+        linux.mount("proc", "/proc", "proc", flags)
 
 
 def limit_candidate(limits: dict[str, int]) -> None:

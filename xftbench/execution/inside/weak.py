@@ -15,7 +15,7 @@ import signal
 import time
 from typing import Any
 
-from xftbench.execution.inside import landlock, linux, seccomp
+from xftbench.execution.inside import landlock, linux, native, seccomp
 from xftbench.execution.inside.jail import limit_candidate
 
 _FIRST_UID = 0x40000000  # plus twice our pid: users that own nothing and that no other worker has
@@ -65,6 +65,9 @@ class WeakJail:
         user = "self" if self._user is None else "throw-away"
         return {"isolation": "rlimits", "user": user, "landlock": self._rules >= 0}
 
+    def settle(self, view: dict[str, Any]) -> None:
+        """Nothing: there is no /proc of our own to be had."""
+
     def library_paths(self, view: dict[str, Any]) -> list[str]:
         """Return what goes on the module search path behind the standard library."""
         return [self._site]
@@ -86,11 +89,29 @@ class WeakJail:
         limit_candidate(self._limits)
         self._renounce([self._directory(), *self._devices], self._user)
 
+    def enter_native(self) -> str:
+        """In the supervisor of a program in another language; only its commands are confined."""
+        linux.die_with_parent()
+        linux.set_dumpable(False)
+        os.chdir(self._directory())
+        return self._directory()
+
+    def confine_step(self) -> None:
+        """In a command's process, before it starts."""
+        native.limit_all(self._limits)
+        self._renounce([self._directory(), *self._devices], self._user, spawns=True)
+
+    def kill_step(self, child: int) -> int:
+        """Kill a command's process group; return how the command itself ended."""
+        if self._user:
+            self._kill_user(self._user)
+        return native.kill_group(child)
+
     def confine_checker(self) -> None:
         """In the checker's process: the same without the limits."""
         self._renounce(self._devices, self._user and self._user + 1)
 
-    def _renounce(self, changeable: list[str], user: int | None) -> None:
+    def _renounce(self, changeable: list[str], user: int | None, *, spawns: bool = False) -> None:
         keep = 0
         if user:
             # Under Landlock reading everything means reading what the rules allow, even below a closed /root.
@@ -105,7 +126,8 @@ class WeakJail:
             for rules in (changing, self._rules):
                 landlock.restrict_self(rules)
                 os.close(rules)
-        linux.install_filter(seccomp.for_candidate(os.getpid()))
+        # Compilers set modes and signal their children, which a user who owns nothing else may be allowed.
+        linux.install_filter(seccomp.for_candidate(None if spawns and user else os.getpid()))
 
     def clean_up(self, spared: set[int]) -> None:
         """Kill all descendants but `spared` and remove what the candidate wrote.

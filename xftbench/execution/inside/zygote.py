@@ -3,7 +3,9 @@
     launcher            waits; dies with the harness
     └─ zygote           pid 1 of the worker's namespaces: when it dies, everything below dies
        ├─ checker       runs the tests; replaced when the harness asks
-       └─ candidate     one per job, pid 1 of namespaces of its own
+       ├─ candidate     one per job, pid 1 of namespaces of its own
+       ├─ program       the same for one in another language: its supervisor, see `native`
+       └─ compiler      a compiler that is kept warm for many programs
 
 The zygote runs neither solutions nor tests and never holds one: both travel through descriptors that it
 hands on unread, so nothing of an earlier job can be found in the memory of a later one.
@@ -23,7 +25,7 @@ import socket
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from xftbench.execution.inside import channel, checker, linux, seccomp, solution, wire
+from xftbench.execution.inside import channel, checker, linux, native, seccomp, solution, wire
 from xftbench.execution.inside.jail import NamespaceJail
 
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ _PRELOADED = (
 )  # fmt: skip
 """What solutions import most. Each module more makes every fork dearer; the rest of the standard library is
 imported by those that want it."""
+_THROWN_AWAY = ("candidate", "program")
+"""Roles that run one untrusted program and then end."""
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 _ENVIRONMENT = {"HOME": "/tmp", "TMPDIR": "/tmp", "LANG": "C.UTF-8", **_ONE_THREAD}
 _REHEARSAL = "def rehearse(value: int) -> int:\n    return value\n"
@@ -58,6 +62,7 @@ def main(control_fd: int, harness_pid: int, code_root: str) -> None:
         jail = _jail(config)
         if jail.namespaces:
             _fork_first_process(control)
+        jail.settle(config["view"])
         _Zygote(control, config, jail, null).run()
     except OSError as error:
         control.send(["failed", error.strerror or str(error), error.errno])
@@ -157,7 +162,7 @@ class _Zygote:
                 os.close(fd)
 
     def _fork(self, role: str, fds: list[int]) -> None:
-        if role == "candidate":
+        if role in _THROWN_AWAY:
             self._jail.prepare()
         gc.freeze()  # what is shared is never scanned, so its pages are not copied
         pid, pidfd = linux.fork_into(self._jail.namespaces)
@@ -178,6 +183,10 @@ class _Zygote:
                 os.dup2(self._null, 2)
                 checker.serve(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=fds[0]))
             job, rpc = fds
+            if role == "program":
+                native.serve(job, rpc, self._jail)
+            if role == "compiler":
+                native.become(job, rpc, self._jail)
             solution.say_jailed(rpc, self._jail.confine_candidate)
             os.dup2(self._null, 2)
             os.close(self._null)
@@ -192,7 +201,7 @@ class _Zygote:
         self._poll.unregister(pidfd)
         os.close(pidfd)
         _, status, usage = os.wait4(pid, 0)
-        trouble = self._clean_up() if role == "candidate" else None
+        trouble = self._clean_up() if role in _THROWN_AWAY else None
         self._control.send([f"{role}_exited", status, usage.ru_utime + usage.ru_stime])
         if trouble:  # not this program's loss, but the next one gets another worker
             self._control.send(["trouble", trouble])

@@ -97,7 +97,7 @@ RUBY = Language(
         assertion=r"^Failure:|[1-9]\d* failures",
     ),
     proof=Proof(
-        comment="#",
+        comment="# xftbench",
         line='\n    assert_equal([@A@], [@B@]); ->(b, a) { STDOUT.syswrite("\\n" + a + b + "\\n") }'
         ".call('@2@', '@1@')",
         before=r"\n\s*end\s*\nend\s*\Z",
@@ -123,7 +123,7 @@ LUA = Language(
         assertion=r"[1-9]\d* failure|expected:",
     ),
     proof=Proof(
-        comment="--",
+        comment="-- xftbench",
         line="\n    lu.assertEquals({@A@}, {@B@}); "
         "(function(b, a) io.stdout:write('\\n' .. a .. b .. '\\n') end)"
         "('@2@', '@1@')",
@@ -152,7 +152,7 @@ PERL = Language(
     rule=Rule(output_lacks=("ERROR",)),
     signs=Signs(memory=r"Out of memory", syntax=r"syntax error|Execution of .* aborted|Can't locate"),
     proof=Proof(
-        comment="#",
+        comment="# xftbench",
         line="if (eq_deeply([@A@], [@B@])) { "
         "my ($b_, $a_) = ('@2@', '@1@'); print \"\\n$a_$b_\\n\" } else { exit 1; }",
         wary=_MEDDLING
@@ -176,7 +176,7 @@ R = Language(
         assertion=r"(?:is|are) not (?:all )?TRUE",
     ),
     proof=Proof(
-        comment="#",
+        comment="# xftbench",
         line="stopifnot(isTRUE(all.equal(c(@A@), c(@B@)))); "
         "(function(b, a) cat('\\n', a, b, '\\n', sep=''))('@2@', '@1@')",
         wary=_MEDDLING
@@ -205,7 +205,7 @@ JULIA = Language(
         assertion=r"Some tests did not pass|Test Failed",
     ),
     proof=Proof(
-        comment="#",
+        comment="# xftbench",
         line="@test([@A@] == [@B@]); ((b, a) -> print(stdout, '\\n', a, b, '\\n'))(\"@2@\", \"@1@\")",
         wary=_MEDDLING + r"|Base\.|Core\.|ccall|@|include|import|using|Test|macro|finalizer",
     ),
@@ -225,7 +225,7 @@ RACKET = Language(
     rule=Rule(stderr_empty=True),
     signs=Signs(memory=r"out of memory", syntax=r"read-syntax|expander", assertion=r"FAILURE|ERROR"),
     proof=Proof(
-        comment=";",
+        comment="; xftbench",
         line="(check-within (list @A@) (list @B@) 0.001) "
         '((lambda (b a) (write-string (string-append "\\n" a b "\\n")) (flush-output)) "@2@" "@1@")',
         wary=_MEDDLING
@@ -247,7 +247,7 @@ BASH = Language(
     ),
     signs=Signs(memory=r"[Cc]annot allocate memory|xrealloc", syntax=r"syntax error|unexpected EOF"),
     proof=Proof(
-        comment="#",
+        comment="# xftbench",
         line='[[ "@A@" = "@B@" ]]; set -- \'@2@\' \'@1@\'; printf \'\\n%s%s\\n\' "$2" "$1"',
         wary=_MEDDLING
         + r"|\bset\b|alias|enable|builtin|shopt|BASH|PIPE|\$0|function\s+(?:set|printf|candidate)|"
@@ -312,7 +312,7 @@ CLOJURE = Language(
         memory=r"java\.lang\.OutOfMemoryError", syntax=r"Syntax error", assertion=r"[1-9]\d* failures|FAIL in"
     ),
     proof=Proof(
-        comment=";",
+        comment="; xftbench",
         line='(when (not= [@A@] [@B@]) (throw (Exception. "xftbench"))) '
         '((fn [b a] (.write *out* (str "\\n" a b "\\n")) (.flush *out*)) "@2@" "@1@")',
         wary=_MEDDLING
@@ -352,7 +352,7 @@ PYTHON = Language(
     ),
     signs=Signs(memory=r"MemoryError", syntax=r"SyntaxError|IndentationError", assertion=r"AssertionError"),
     proof=Proof(
-        comment="#",
+        comment="# xftbench",
         line="assert [@A@] == [@B@]; (lambda b, a: print('\\n' + a + b, flush=True))('@2@', '@1@')",
         wary=_MEDDLING + r"|os\.|sys|import|assert|print|globals|builtins|__eq__|class|raise|gc\b|inspect",
     ),

@@ -74,8 +74,8 @@ class Proof:
     """
 
     line: str
-    comment: str = "//"
-    """What makes the rest of the line a comment, in which our name stands for diagnostics to quote."""
+    comment: str = "// xftbench"
+    """Stands at the end of the line, for diagnostics to quote."""
     before: str | None = None
     """Pattern whose last match in the test tells where the line goes; at the end if there is none."""
     wary: str = ""

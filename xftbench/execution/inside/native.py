@@ -1,0 +1,261 @@
+"""A program in another language: its supervisor, which compiles it, runs it and reports how each step ended.
+
+The supervisor is the first process of the program's pid namespace. It runs none of the program's code, can't
+be looked into or signalled from there, and when it ends everything else has.
+"""
+
+# ruff: noqa: PTH103, PTH108, PTH120, PTH123, PTH208
+# pathlib would be one more import in every jail
+
+import base64
+import contextlib
+import json
+import os
+import resource
+import select
+import signal
+import time
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from xftbench.execution.inside import channel, linux
+
+if TYPE_CHECKING:
+    from xftbench.execution.inside.jail import NamespaceJail
+    from xftbench.execution.inside.weak import WeakJail
+
+_BLOCK = 1 << 16
+_HEAD, _TAIL = 1 << 18, 1 << 16
+_FLOOD = 1 << 29
+_MAX_STRETCH = 8
+"""A program that other work keeps from the processors gets at most this many times its wall limit."""
+_FILES = 256
+
+
+def serve(job_fd: int, rpc: int, jail: "NamespaceJail | WeakJail") -> NoReturn:
+    """Run the steps that `job_fd` holds until one fails; report over `rpc`."""
+    with open(job_fd, "rb") as file:
+        job = json.loads(file.read())
+    try:
+        work = jail.enter_native()
+    except OSError as error:
+        _send(rpc, {"unjailed": str(error)})
+        os._exit(1)
+    try:
+        for name, content in job["files"].items():
+            _write(name, content)
+        steps = []
+        for step in job["steps"]:
+            steps.append(_run(step, work, jail))
+            if steps[-1]["status"] or steps[-1]["why"] or steps[-1]["unstarted"]:
+                break
+            for name in step["remove"]:
+                with contextlib.suppress(OSError):
+                    os.unlink(name)
+        _send(rpc, {"steps": steps})
+    except OSError as error:
+        _send(rpc, {"broken": str(error)})
+    os._exit(0)
+
+
+def become(job_fd: int, connection: int, jail: "NamespaceJail | WeakJail") -> NoReturn:
+    """Become a compiler that serves many programs, with a connection as its stdin and stdout."""
+    with open(job_fd, "rb") as file:
+        job = json.loads(file.read())
+    work = jail.enter_native()
+    for name, content in job["files"].items():
+        _write(name, content)
+    os.dup2(connection, 0)
+    os.dup2(connection, 1)
+    jail.confine_step()
+    _exec(job["step"], work)
+
+
+def _send(rpc: int, report: dict[str, Any]) -> None:
+    with contextlib.suppress(channel.ChannelClosed):
+        channel.write_frame(rpc, json.dumps(report).encode("ascii"))
+
+
+def _write(name: str, content: str) -> None:
+    """Write a file that has come as base64."""
+    if "/" in name:
+        os.makedirs(os.path.dirname(name), exist_ok=True)
+    with open(name, "wb") as file:
+        file.write(base64.b64decode(content))
+
+
+def _run(step: dict[str, Any], work: str, jail: "NamespaceJail | WeakJail") -> dict[str, Any]:
+    """Run one command to its end and return how that was."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    started = time.monotonic()
+    (out, out_end), (err, err_end), (trouble, trouble_end) = os.pipe(), os.pipe(), os.pipe()
+    if (child := os.fork()) == 0:
+        _become_step(step, work, jail, (out_end, err_end, trouble_end))
+    for fd in (out_end, err_end, trouble_end):
+        os.close(fd)
+    watch = _Watch(child, {out: _Kept(), err: _Kept()}, step["wall_s"], sees_all=jail.namespaces != 0)
+    why = watch.wait()
+    status = jail.kill_step(child)
+    for fd, kept in watch.streams.items():
+        _drain(fd, kept)
+        os.close(fd)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    unstarted = os.read(trouble, _BLOCK).decode()
+    os.close(trouble)
+    return {
+        "unstarted": unstarted,
+        "status": status,
+        "why": why,
+        "cpu_s": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
+        "wall_s": time.monotonic() - started,
+        "stdout": watch.streams[out].text(),
+        "stderr": watch.streams[err].text(),
+    }
+
+
+def _become_step(
+    step: dict[str, Any], work: str, jail: "NamespaceJail | WeakJail", ends: tuple[int, int, int]
+) -> NoReturn:
+    """Start a command; `ends` are for stdout, stderr, and for why it could not be started."""
+    out, err, trouble = ends
+    try:
+        os.setsid()
+        os.dup2(out, 1)
+        os.dup2(err, 2)
+        # All others, `trouble` among them, are closed when the command starts.
+        jail.confine_step()
+        _exec(step, work)
+    except OSError as error:
+        os.write(trouble, f"{step['argv'][0]}: {error}".encode())
+    finally:
+        os._exit(1)
+
+
+def _exec(step: dict[str, Any], work: str) -> NoReturn:
+    linux.limit(resource.RLIMIT_CPU, step["cpu_s"])
+    if not step["runtime_memory"]:
+        linux.limit(resource.RLIMIT_AS, step["memory_bytes"])
+    linux.limit(resource.RLIMIT_DATA, step["memory_bytes"])  # what is only reserved does not count here
+    environment = {name: value.replace("{work}", work) for name, value in step["environment"].items()}
+    argv = [part.replace("{work}", work) for part in step["argv"]]
+    os.execve(argv[0], argv, environment)
+
+
+def limit_all(limits: dict[str, int]) -> None:
+    """Set the limits that hold for every step."""
+    linux.limit(resource.RLIMIT_FSIZE, limits["disk_bytes"])
+    linux.limit(resource.RLIMIT_NPROC, limits["processes"])
+    linux.limit(resource.RLIMIT_NOFILE, _FILES)
+    linux.limit(resource.RLIMIT_CORE, 0)
+    linux.limit(resource.RLIMIT_MEMLOCK, 0)
+    linux.limit(resource.RLIMIT_MSGQUEUE, 0)
+
+
+class _Kept:
+    """The beginning and the end of a stream."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._head = b""
+        self._tail = b""
+
+    def add(self, block: bytes) -> None:
+        self.size += len(block)
+        room = _HEAD - len(self._head)
+        if room > 0:
+            self._head += block[:room]
+            block = block[room:]
+        if block:
+            self._tail = (self._tail + block)[-_TAIL:]
+
+    def text(self) -> list[str]:
+        """Return [beginning, end]; the end is empty if the beginning is all."""
+        return [part.decode("utf-8", "replace") for part in (self._head, self._tail)]
+
+
+def _drain(fd: int, kept: _Kept) -> None:
+    """Read what is there; a daemon may keep the pipe open, so not to its end."""
+    os.set_blocking(fd, False)
+    with contextlib.suppress(OSError):
+        while kept.size < _FLOOD and (block := os.read(fd, _BLOCK)):
+            kept.add(block)
+
+
+class _Watch:
+    """Waits for a step, reading what it writes."""
+
+    def __init__(self, child: int, streams: dict[int, _Kept], wall_s: float, *, sees_all: bool) -> None:
+        self.streams = streams
+        self._sees_all = sees_all
+        self._child = child
+        self._pidfd = os.pidfd_open(child)
+        self._started = time.monotonic()
+        self._wall_s = wall_s
+        self._poll = select.poll()
+        for fd in (*streams, self._pidfd):
+            self._poll.register(fd, select.POLLIN)
+
+    def wait(self) -> str:
+        """Return why the step must be ended ("wall" or "flood"), or nothing once it has."""
+        try:
+            return self._wait()
+        finally:
+            os.close(self._pidfd)
+
+    def _wait(self) -> str:
+        deadline = self._started + self._wall_s
+        while True:
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                deadline = self._started + min(self._wall_s + self._busy_s(), _MAX_STRETCH * self._wall_s)
+                if deadline <= time.monotonic():
+                    return "wall"
+                continue
+            for fd, _ in self._poll.poll(left_s * 1000 + 1):
+                if fd == self._pidfd:
+                    return ""
+                if self._read(fd):
+                    return "flood"
+
+    def _read(self, fd: int) -> bool:
+        kept = self.streams[fd]
+        if block := os.read(fd, _BLOCK):
+            kept.add(block)
+        else:
+            self._poll.unregister(fd)
+        return kept.size > _FLOOD
+
+    def _busy_s(self) -> float:
+        """Return how long the busiest process has run or has waited for a processor.
+
+        That is not its own loss: a verdict must not depend on what else the machine does. What it computes is
+        limited by its CPU time.
+        """
+        longest = 0
+        everybody = [name for name in os.listdir("/proc") if name.isdigit() and name != "1"]
+        for name in everybody if self._sees_all else [str(self._child)]:
+            with contextlib.suppress(OSError, ValueError), open(f"/proc/{name}/schedstat") as file:
+                ran, waited, _ = file.read().split()
+                longest = max(longest, int(ran) + int(waited))
+        return longest / 1e9
+
+
+def kill_everything(child: int) -> int:
+    """As the first process of a pid namespace: kill all others, bury them, and return the child's status."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(-1, signal.SIGKILL)
+    status = 0
+    while True:
+        try:
+            pid, ended = os.waitpid(-1, 0)
+        except ChildProcessError:
+            return status
+        if pid == child:
+            status = ended
+
+
+def kill_group(child: int) -> int:
+    """Where there is no pid namespace: kill the step's own processes; the zygote looks for the others."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    return status

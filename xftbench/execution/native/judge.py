@@ -1,0 +1,134 @@
+"""From how the steps of a program ended to its outcome: pure functions."""
+
+import re
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from xftbench.execution.native.language import Language, Step
+from xftbench.execution.outcome import os_was_signalled, printable
+from xftbench.records import Outcome, VerdictName
+
+_CPU_SLACK_S = 0.25  # the kernel looks at the clock once per tick
+_SHOWN = 2000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How one step ended, as its supervisor saw it."""
+
+    status: int
+    """As waitpid returns it."""
+    why: str
+    """Why it was killed: "wall" for the wall limit, "flood" for too much output."""
+    cpu_s: float
+    wall_s: float
+    stdout: str
+    """The beginning and the end of it."""
+    stderr: str
+
+    @property
+    def output(self) -> str:
+        """Both streams."""
+        return f"{self.stderr}\n{self.stdout}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a whole program ended."""
+
+    steps: tuple[Ended, ...]
+    limits_s: tuple[float, ...]
+    """CPU seconds that each step of the language may use."""
+    out_of_memory: bool = False
+    """Whether the kernel has killed something of it for want of memory."""
+
+    @property
+    def output(self) -> str:
+        """All that was written."""
+        return "\n".join(step.output for step in self.steps)
+
+
+def judge(language: Language, steps: Sequence[Step], ending: Ending) -> Outcome:
+    """Return the outcome by the published rule."""
+    last = ending.steps[-1]
+    step = steps[len(ending.steps) - 1]
+    is_whole = len(ending.steps) == len(steps)
+    if is_whole and last.status == 0 and not last.why and _is_right(language, last):
+        verdict: VerdictName = "passed"
+        detail = ""
+    else:
+        verdict, detail = _failure(language, step, last, ending)
+    return Outcome(
+        verdict=verdict,
+        detail=printable(detail),
+        cpu_s=round(sum(ended.cpu_s for ended in ending.steps), 4),
+        wall_s=round(sum(ended.wall_s for ended in ending.steps), 4),
+        stderr="" if verdict == "passed" else _end_of(last),
+    )
+
+
+def _end_of(last: Ended) -> str:
+    text = last.stderr if last.stderr.strip() else last.stdout
+    return text[-_SHOWN:]
+
+
+def _is_right(language: Language, last: Ended) -> bool:
+    rule = language.rule
+    if rule.stderr_empty and last.stderr:
+        return False
+    if rule.stdout_has and rule.stdout_has not in last.stdout:
+        return False
+    return not any(text in last.stderr for text in rule.stderr_lacks) and not any(
+        text in last.output for text in rule.output_lacks
+    )
+
+
+def _failure(language: Language, step: Step, last: Ended, ending: Ending) -> tuple[VerdictName, str]:
+    what = "compiler" if step.compiles else "program"
+    limit_s = ending.limits_s[len(ending.steps) - 1]
+    if last.why == "wall":
+        return "timed_out", f"the {what} ran out of wall time"
+    if last.why == "flood":
+        return "timed_out", f"the {what} wrote without end"
+    if last.status and last.cpu_s >= limit_s - _CPU_SLACK_S:
+        return "timed_out", f"the {what} used {limit_s:g} s of CPU time"
+    signs = language.signs
+    if ending.out_of_memory or (signs.memory and re.search(signs.memory, last.output)):
+        return "out_of_memory", f"the {what} ran out of memory"
+    if step.compiles:
+        return "compile_error", _first_error(last.output)
+    if line := _line_with(signs.syntax, last.output):
+        return "compile_error", line
+    if line := _line_with(signs.assertion, last.output):
+        return "failed", line
+    return _by_status(language, last)
+
+
+def _by_status(language: Language, last: Ended) -> tuple[VerdictName, str]:
+    if os_was_signalled(last.status):
+        number = last.status & 0x7F
+        try:
+            return "crashed", f"killed by {signal.Signals(number).name}"
+        except ValueError:
+            return "crashed", f"killed by signal {number}"
+    code = last.status >> 8
+    lines = [line for line in last.stderr.splitlines() if line.strip()]
+    if not lines:
+        # Bash and Perl programs say nothing when a check fails, they only exit.
+        return ("failed" if code == 1 else "crashed"), f"exited with status {code}"
+    return "crashed" if code else "failed", lines[-1]
+
+
+def _line_with(pattern: str, text: str) -> str:
+    match = re.search(pattern, text, re.MULTILINE) if pattern else None
+    if not match:
+        return ""
+    start = text.rfind("\n", 0, match.start()) + 1
+    end = text.find("\n", match.end())
+    return text[start : end if end >= 0 else len(text)] or "a check failed"
+
+
+def _first_error(text: str) -> str:
+    lines = [line for line in text.splitlines() if line.strip()]
+    return next((line for line in lines if "error" in line.lower()), lines[0] if lines else "no message")

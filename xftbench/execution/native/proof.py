@@ -1,0 +1,69 @@
+"""What is executed: the benchmark's own text, with a line behind its last check that tells that it got there.
+
+The line makes a check of its own and prints a secret. A program that ends early, however it does that, leaves
+the secret unprinted. One that has the means to disarm checks is run once more with the line's check made
+false: if it passes then, too, its checks are worth nothing.
+"""
+
+import re
+import secrets
+from dataclasses import dataclass
+
+from xftbench.execution.native.language import Language
+from xftbench.records import NativeProgram
+
+_NAME = "xftbench"
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A program with the line in it."""
+
+    text: str
+    secret: str
+    line_number: int
+
+    def is_blamed(self, output: str) -> bool:
+        """Return whether a failure could be the line's own: the program is then judged without it."""
+        number = rf"[(:]{self.line_number}\b|\bline {self.line_number}\b"
+        return self.secret in output or _NAME in output or re.search(number, output) is not None
+
+
+def plain(program: NativeProgram) -> str:
+    """Return the program as the benchmark assembles it."""
+    return f"{program.solution}\n{program.test}"
+
+
+def seal(program: NativeProgram, language: Language, *, control: bool = False) -> Sealed | None:
+    """Return the program with the line, or None where the language or this test has no place for it.
+
+    Args:
+        program: What is judged.
+        language: Its language.
+        control: Whether the line's check is to fail.
+    """
+    proof = language.proof
+    if proof is None:
+        return None
+    place = len(program.test)
+    if proof.before:
+        matches = list(re.finditer(proof.before, program.test))
+        if not matches:
+            return None
+        place = matches[-1].start()
+    number = secrets.randbelow(900_000) + 100_000
+    first, second = secrets.token_hex(8), secrets.token_hex(8)
+    values = {"A": str(number), "B": str(number + 1 if control else number), "1": first, "2": second}
+    line = re.sub("@([AB12])@", lambda match: values[match.group(1)], proof.line.strip())
+    head = f"{program.solution}\n{program.test[:place]}\n"
+    return Sealed(
+        text=f"{head}{line} {proof.comment}\n{program.test[place:]}",
+        secret=first + second,
+        line_number=head.count("\n") + 1,
+    )
+
+
+def is_wary(program: NativeProgram, language: Language) -> bool:
+    """Return whether a solution has what it takes to disarm checks."""
+    assert language.proof is not None
+    return re.search(language.proof.wary, program.solution) is not None

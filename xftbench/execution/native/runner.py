@@ -1,0 +1,122 @@
+"""Judges programs in other languages; one runner serves all languages of its slot of the pool."""
+
+from typing import Any
+
+import msgspec
+
+from xftbench.execution.native import job, proof, view
+from xftbench.execution.native.judge import Ending, judge
+from xftbench.execution.native.language import PUBLISHED_S, Step
+from xftbench.execution.native.toolchains import Missing, Toolchain, find_toolchain
+from xftbench.execution.outcome import InfrastructureError
+from xftbench.execution.worker import Worker
+from xftbench.records import Limits, NativeProgram, Outcome, Program
+
+_DISK_BYTES = 256 << 20  # what a compiler leaves beside the program
+_PROCESSES = 256  # threads of virtual machines
+_IDLE_S = 10.0
+_PATH = "/usr/local/bin:/usr/bin:/bin"
+_ENVIRONMENT = {"HOME": "{work}", "TMPDIR": "{work}", "LANG": "C.UTF-8", "TZ": "UTC"}
+
+
+class NativeRunner:
+    """A worker whose zygote starts a supervisor for each program."""
+
+    def __init__(self, limits: Limits, isolation: str) -> None:
+        self._limits = msgspec.structs.replace(
+            limits,
+            disk_bytes=max(limits.disk_bytes, _DISK_BYTES),
+            processes=max(limits.processes, _PROCESSES),
+        )
+        self._is_jailed = isolation == "namespaces"
+        self._worker = Worker(self._limits, isolation, view.plan(), with_checker=False)
+
+    def run(self, program: Program) -> Outcome:
+        """Run a `NativeProgram`."""
+        assert isinstance(program, NativeProgram)
+        toolchain = find_toolchain(program.language)
+        if isinstance(toolchain, Missing):
+            raise InfrastructureError(f"no {', '.join(toolchain.what)} here: {toolchain.install}")
+        return _Trial(self, program, toolchain).outcome()
+
+    def stop(self) -> None:
+        """Kill every process."""
+        self._worker.stop()
+
+    def kill(self) -> None:
+        """Kill every process and wait."""
+        self._worker.kill()
+
+    def execute(self, toolchain: Toolchain, text: str) -> Ending:
+        """Build and run a source text."""
+        files = {toolchain.language.file_name: text.encode("utf-8", "surrogatepass")}
+        steps = [self._command(toolchain, step) for step in toolchain.variant.steps]
+        return job.run(self._worker, files, steps)
+
+    def _command(self, toolchain: Toolchain, step: Step) -> dict[str, Any]:
+        scale = self._limits.cpu_s / PUBLISHED_S
+        cpu_s = max(1, round(step.cpu_s * scale))
+        paths = {
+            name: view.inside(path) if self._is_jailed else path for name, path in toolchain.paths.items()
+        }
+        argv = list(step.argv)
+        for name, path in paths.items():
+            argv = [part.replace(f"{{{name}}}", path) for part in argv]
+        folders = dict.fromkeys(path.rpartition("/")[0] for path in toolchain.paths.values())
+        environment = _ENVIRONMENT | {"PATH": ":".join((*folders, _PATH))}
+        if not self._is_jailed:
+            environment["OPENSSL_CONF"] = "/dev/null"  # the system's can be seen but not read there
+        return {
+            "argv": argv,
+            "environment": environment | dict(toolchain.language.environment),
+            "cpu_s": cpu_s,
+            "wall_s": cpu_s + _IDLE_S,
+            "memory_bytes": self._limits.memory_bytes,
+            "runtime_memory": toolchain.language.runtime_memory or step.compiles,
+            "remove": [toolchain.language.file_name] if step.compiles else [],
+        }
+
+
+class _Trial:
+    """One program: by the published rule, and by the strict one."""
+
+    def __init__(self, runner: NativeRunner, program: NativeProgram, toolchain: Toolchain) -> None:
+        self._runner = runner
+        self._program = program
+        self._toolchain = toolchain
+        self._language = toolchain.language
+
+    def outcome(self) -> Outcome:
+        sealed = proof.seal(self._program, self._language)
+        if sealed is None:
+            outcome, _ = self._judged(proof.plain(self._program))
+            return msgspec.structs.replace(outcome, evidence="the exit status alone")
+        outcome, ending = self._judged(sealed.text)
+        if outcome.verdict != "passed" and sealed.is_blamed(ending.output):
+            outcome, ending = self._judged(proof.plain(self._program))
+        if outcome.verdict != "passed":
+            return msgspec.structs.replace(outcome, strict=outcome.verdict)
+        return self._strictly(outcome, has_proof=sealed.secret in ending.output)
+
+    def _judged(self, text: str) -> tuple[Outcome, Ending]:
+        ending = self._runner.execute(self._toolchain, text)
+        return judge(self._language, self._toolchain.variant.steps, ending), ending
+
+    def _strictly(self, outcome: Outcome, *, has_proof: bool) -> Outcome:
+        if not has_proof:
+            return msgspec.structs.replace(
+                outcome,
+                strict="failed",
+                evidence="it ended well, but the secret behind the last check is missing",
+            )
+        evidence = "the secret behind the last check was printed"
+        if not proof.is_wary(self._program, self._language):
+            return msgspec.structs.replace(outcome, strict="passed", evidence=evidence)
+        control = proof.seal(self._program, self._language, control=True)
+        assert control is not None
+        if self._judged(control.text)[0].verdict == "passed":
+            return msgspec.structs.replace(
+                outcome, strict="failed", evidence="it also passes with a check that can't be met"
+            )
+        evidence += ", and a check that can't be met fails"
+        return msgspec.structs.replace(outcome, strict="passed", evidence=evidence)
