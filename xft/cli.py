@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from xft import interrupt
 from xft.errors import XftError
 
 # Command → module of `xft.commands`, and the line that the overview shows.
@@ -62,16 +63,17 @@ def cli(verbose: int) -> None:
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
 
-def main() -> None:
-    """Run the command line; expected failures end with their message and exit code."""
+def run() -> int:
+    """Run the command line and return the exit code; expected failures end with their message."""
     try:
-        sys.exit(cli.main(prog_name="xft", standalone_mode=False))
+        result = cli.main(prog_name="xft", standalone_mode=False)
     except XftError as error:
         click.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
+        return error.exit_code
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
+        return error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        click.echo("interrupted; the same command goes on where it stopped", err=True)
-        sys.exit(130)
+        click.echo(interrupt.MESSAGE, err=True)
+        return interrupt.EXIT_CODE
+    return result if isinstance(result, int) else 0

@@ -25,7 +25,7 @@ def new_directory(target: Path, overwrite: bool = False) -> Iterator[Path]:
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         temporary.parent.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(target)
+        remove_leftovers(target)
         temporary.mkdir()
         yield temporary
         _swap_in(temporary, target)
@@ -49,12 +49,20 @@ def check_target(target: Path, overwrite: bool) -> None:
         raise OutputError(f"{target} is the current directory, which can't be replaced")
 
 
-def _remove_leftovers(target: Path) -> None:
-    """Remove what killed runs left of this target; a run that still lives keeps its own."""
-    for path in target.parent.glob(f".{glob.escape(target.name)}.*.tmp"):
-        owner = path.name.split(".")[-2]
-        if owner.isdecimal() and not _is_running(int(owner)):
+def remove_leftovers(target: Path) -> None:
+    """Remove what killed processes left of a file or directory; one that still runs keeps its own.
+
+    A directory that was moved aside for a new one stays until there is one.
+    """
+    for path in target.parent.glob(f".{glob.escape(target.name)}.*"):
+        owner, kind = path.name.removeprefix(f".{target.name}.").partition(".")[::2]
+        is_left = kind == "tmp" or (kind == "old" and target.exists())
+        if not is_left or not owner.isdecimal() or _is_running(int(owner)):
+            continue
+        if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _is_running(process_id: int) -> bool:
@@ -100,6 +108,7 @@ def write_text_atomically(path: Path, text: str) -> None:
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        remove_leftovers(path)
         temporary.write_text(text, encoding="utf-8")
         temporary.replace(path)
     except OSError as error:

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from xft.errors import OutputError
-from xft.output import write_text_atomically
+from xft.output import remove_leftovers, write_text_atomically
 
 STATE_FILE = "recipe.json"
 
@@ -81,6 +81,7 @@ class Workshop:
         except BlockingIOError as error:
             self._lock.close()
             raise OutputError(f"{directory} is in use by another xft recipe") from error
+        remove_leftovers(self._path)
         self.made = self._read()
 
     def close(self) -> None:

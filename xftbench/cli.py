@@ -30,7 +30,7 @@ Exit codes:
   4    a model could not be loaded, or its engine failed
   5    a run directory belongs to another spec or process, or can't be written
   6    the sandbox failed; nothing is booked as a model's failure
-  130  interrupted; the same command goes on where it stopped
+  130  interrupted by Ctrl-C or SIGTERM; the same command goes on where it stopped
 """
 
 
@@ -77,11 +77,6 @@ def cli(verbose: bool, quiet: bool) -> None:
     logger.handlers = [_ClickHandler()]
     logger.setLevel(logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO)
     logger.propagate = False
-
-
-def main() -> None:
-    """Run the command line and exit with the documented code."""
-    sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: list[str]) -> int:

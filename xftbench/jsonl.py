@@ -1,5 +1,6 @@
 """JSON Lines files: encode a line, read a file strictly, replace one atomically."""
 
+import glob
 import gzip
 import os
 from collections.abc import Iterable, Iterator
@@ -81,7 +82,14 @@ def _decoded(lines: Iterable[tuple[int, bytes]], record_type: type[T], source: o
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Put `data` at `path` so that a reader finds the old file or the whole new one, never a part."""
+    """Put `data` at `path` so that a reader finds the old file or the whole new one, never a part.
+
+    What killed processes left of earlier attempts is removed.
+    """
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        owner = leftover.name.split(".")[-2]
+        if owner.isdecimal() and not Path(f"/proc/{owner}").exists():
+            leftover.unlink(missing_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:

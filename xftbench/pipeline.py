@@ -4,9 +4,10 @@ The caller's thread generates, stores and waits; the pool's threads execute. Eve
 through the caller's thread, so an error on the disk surfaces where it can be reported.
 """
 
+import queue
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -201,6 +202,7 @@ class _Bench:
         self._run_dir = run_dir
         self._judge = judge
         self.pending: dict[Future[Outcome], list[tuple[Sample, Solution, str]]] = {}
+        self._done: queue.SimpleQueue[Future[Outcome]] = queue.SimpleQueue()
         for verdict in run_dir.verdicts.values():
             if verdict.verdict != "infrastructure_error":
                 judge.know(verdict.program_sha256, verdict.outcome)
@@ -213,13 +215,20 @@ class _Bench:
         problem = self._problems[sample.task_id]
         solution = extract(problem, sample, self._task.extraction, self._task.policy)
         program = self._task.benchmark.program(problem, solution.code)
-        waiting = self.pending.setdefault(self._judge.submit(program), [])
-        waiting.append((sample, solution, program.sha256))
+        future = self._judge.submit(program)
+        if future not in self.pending:
+            self.pending[future] = []
+            future.add_done_callback(self._done.put)
+        self.pending[future].append((sample, solution, program.sha256))
 
     def collect(self, *, block: bool) -> None:
         """Store the verdicts that are there; with `block`, wait until at least one is."""
-        done, _ = wait(self.pending, timeout=None if block else 0, return_when=FIRST_COMPLETED)
-        for future in done:
+        while self.pending:
+            try:
+                future = self._done.get(block=block)
+            except queue.Empty:
+                return
+            block = False
             outcome = future.result()
             samples = self.pending.pop(future)
             self._judge.keep(samples[0][2], outcome)

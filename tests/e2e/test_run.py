@@ -166,37 +166,40 @@ def command(checkpoint: Path, out: Path, *more: str) -> list[str]:
     ]  # fmt: skip
 
 
-def stop_when(process: subprocess.Popen[bytes], out: Path, n_lines: int, how: signal.Signals) -> None:
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and process.poll() is None:
-        files = list(out.glob("runs/*/samples.jsonl"))
-        if files and files[0].read_bytes().count(b"\n") >= n_lines:
-            process.send_signal(how)
-            break
-        time.sleep(0.01)
-    process.wait(timeout=60)
+def stopped_when(arguments: list[str], out: Path, n_lines: int, how: signal.Signals) -> tuple[int, str]:
+    """Exit code and stderr of a command that gets a signal once so many samples are stored."""
+    process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    try:
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and process.poll() is None:
+            files = list(out.glob("runs/*/samples.jsonl"))
+            if files and files[0].read_bytes().count(b"\n") >= n_lines:
+                process.send_signal(how)
+                break
+            time.sleep(0.01)
+        _, said = process.communicate(timeout=60)
+        return process.returncode, said.decode()
+    finally:
+        process.kill()
+        process.communicate()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_stopped_while_generating_it_goes_on_and_ends_the_same(
     pico_checkpoint: Path, tmp_path: Path, how: signal.Signals
 ) -> None:
     out = tmp_path / "stopped"
-    arguments = command(pico_checkpoint, out)
-    with subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
-        stop_when(process, out, 8, how)
-        assert process.stderr is not None
-        said = process.stderr.read().decode()
-    assert process.returncode == (130 if how == signal.SIGINT else -signal.SIGKILL), said
-    if how == signal.SIGINT:
+    code, said = stopped_when(command(pico_checkpoint, out), out, 8, how)
+    assert code == (-signal.SIGKILL if how == signal.SIGKILL else 130), said
+    if how != signal.SIGKILL:
         assert "the same command goes on" in said
         assert "Traceback" not in said
     kept = samples(only_run(out / "runs"))
     assert 8 <= len(kept) < 48
     whole = tmp_path / "whole"
     for place in (out, whole):
-        subprocess.run(command(pico_checkpoint, place), check=True, capture_output=True)
+        subprocess.run(command(pico_checkpoint, place), check=True, capture_output=True, timeout=120)
     resumed = samples(only_run(out / "runs"))
     assert {key: resumed[key] for key in kept} == kept, "a finished sample is not made again"
     assert resumed == samples(only_run(whole / "runs")), "the rest is what it would have been"

@@ -7,6 +7,7 @@ be installed.
 import logging
 import queue
 import threading
+import time
 import traceback
 from concurrent.futures import Future
 from types import TracebackType
@@ -22,6 +23,7 @@ Isolation = Literal["namespaces", "rlimits"]
 _ATTEMPTS = 3
 _RUNNERS_PER_SLOT = 4  # a warm interpreter with torch or tensorflow in it holds half a gigabyte
 _WAITING_PER_WORKER = 512  # completions are small; generation should not wait for a slow program
+_CLOSING_S = 5.0  # from the kill of every process to the end of the threads
 _logger = logging.getLogger(__name__)
 
 _Job = tuple[Program, "Future[Outcome]"]
@@ -31,7 +33,8 @@ class Pool:
     """Workers that judge programs; a context manager.
 
     Leaving the ``with`` block normally waits for what was submitted; leaving it by an exception, Ctrl-C
-    included, kills everything at once.
+    included, kills everything at once. Ctrl-C that strikes inside a lock written in Python, such as a
+    ``queue.Queue``'s, leaves it locked for ever: those of the caller's thread here are in C.
 
     Args:
         workers: Programs that run at a time.
@@ -47,11 +50,14 @@ class Pool:
             raise ValueError(f"workers is {workers}, expected at least 1")
         self._limits = limits
         self._isolation: Isolation = isolation
-        self._queue: queue.Queue[_Job | None] = queue.Queue(workers * _WAITING_PER_WORKER)
+        self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._room: queue.SimpleQueue[None] = queue.SimpleQueue()  # an entry for each job that may yet wait
+        for _ in range(workers * _WAITING_PER_WORKER):
+            self._room.put(None)
         self._closing = threading.Event()
         self._lock = threading.Lock()
         self._live: set[Runner] = set()
-        self._first: Future[None] = Future()
+        self._first: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
         self._threads = [
             threading.Thread(
                 target=self._work, args=(index == 0,), name=f"xftbench-worker-{index}", daemon=True
@@ -69,9 +75,10 @@ class Pool:
         future: Future[Outcome] = Future()
         while not self._closing.is_set():
             try:
-                self._queue.put((program, future), timeout=0.5)
-            except queue.Full:
+                self._room.get(timeout=0.5)
+            except queue.Empty:
                 continue
+            self._queue.put((program, future))
             return future
         raise RuntimeError("the pool is closed")
 
@@ -82,11 +89,7 @@ class Pool:
             for runner in self._live:
                 runner.stop()
         self._cancel_waiting()
-        for _ in self._threads:
-            self._queue.put(None)  # wakes a thread; there is room, because nothing is added any more
-        for thread in self._threads:
-            if thread.ident is not None:
-                thread.join()
+        self._end_threads(time.monotonic() + _CLOSING_S)
         self._cancel_waiting()
 
     def __enter__(self) -> Self:
@@ -97,7 +100,7 @@ class Pool:
     ) -> None:
         try:
             if kind is None and not self._closing.is_set():
-                self._queue.join()
+                self._end_threads(None)
         finally:
             self.close()
 
@@ -106,13 +109,26 @@ class Pool:
         try:
             for thread in self._threads:
                 thread.start()
-            self._first.result()
+            if (error := self._first.get()) is not None:
+                raise error
         except InfrastructureError as error:
             self.close()
             raise unavailable(self._isolation, error) from error
         except BaseException:
             self.close()
             raise
+
+    def _end_threads(self, deadline: float | None) -> None:
+        """Wait for the end of every thread behind the jobs that are queued now.
+
+        A thread that has not ended by the deadline waits for a future that Ctrl-C left locked; its processes
+        are dead, and it ends with ours.
+        """
+        for _ in self._threads:
+            self._queue.put(None)
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
 
     def _cancel_waiting(self) -> None:
         while True:
@@ -122,7 +138,6 @@ class Pool:
                 return
             if job is not None:
                 job[1].cancel()
-            self._queue.task_done()
 
     def _work(self, is_first: bool) -> None:
         slot = _Slot(self)
@@ -130,15 +145,13 @@ class Pool:
             try:
                 slot.start(PROBED)
             except BaseException as error:  # noqa: BLE001 - raised again by the constructor
-                self._first.set_exception(error)
+                self._first.put(error)
                 return
-            self._first.set_result(None)
+            self._first.put(None)
         try:
             while job := self._queue.get():
-                try:
-                    self._settle(slot, *job)
-                finally:
-                    self._queue.task_done()
+                self._room.put(None)
+                self._settle(slot, *job)
         finally:
             slot.discard_all()
 
@@ -182,6 +195,8 @@ class _Slot:
         for _ in range(_ATTEMPTS):
             if self._pool._closing.is_set():
                 raise _Closed
+            if reason:
+                _logger.info("a worker was lost and is replaced: %s", reason)
             try:
                 return self.start(kind).run(program)
             except WorkerLostError as error:
@@ -189,7 +204,6 @@ class _Slot:
                 reason = str(error)
             except InfrastructureError as error:
                 return Outcome(verdict="infrastructure_error", detail=printable(str(error)))
-            _logger.info("a worker was lost and is replaced: %s", reason)
         return Outcome(verdict="infrastructure_error", detail=printable(reason))
 
     def start(self, kind: Kind) -> Runner:
@@ -201,6 +215,8 @@ class _Slot:
             runner = kind.start(self._pool._limits, self._pool._isolation)
             with self._pool._lock:
                 self._pool._live.add(runner)
+            if self._pool._closing.is_set():  # meanwhile: `close` has not seen it
+                runner.stop()
         self._runners[kind.key] = runner
         return runner
 

@@ -15,6 +15,7 @@ from xft.checkpoint import Writing, open_checkpoint
 from xft.config import MoeConfig
 from xft.errors import CheckpointError, OutputError
 from xft.lineage import read_lineage
+from xft.output import remove_leftovers
 from xft.upcycle import upcycle
 
 
@@ -258,6 +259,20 @@ def test_what_a_killed_run_left_is_removed(save: Callable[..., Path], tmp_path: 
     (tmp_path / f".moe.{os.getpid()}0.tmp.d").mkdir()
     upcycle(dense, tmp_path / "moe", WILD)
     assert {path.name for path in tmp_path.iterdir()} == {"dense", "moe", f".moe.{os.getpid()}0.tmp.d"}
+
+
+def test_a_target_that_a_kill_left_aside_stays_until_there_is_another(tmp_path: Path) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    target = tmp_path / "moe"
+    aside, half, old = (tmp_path / f".moe.{ended.pid}{end}" for end in (".old", ".tmp", ".0.old"))
+    for path in (aside, half, old):
+        path.mkdir()
+    remove_leftovers(target)
+    assert set(tmp_path.iterdir()) == {aside, old}
+    target.mkdir()
+    remove_leftovers(target)
+    assert set(tmp_path.iterdir()) == {target, old}
 
 
 def test_the_reference_has_the_released_rope_base(save: Callable[..., Path], tmp_path: Path) -> None:

@@ -1,4 +1,6 @@
 import gzip
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,16 @@ def test_written_records_are_read_back_equal(tmp_path: Path) -> None:
     jsonl.write(path, [SAMPLE, SAMPLE])
     assert jsonl.read(path, Sample) == [SAMPLE, SAMPLE]
     assert [p.name for p in tmp_path.iterdir()] == ["samples.jsonl"], "no temporary file stays"
+
+
+def test_what_killed_processes_left_goes_and_what_others_write_stays(tmp_path: Path) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    for name in (f".x.{ended.pid}.tmp", f".x.{os.getppid()}.tmp", f".y.{ended.pid}.tmp"):
+        (tmp_path / name).write_text("half")
+    jsonl.write_atomically(tmp_path / "x", b"whole")
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"x", f".x.{os.getppid()}.tmp", f".y.{ended.pid}.tmp"}
 
 
 def test_a_lone_surrogate_does_not_stop_a_run(tmp_path: Path) -> None:
