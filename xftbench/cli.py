@@ -15,6 +15,7 @@ _COMMANDS = {
     "score": "Judge samples made here or elsewhere; needs neither torch nor vllm.",
     "leaderboard": "Build the tables from complete runs.",
     "doctor": "Say what works on this machine, and what to do about the rest.",
+    "env": "Create and check the environments that some suites' programs run in.",
     "data": "List the benchmarks' data files and verify them.",
 }
 
@@ -26,7 +27,7 @@ Exit codes:
   0    done
   1    another expected failure
   2    usage: unknown suite, style or model, options that contradict each other
-  3    a data or samples file is missing, broken or not the pinned one
+  3    a data or samples file, a compiler or an environment is missing, broken or not the pinned one
   4    a model could not be loaded, or its engine failed
   5    a run directory belongs to another spec or process, or can't be written
   6    the sandbox failed; nothing is booked as a model's failure

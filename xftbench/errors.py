@@ -3,6 +3,7 @@
 XftbenchError           1  any expected failure; printed as one message, without a traceback
 ├─ UsageProblem         2  unknown benchmark, style or model name, or options that contradict each other
 ├─ DataFileError        3  a data file is missing, truncated or not the one that was pinned
+├─ ToolchainError       3  a compiler, interpreter or environment that programs need is missing or broken
 ├─ BackendError         4  a model could not be loaded, or its engine failed
 ├─ StoreError           5  a run directory can't be used: another spec or process, no space, not writable
 └─ SandboxError         6  the sandbox (never the model's program) failed
@@ -38,6 +39,12 @@ class UsageProblem(XftbenchError):  # noqa: N818 - it names the user's slip, not
 
 class DataFileError(XftbenchError):
     """A benchmark or samples file is missing, unreadable or not what it should be."""
+
+    exit_code = 3
+
+
+class ToolchainError(XftbenchError):
+    """What programs are compiled or run with is missing, or is not what it should be."""
 
     exit_code = 3
 

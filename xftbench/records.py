@@ -163,6 +163,15 @@ class NativeProgram(Program, kw_only=True, tag="native"):
     """Appended to the solution after a newline; in many languages it begins with the closing brace."""
 
 
+class ContextProgram(Program, kw_only=True, tag="context"):
+    """A Python snippet, and a test that inserts it in a program of its own (DS-1000)."""
+
+    context: str
+    """Defines ``test_execution(solution)`` and perhaps ``test_string(solution)``."""
+    seeded: bool = True
+    """Whether random numbers are seeded before anything runs."""
+
+
 class Limits(Record):
     """What one program may use.
 

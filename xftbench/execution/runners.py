@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
-from xftbench.execution import job
+from xftbench.execution import contexts, job
 from xftbench.execution.native.runner import NativeRunner
 from xftbench.execution.worker import Worker
-from xftbench.records import FunctionProgram, Limits, NativeProgram, Outcome, Program
+from xftbench.records import ContextProgram, FunctionProgram, Limits, NativeProgram, Outcome, Program
 
 
 class Runner(Protocol):
@@ -72,4 +72,7 @@ def kind_of(program: Program) -> Kind:
         return PROBED
     if isinstance(program, NativeProgram):
         return _NATIVE
+    if isinstance(program, ContextProgram):
+        family = contexts.family(program)
+        return Kind(f"context:{family}", contexts.starter(family))
     raise TypeError(f"no runner for a {type(program).__name__}")

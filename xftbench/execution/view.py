@@ -8,8 +8,11 @@ one by one at a directory of its own.
 import importlib.util
 import sys
 import sysconfig
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypedDict
+
+from xftbench.execution.environments import Environment
 
 LIBRARY_ROOT = "/site"
 """Where the allowed libraries stand inside the jail."""
@@ -37,6 +40,23 @@ class View(TypedDict):
 
 def plan() -> View:
     """Return the view for this machine and this interpreter."""
+    view = _plan(interpreter())
+    for source in _libraries():
+        view["directories"].append((str(source), f"{LIBRARY_ROOT}/{source.name}"))
+    return view
+
+
+def plan_environment(environment: Environment) -> View:
+    """Return the view for an environment's interpreter: all of its packages and its data sets."""
+    view = _plan(_linked(environment.base_prefix, environment.stdlib))
+    view["links"].append(("/proc/self/exe", "/nowhere"))  # TensorFlow aborts without such a link
+    view["directories"].append((str(environment.site), LIBRARY_ROOT))
+    if environment.data.is_dir():
+        view["directories"].append((str(environment.data), str(environment.data)))
+    return view
+
+
+def _plan(interpreter: Sequence[Path]) -> View:
     view = View(directories=[], files=[], links=[], masks=[], library_root=LIBRARY_ROOT, proc=False)
     view["links"].append(("/dev/shm", "/tmp"))  # the jail's; POSIX semaphores live in it
     for name in _SYSTEM:
@@ -45,12 +65,10 @@ def plan() -> View:
             view["links"].append((name, str(path.readlink())))
         elif path.is_dir():
             let_in(view, path)
-    for path in interpreter():
+    for path in interpreter:
         if not any(path.is_relative_to(root) for _, root in view["directories"]):
             let_in(view, path)
     view["files"] += [name for name in (*DEVICES, "/etc/ld.so.cache") if Path(name).exists()]
-    for source in _libraries():
-        view["directories"].append((str(source), f"{LIBRARY_ROOT}/{source.name}"))
     return view
 
 
@@ -63,10 +81,13 @@ def let_in(view: View, path: Path) -> None:
 
 def interpreter() -> list[Path]:
     """Return the directories of the standard library and of what its extension modules link with."""
-    prefix = Path(sys.base_prefix)
-    shared = [] if prefix == Path("/usr") else [prefix / "lib", prefix / "lib64"]
     paths = sysconfig.get_paths(vars={"base": sys.base_prefix, "platbase": sys.base_exec_prefix})
-    return [path for path in (*shared, Path(paths["stdlib"]), Path(paths["platstdlib"])) if path.is_dir()]
+    return _linked(Path(sys.base_prefix), [Path(paths["stdlib"]), Path(paths["platstdlib"])])
+
+
+def _linked(prefix: Path, stdlib: Sequence[Path]) -> list[Path]:
+    shared = [] if prefix == Path("/usr") else [prefix / "lib", prefix / "lib64"]
+    return [path for path in (*shared, *stdlib) if path.is_dir()]
 
 
 def _libraries() -> list[Path]:

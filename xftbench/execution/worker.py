@@ -8,14 +8,14 @@ import select
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from xftbench.execution import cgroup, view
+from xftbench.execution import cgroup
 from xftbench.execution.inside.channel import ChannelClosed, Control
+from xftbench.execution.interpreter import Interpreter, own
 from xftbench.execution.outcome import InfrastructureError
 from xftbench.records import Limits
 
@@ -41,12 +41,12 @@ class WorkerLostError(InfrastructureError):
 
 
 class Worker:
-    """A zygote and a checker, ready for one program after another.
+    """A zygote, and perhaps a checker, ready for one program after another.
 
     Args:
         limits: What each program may use.
         isolation: ``namespaces`` or ``rlimits``.
-        seen: The file system that programs see; Python's, if none is given.
+        interpreter: What the zygote is; the harness's own, if none is given.
         with_checker: Whether programs are judged by a test in another process.
 
     Raises:
@@ -54,8 +54,14 @@ class Worker:
     """
 
     def __init__(
-        self, limits: Limits, isolation: str, seen: view.View | None = None, *, with_checker: bool = True
+        self,
+        limits: Limits,
+        isolation: str,
+        interpreter: Interpreter | None = None,
+        *,
+        with_checker: bool = True,
     ) -> None:
+        interpreter = interpreter or own()
         self.limits = limits
         self._isolation = isolation
         self._scratch = tempfile.mkdtemp(prefix="xftbench-") if isolation == "rlimits" else ""
@@ -68,9 +74,9 @@ class Worker:
         self.poll = select.poll()
         self.poll.register(ours.fileno(), select.POLLIN)
         with theirs:
-            self._process = _launch(theirs.fileno(), self._log)
+            self._process = _launch(interpreter, theirs.fileno(), self._log)
         try:
-            self.control.send(_configuration(limits, isolation, self._scratch, seen))
+            self.control.send(_configuration(interpreter, limits, isolation, self._scratch))
             self.info: dict[str, Any]
             self.info, (self._zygote,) = self._expect("ready", _START_S, fds=1)
             self.group = cgroup.create(limits)
@@ -177,24 +183,23 @@ def pid_of(pidfd: int) -> int:
     return -1
 
 
-def _launch(control: int, log: int) -> subprocess.Popen[bytes]:
-    interpreter = os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable)
+def _launch(interpreter: Interpreter, control: int, log: int) -> subprocess.Popen[bytes]:
     arguments = [str(control), str(os.getpid()), _CODE_ROOT]
     # -P -s and an empty environment do what -I does, save that the hash seed can be fixed: the order of a set
     # of strings must not change a verdict from one run to the next.
     return subprocess.Popen(
-        [interpreter, "-P", "-s", "-S", "-c", _BOOT, *arguments],
+        [interpreter.executable, "-P", "-s", "-S", "-c", _BOOT, *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=log,
         pass_fds=(control,),
-        env=_ENVIRONMENT,
+        env={**interpreter.variables, **_ENVIRONMENT},
         cwd="/",
         start_new_session=True,
     )
 
 
-def _configuration(limits: Limits, isolation: str, scratch: str, seen: view.View | None) -> dict[str, Any]:
+def _configuration(interpreter: Interpreter, limits: Limits, isolation: str, scratch: str) -> dict[str, Any]:
     numbers = {
         "cpu_s": limits.cpu_s,
         "memory_bytes": limits.memory_bytes,
@@ -202,4 +207,12 @@ def _configuration(limits: Limits, isolation: str, scratch: str, seen: view.View
         "processes": limits.processes,
         "checker_memory_bytes": _CHECKER_MEMORY_BYTES,
     }
-    return {"isolation": isolation, "view": seen or view.plan(), "limits": numbers, "scratch": scratch}
+    return {
+        "isolation": isolation,
+        "view": interpreter.view,
+        "limits": numbers,
+        "scratch": scratch,
+        "preload": interpreter.preload,
+        "variables": dict(interpreter.variables),
+        "has_scratch": interpreter.has_scratch,
+    }

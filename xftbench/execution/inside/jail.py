@@ -89,6 +89,7 @@ def _enter_view(view: dict[str, Any]) -> None:
     for path in ("/tmp", "/dev", "/empty"):
         os.makedirs(root + path, mode=0o755, exist_ok=True)
     for path, target in view["links"]:
+        os.makedirs(os.path.dirname(root + path), exist_ok=True)
         os.symlink(target, root + path)
     for source, path in view["directories"]:
         os.makedirs(root + path, exist_ok=True)
@@ -141,12 +142,21 @@ class NamespaceJail:
     def prepare(self) -> None:
         """Before the fork of a candidate: nothing."""
 
-    def confine_candidate(self) -> None:
-        """In the child, alone in its mount namespace: an empty /tmp, limits, no privileges."""
+    def open_scratch(self) -> None:
+        """Give this process a writable /tmp: its own, as its mount namespace is."""
         options = f"size={self._limits['disk_bytes']},nr_inodes={_SCRATCH_FILES},mode=0700"
         flags = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
         linux.mount("tmpfs", "/tmp", "tmpfs", flags, options)
         os.chdir("/tmp")
+
+    def confine_candidate(self) -> None:
+        """In the child, alone in its mount namespace: an empty /tmp, limits, no privileges."""
+        self.open_scratch()
+        limit_candidate(self._limits)
+        self._renounce()
+
+    def confine_referee(self) -> None:
+        """In the process that forked a candidate from itself, and has a /tmp of its own: no privileges."""
         limit_candidate(self._limits)
         self._renounce()
 

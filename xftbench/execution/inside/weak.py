@@ -4,7 +4,7 @@ What is missing: a pid namespace (a candidate sees other processes in /proc unle
 limit of the scratch directory as a whole, and the certainty that killing one process kills all.
 """
 
-# ruff: noqa: PTH101, PTH102, PTH116, PTH119, PTH123, PTH208, PTH211
+# ruff: noqa: PTH101, PTH109, PTH102, PTH116, PTH119, PTH123, PTH208, PTH211
 # pathlib would be one more import in every jail
 
 import contextlib
@@ -49,6 +49,8 @@ class WeakJail:
         site = f"{self._scratch}/site"
         os.mkdir(site)
         for source, path in view["directories"]:
+            if path == view["library_root"]:
+                return str(source)  # all of it
             if path.startswith(view["library_root"] + "/"):
                 os.symlink(source, f"{site}/{os.path.basename(path)}")
         return site
@@ -71,6 +73,20 @@ class WeakJail:
     def library_paths(self, view: dict[str, Any]) -> list[str]:
         """Return what goes on the module search path behind the standard library."""
         return [self._site]
+
+    def open_scratch(self) -> None:
+        """Give this process, which is none of a candidate's, a directory of its own."""
+        own = f"{self._scratch}/own-{os.getpid()}"
+        os.mkdir(own, 0o700)
+        if self._user:
+            os.chown(own, self._user + 1, self._user + 1)
+        os.chdir(own)
+        os.environ.update(HOME=own, TMPDIR=own)
+
+    def confine_referee(self) -> None:
+        """In the process that forked a candidate from itself, and has a directory of its own."""
+        limit_candidate(self._limits)
+        self._renounce([os.getcwd(), *self._devices], self._user and self._user + 1)
 
     def prepare(self) -> None:
         """Before the fork of a candidate: make its directory."""
@@ -145,6 +161,9 @@ class WeakJail:
             if time.monotonic() > deadline:
                 raise OSError(errno.EBUSY, "descendants of a candidate do not die")
         shutil.rmtree(self._directory(), ignore_errors=True)
+        for name in os.listdir(self._scratch):
+            if name.startswith("own-") and name != f"own-{os.getpid()}":
+                shutil.rmtree(f"{self._scratch}/{name}", ignore_errors=True)
 
     def _kill(self, pids: set[int]) -> None:
         if self._user:

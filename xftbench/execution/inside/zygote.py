@@ -25,22 +25,14 @@ import socket
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from xftbench.execution.inside import channel, checker, linux, native, seccomp, solution, wire
+from xftbench.execution.inside import channel, checker, context, linux, native, seccomp, solution, wire
 from xftbench.execution.inside.jail import NamespaceJail
 
 if TYPE_CHECKING:
     from xftbench.execution.inside.weak import WeakJail
 
-_PRELOADED = (
-    "bisect", "collections", "copy", "functools", "heapq", "itertools", "math", "operator", "random", "re",
-    "string", "typing",
-)  # fmt: skip
-"""What solutions import most. Each module more makes every fork dearer; the rest of the standard library is
-imported by those that want it."""
-_THROWN_AWAY = ("candidate", "program")
+_THROWN_AWAY = ("candidate", "program", "context")
 """Roles that run one untrusted program and then end."""
-_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-_ENVIRONMENT = {"HOME": "/tmp", "TMPDIR": "/tmp", "LANG": "C.UTF-8", **_ONE_THREAD}
 _REHEARSAL = "def rehearse(value: int) -> int:\n    return value\n"
 
 
@@ -101,6 +93,7 @@ class _Zygote:
     ) -> None:
         self._control = control
         self._null = null
+        self._config = config
         self._checker_bytes = config["limits"]["checker_memory_bytes"]
         self._jail = jail
         sys.path += jail.library_paths(config["view"])
@@ -136,14 +129,16 @@ class _Zygote:
         os.close(pidfd)
 
     def _warm_up(self) -> None:
-        for name in _PRELOADED:
+        if self._config["has_scratch"]:
+            self._jail.open_scratch()
+        for name in self._config["preload"]:
             importlib.import_module(name)
         linux.drop_bounding_set()
         linux.forbid_new_privileges()
         linux.set_dumpable(False)
         sys.dont_write_bytecode = True
         os.environ.clear()
-        os.environ.update(_ENVIRONMENT)
+        os.environ.update(self._config["variables"])
         _rehearse()
         linux.install_filter(seccomp.for_zygote())
         gc.collect()
@@ -182,6 +177,8 @@ class _Zygote:
                 self._jail.confine_checker()
                 os.dup2(self._null, 2)
                 checker.serve(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=fds[0]))
+            if role == "context":
+                context.serve(fds, self._null, self._jail)
             job, rpc = fds
             if role == "program":
                 native.serve(job, rpc, self._jail)

@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from xftbench.execution.interpreter import own
 from xftbench.execution.native import job, proof, view
 from xftbench.execution.native.judge import Ending, judge
 from xftbench.execution.native.language import PUBLISHED_S, Step
@@ -29,7 +30,7 @@ class NativeRunner:
             processes=max(limits.processes, _PROCESSES),
         )
         self._is_jailed = isolation == "namespaces"
-        self._worker = Worker(self._limits, isolation, view.plan(), with_checker=False)
+        self._worker = Worker(self._limits, isolation, own(view.plan()), with_checker=False)
 
     def run(self, program: Program) -> Outcome:
         """Run a `NativeProgram`."""

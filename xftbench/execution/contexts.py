@@ -1,0 +1,241 @@
+"""Context programs: a referee that runs the test, and its child that runs the solution, in an environment.
+
+Which libraries a zygote has imported before it forks follows from what the context imports. Only the imports
+are shared: an operation before the fork would leave torch, TensorFlow and OpenMP with threads that a child
+has not, and it would hang. No sub-module is imported that the library itself does not import, or a solution
+that forgot an import would pass.
+"""
+
+import json
+import os
+import re
+import select
+import signal
+import socket
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from xftbench.errors import ToolchainError
+from xftbench.execution import environments, outcome
+from xftbench.execution.inside.channel import ChannelClosed, FrameReader
+from xftbench.execution.interpreter import of_environment
+from xftbench.execution.outcome import Exit, InfrastructureError
+from xftbench.execution.worker import GRACE_S, Worker, WorkerLostError, pid_of
+from xftbench.records import ContextProgram, Limits, Outcome, Program
+
+ENVIRONMENT = "ds1000"
+
+_ALL = (
+    "ast", "bisect", "collections", "copy", "datetime", "functools", "heapq", "io", "itertools", "json",
+    "math", "operator", "os", "pickle", "random", "re", "string", "time", "tokenize", "traceback", "typing",
+    "numpy", "numpy.testing", "pandas",
+)  # fmt: skip
+_SCIPY = (
+    *_ALL, "scipy", "scipy.cluster", "scipy.fft", "scipy.integrate", "scipy.interpolate", "scipy.linalg",
+    "scipy.ndimage", "scipy.optimize", "scipy.signal", "scipy.sparse", "scipy.spatial", "scipy.special",
+    "scipy.stats",
+)  # fmt: skip
+_PLOTS = (
+    *_ALL, "PIL.Image", "PIL.PngImagePlugin", "matplotlib.pyplot", "matplotlib.backends.backend_agg",
+    "seaborn",
+)  # fmt: skip
+_PRELOADS: dict[str, tuple[re.Pattern[str], tuple[str, ...]]] = {
+    name: (re.compile(rf"^\s*(?:import|from)\s+(?:{words})\b", re.M), modules)
+    for name, words, modules in (
+        ("tensorflow", "tensorflow|keras", (*_ALL, "tensorflow")),
+        ("torch", "torch", (*_ALL, "torch", "torch.distributed.tensor", "torch._dynamo")),
+        ("plots", "matplotlib|seaborn", _PLOTS),
+        ("sklearn", "sklearn|xgboost|statsmodels|gensim", (*_SCIPY, "sklearn")),
+        ("scipy", "scipy", _SCIPY),
+    )
+}
+"""Name -> what a context must import to be served by it, and what it has imported; the first that fits."""
+_REST = "numpy"
+
+_REPORT_BYTES = 1 << 20
+_STDERR_BYTES = 2000
+_MAX_STRETCH = 4
+"""A program that keeps a processor busy gets at most this many times its wall limit: others may work too."""
+_BUSY = 0.05
+
+
+def family(program: ContextProgram) -> str:
+    """Return the name of the libraries that a program should find imported."""
+    for name, (imports, _) in _PRELOADS.items():
+        if imports.search(program.context):
+            return name
+    return _REST
+
+
+def starter(name: str) -> Callable[[Limits, str], "ContextRunner"]:
+    """Return what starts a runner of a family."""
+    modules = _PRELOADS[name][1] if name in _PRELOADS else _ALL
+    return lambda limits, isolation: ContextRunner(limits, isolation, modules)
+
+
+class ContextRunner:
+    """Runs context programs one after another, in forks of an interpreter that has imported some modules."""
+
+    def __init__(self, limits: Limits, isolation: str, preload: tuple[str, ...]) -> None:
+        try:
+            environment = environments.find(ENVIRONMENT)
+        except ToolchainError as error:
+            raise WorkerLostError(str(error)) from error
+        self._worker = Worker(limits, isolation, of_environment(environment, preload), with_checker=False)
+
+    def run(self, program: Program) -> Outcome:
+        """Run a `ContextProgram`."""
+        assert isinstance(program, ContextProgram)
+        try:
+            return _Job(self._worker, program).run()
+        except (ChannelClosed, OSError) as error:
+            reason = f"the worker's processes ended: {error}{self._worker.last_words()}"
+            raise WorkerLostError(reason) from error
+
+    def stop(self) -> None:
+        """Kill every process."""
+        self._worker.stop()
+
+    def kill(self) -> None:
+        """Kill every process and wait."""
+        self._worker.kill()
+
+
+class _Ends(NamedTuple):
+    """What the referee and its child get, and what stays here."""
+
+    job: int
+    report: socket.socket
+    errors: int
+
+
+class _Job:
+    """One program on its way through a worker."""
+
+    def __init__(self, worker: Worker, program: ContextProgram) -> None:
+        self._worker = worker
+        self._program = program
+        self._started = time.monotonic()
+        self._deadline = self._started + worker.limits.wall_s
+        self._pidfd = -1
+        self._ended: tuple[int, float] | None = None
+        self._report: list[object] | None = None
+        self._timed_out = False
+
+    def run(self) -> Outcome:
+        with ExitStack() as stack:
+            near, far = (stack.enter_context(end) for end in socket.socketpair())
+            errors = os.memfd_create("stderr")
+            stack.callback(os.close, errors)
+            self._hand_out(far, errors)
+            far.close()
+            try:
+                self._watch(near)
+            finally:
+                if self._pidfd >= 0:
+                    os.close(self._pidfd)
+            return self._judge(_tail(errors))
+
+    def _hand_out(self, report: socket.socket, errors: int) -> None:
+        program = self._program
+        about = {"solution": program.solution, "context": program.context, "seeded": program.seeded}
+        job = os.memfd_create("job")
+        try:
+            os.write(job, json.dumps(about).encode())
+            os.lseek(job, 0, os.SEEK_SET)
+            self._worker.control.send(["context"], (job, report.fileno(), errors))
+        finally:
+            os.close(job)
+
+    def _watch(self, report: socket.socket) -> None:
+        """Wait until the referee has spoken, if it does, and is dead."""
+        poll = select.poll()
+        poll.register(self._worker.control.fileno(), select.POLLIN)
+        poll.register(report.fileno(), select.POLLIN)
+        while self._ended is None:
+            left_s = self._deadline - time.monotonic()
+            if left_s <= 0:
+                self._on_deadline()
+                continue
+            for fd, _ in poll.poll(left_s * 1000 + 1):
+                if fd == self._worker.control.fileno():
+                    self._hear_zygote()
+                else:
+                    poll.unregister(fd)
+                    self._hear_referee(report)
+        if self._report is None:  # both may have come at once
+            self._hear_referee(report)
+
+    def _on_deadline(self) -> None:
+        if self._timed_out:
+            raise WorkerLostError("the candidate did not die")
+        now = time.monotonic()
+        elapsed_s = now - self._started
+        if elapsed_s < _MAX_STRETCH * self._worker.limits.wall_s and self._cpu_s() > _BUSY * elapsed_s:
+            self._deadline = now + self._worker.limits.wall_s / 4
+            return
+        self._timed_out = True
+        self._deadline = now + GRACE_S
+        if self._pidfd >= 0:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+
+    def _cpu_s(self) -> float:
+        """Return the CPU seconds of the referee and its living descendants."""
+        waiting, total = [pid_of(self._pidfd)] if self._pidfd >= 0 else [], 0
+        while waiting:
+            process = Path("/proc", str(waiting.pop()))
+            with suppress(OSError, ValueError, IndexError):
+                fields = (process / "stat").read_text().rpartition(")")[2].split()
+                total += sum(map(int, fields[11:13]))
+                for children in process.glob("task/*/children"):
+                    waiting += map(int, children.read_text().split())
+        return total / os.sysconf("SC_CLK_TCK")
+
+    def _hear_zygote(self) -> None:
+        message, fds = self._worker.control.receive()
+        if message[0] == "context_started":
+            (self._pidfd,) = fds
+        elif message[0] == "context_exited":
+            self._ended = (message[1], message[2])
+        else:
+            raise WorkerLostError(f"the worker's processes ended: {' '.join(map(str, message))}")
+
+    def _hear_referee(self, report: socket.socket) -> None:
+        with suppress(ChannelClosed, ValueError):
+            said = json.loads(FrameReader(report.fileno()).read(_REPORT_BYTES))
+            self._report = list(said)
+
+    def _judge(self, stderr: str) -> Outcome:
+        assert self._ended is not None
+        limits, group = self._worker.limits, self._worker.group
+        status, cpu_s = self._ended
+        out_of_memory = group is not None and group.had_oom_kill()
+        said = self._report or [None, "gone"]
+        if said[0] == "unjailed":
+            raise WorkerLostError(f"a candidate's jail could not be built: {said[1]}")
+        if isinstance(said[0], list):
+            status = int(said[0][0])
+        kind = [str(part) for part in said[1:]]
+        if kind[0] == "broken" and len(kind) > 1:
+            raise InfrastructureError(f"{self._program.task_id}: {kind[1]}")
+        judged = outcome.judge(
+            kind,
+            Exit(status=status, cpu_s=cpu_s, out_of_memory=out_of_memory),
+            limits,
+            timed_out=self._timed_out,
+            wall_s=time.monotonic() - self._started,
+        )
+        evidence = kind[1] if kind[0] == "ok" else ""
+        return msgspec.structs.replace(judged, evidence=evidence, stderr=stderr)
+
+
+def _tail(errors: int) -> str:
+    size = os.fstat(errors).st_size
+    text = os.pread(errors, _STDERR_BYTES, max(0, size - _STDERR_BYTES)).decode(errors="replace")
+    return "".join(char for char in text if char.isprintable() or char in "\n\t")

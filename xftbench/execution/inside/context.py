@@ -1,0 +1,320 @@
+"""The referee of a context program: runs the benchmark's own test, and has the solution run in a child.
+
+DS-1000's test calls ``exec(program, {"test_input": ...})`` in its own process, where a program could read the
+expected answer, change the comparison, or end the process. Here the name `exec` means something else to the
+test: the program goes, with its input, to a child that was forked before the test had made any answer and
+that has thrown away the test's code; what comes back is plain data, compared here. A result that can't be
+moved as plain data is compared in the child, which gets the expected one only then; the report says so.
+
+The referee is the only place where a program can pass.
+"""
+
+# ruff: noqa: PTH123
+# pathlib would be one more import in every jail
+
+import gc
+import json
+import os
+import pickle
+import random
+import select
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from xftbench.execution.inside import channel, linux, snippet, transport
+
+if TYPE_CHECKING:
+    from xftbench.execution.inside.jail import NamespaceJail
+    from xftbench.execution.inside.weak import WeakJail
+
+_TEXT = 1000
+_APART = "compared in another process, as plain data"
+_EXIT_MS = 1000
+_PICTURES = ("ans.png", "output.png")
+_ANSWER_BYTES = 1 << 30
+
+
+def serve(fds: list[int], null: int, jail: "NamespaceJail | WeakJail") -> NoReturn:
+    """Run one job: judge it, report, and end.
+
+    Args:
+        fds: Of the job (JSON), of the connection that takes the report, and of the candidate's stderr.
+        null: Of /dev/null.
+        jail: Whose candidate the child becomes.
+    """
+    job_fd, report_fd, errors_fd = fds
+    with open(job_fd, "rb", closefd=False) as file:
+        job = json.loads(file.read())
+    os.dup2(null, 2)
+    try:
+        report = _judge(job, jail, [report_fd, job_fd], [null, errors_fd])
+    except OSError as error:
+        report = ["unjailed", str(error)]
+    channel.write_frame(report_fd, json.dumps(report).encode())
+    os._exit(0)
+
+
+def _judge(
+    job: dict[str, Any], jail: "NamespaceJail | WeakJail", ours: list[int], theirs: list[int]
+) -> list[Any]:
+    """Return the report: [what happened, ...], as of `checker.judge`, behind the candidate's end."""
+    gc.enable()
+    jail.open_scratch()
+    if job["seeded"]:
+        seed()
+    solution, context = job["solution"], job["context"]
+    namespace: dict[str, Any] = {}
+    try:
+        exec(compile(context, "<context>", "exec", dont_inherit=True), namespace)  # noqa: S102 - the benchmark's
+    except BaseException as error:  # noqa: BLE001
+        return [None, "broken", f"the context does not load: {describe(error)}"]
+    near, far = socket.socketpair()
+    pid, pidfd = linux.fork_into(jail.namespaces)
+    if pid == 0:
+        near.close()
+        # What the candidate must not find: the test's code, which holds the reference solution.
+        namespace.clear()
+        job.clear()
+        solution = context = ""
+        snippet.become(far, theirs, ours, jail)
+    far.close()
+    candidate = Candidate(near, context)
+    try:
+        jail.confine_referee()
+        report = _run_test(namespace, solution, candidate)
+    finally:
+        near.close()
+    return [_end(pid, pidfd), *(candidate.trouble or report)]
+
+
+def seed() -> None:
+    """Seed whatever draws random numbers and is loaded."""
+    random.seed(0)
+    if numpy := sys.modules.get("numpy"):
+        numpy.random.seed(0)
+    if torch := sys.modules.get("torch"):
+        torch.manual_seed(0)
+    if tensorflow := sys.modules.get("tensorflow"):
+        tensorflow.random.set_seed(0)
+
+
+def describe(error: BaseException) -> str:
+    """Return an exception as one text."""
+    return f"{type(error).__name__}: {str(error)[:_TEXT]}"
+
+
+class _Ended(BaseException):
+    """The candidate gives no further answers; a test can't catch this by `except Exception`."""
+
+
+class RemoteError(Exception):
+    """The program raised; `said` is (type, text, line)."""
+
+    def __init__(self, said: tuple[str, str, str]) -> None:
+        super().__init__(*said)
+        self.said = said
+
+
+class _Broken(BaseException):
+    """The benchmark's own code failed before the program had anything to do with it."""
+
+
+class Candidate:
+    """The child as the test sees it."""
+
+    def __init__(self, connection: socket.socket, context: str) -> None:
+        self._fd = connection.fileno()
+        self._frames = channel.FrameReader(self._fd)
+        self._context = context
+        self._sent = transport.snapshot()
+        self.trouble: list[str] | None = None
+        """Why there can be no verdict from the test any more, whatever the test makes of it."""
+        self.evidence = _APART
+        self._stays = ""
+
+    def execute(self, program: str, variables: dict[str, Any]) -> None:
+        """Stand in for `exec`: have a program run, and put its result into its variables."""
+        request = {
+            "do": "run",
+            "program": program,
+            "variables": transport.dump(variables),
+            "state": transport.state(self._sent),
+            "files": _files(),
+        }
+        header = self._ask(request)
+        if header["kind"] == "raised":
+            raise RemoteError((header["name"], header["text"], header["line"]))
+        if header["kind"] == "compile":
+            self._end("compile", header["name"], header["name"], header["text"])
+        for name in header["files"]:
+            self._take_file(name)
+        if header["kind"] == "none":
+            return  # the program bound no result
+        value, self._stays = None, header["text"]
+        if header["kind"] == "moved":
+            try:
+                value = transport.load(self._read())
+            except transport.NotPlain as error:
+                self._stays = str(error)
+        variables["result"] = _Elsewhere(value) if self._stays else value
+
+    def compare(self, expected: object) -> object:
+        """Have the child compare its result, which can't be moved, with the expected one."""
+        self.evidence = f"compared in the program's own process: {self._stays}"
+        request = {
+            "do": "compare",
+            "context": self._context,
+            "expected": transport.dump(expected),
+            "files": _files(("ans.png",)),
+        }
+        header = self._ask(request)
+        if header["kind"] == "raised":
+            raise RemoteError((header["name"], header["text"], header["line"]))
+        return header["kind"] == "true"
+
+    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        if self.trouble:
+            raise _Ended
+        try:
+            channel.write_frame(self._fd, pickle.dumps(request))
+        except channel.ChannelClosed:
+            self._end("gone")
+        try:
+            header = json.loads(self._read())
+            if not _is_header(header):
+                raise ValueError
+        except (ValueError, RecursionError):
+            self._end("violation", "a message that is none of ours")
+        return dict(header)
+
+    def _read(self) -> bytes:
+        try:
+            return self._frames.read(_ANSWER_BYTES)
+        except channel.ChannelClosed:
+            self._end("gone")
+        except (ValueError, MemoryError) as error:
+            self._end("violation", str(error) or "an answer that is too large")
+
+    def _take_file(self, name: str) -> None:
+        """Write a file of the candidate's into our own directory, under a plain name."""
+        data = self._read()
+        if name == os.path.basename(name) and name not in (".", "..", "ans.png"):  # noqa: PTH119
+            with open(name, "wb") as file:
+                file.write(data)
+
+    def _end(self, *trouble: str) -> NoReturn:
+        self.trouble = list(trouble)
+        raise _Ended
+
+
+def _is_header(header: object) -> bool:
+    if not isinstance(header, dict):
+        return False
+    texts = all(isinstance(header.get(name, ""), str) for name in ("kind", "name", "text", "line"))
+    files = header.get("files", [])
+    return texts and "kind" in header and isinstance(files, list) and all(isinstance(n, str) for n in files)
+
+
+class _Elsewhere:
+    """Stands for a result that stays in the candidate's process, or whose figure does."""
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+
+def _files(also: tuple[str, ...] = ()) -> dict[str, bytes]:
+    """Return what the test has written for the program to read; the reference's picture is not of that."""
+    found = {}
+    for entry in os.scandir("."):
+        if entry.is_file(follow_symlinks=False) and (entry.name not in _PICTURES or entry.name in also):
+            with open(entry.name, "rb") as file:
+                found[entry.name] = file.read()
+    return found
+
+
+def _run_test(namespace: dict[str, Any], solution: str, candidate: Candidate) -> list[str]:
+    make, check = namespace["generate_test_case"], namespace["exec_test"]
+
+    def generate_test_case(number: int) -> object:
+        try:
+            return make(number)
+        except BaseException as error:
+            raise _Broken(f"the test has no input: {describe(error)}") from error
+
+    def exec_test(result: object, expected: object) -> object:
+        if not isinstance(result, _Elsewhere):
+            return check(result, expected)
+        if os.path.exists("ans.png") and _same_picture(check, result.value):  # noqa: PTH110
+            return True
+        return candidate.compare(expected)
+
+    namespace["generate_test_case"], namespace["exec_test"] = generate_test_case, exec_test
+    namespace["exec"] = candidate.execute
+    try:
+        namespace["test_execution"](solution)
+        if "test_string" in namespace:
+            namespace["test_string"](solution)
+    except _Broken as error:
+        return ["broken", str(error)]
+    except RemoteError as error:
+        name, text, line = error.said
+        return ["raised", name, text, line]
+    except BaseException as error:  # noqa: BLE001 - whatever it is, it is the report
+        return _failure(error)
+    return ["ok", candidate.evidence]
+
+
+class _FigureWantedError(BaseException):
+    """The test looks at the figure itself, which is in the child."""
+
+
+def _same_picture(check: Callable[[object, object], object], result: object) -> bool:
+    """Run the test of a picture as far as it goes without the figure: equal pictures need no more."""
+    figures = sys.modules["matplotlib._pylab_helpers"].Gcf
+    asked: list[bool] = []
+
+    def get_active() -> NoReturn:
+        asked.append(True)
+        raise _FigureWantedError
+
+    before = figures.get_active
+    figures.get_active = get_active
+    try:
+        return bool(check(result, None)) and not asked
+    except BaseException:  # noqa: BLE001 - the test proper follows, and fails in its own way
+        return False
+    finally:
+        figures.get_active = before
+
+
+def _failure(error: BaseException) -> list[str]:
+    """Say which line of the test failed."""
+    line, trace = "", error.__traceback__
+    names = []
+    while trace is not None:
+        names.append(trace.tb_frame.f_code.co_name)
+        trace = trace.tb_next
+    if "test_string" in names:
+        line = "test_string"
+    elif "test_execution" in names:
+        line = "the result is not the expected one" if names[-1] == "test_execution" else "exec_test"
+    if type(error) is AssertionError:
+        return ["assertion", line, str(error)[:_TEXT]]
+    return ["raised", type(error).__name__, str(error)[:_TEXT], line]
+
+
+def _end(pid: int, pidfd: int) -> list[float]:
+    """Kill the candidate if it still runs; return its wait status and its CPU seconds."""
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    # Only if it does not end by itself, as it does when we hang up: an end of its own is evidence.
+    if not poll.poll(_EXIT_MS):
+        try:
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        except OSError:
+            return [0, 0.0]  # in the weaker jail we may not; it dies with us
+    _, status, usage = os.wait4(pid, 0)
+    return [status, usage.ru_utime + usage.ru_stime]

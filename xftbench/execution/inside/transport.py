@@ -1,0 +1,242 @@
+"""Values on their way between a referee and its candidate.
+
+To the candidate everything may go: the referee is trusted. From it only plain data comes: numbers, texts,
+containers, arrays, tables and fitted models of the installed libraries. Pickle is the format, but a pickle
+from a candidate may name only classes of those libraries and a list of functions that rebuild their values.
+"""
+
+import io
+import pickle
+import random
+import sys
+from typing import Any
+
+_LIBRARIES = ("numpy", "pandas", "scipy", "sklearn", "torch", "xgboost", "statsmodels", "gensim")
+_REBUILDERS = {
+    ("copyreg", "_reconstructor"),
+    ("builtins", "object"), ("builtins", "set"), ("builtins", "frozenset"), ("builtins", "complex"),
+    ("builtins", "slice"), ("builtins", "range"), ("builtins", "bytearray"), ("builtins", "list"),
+    ("builtins", "dict"), ("builtins", "tuple"), ("builtins", "str"), ("builtins", "int"),
+    ("builtins", "float"), ("builtins", "bool"), ("builtins", "bytes"),
+    ("collections", "OrderedDict"), ("collections", "defaultdict"), ("collections", "Counter"),
+    ("collections", "deque"),
+    ("datetime", "datetime"), ("datetime", "date"), ("datetime", "time"), ("datetime", "timedelta"),
+    ("datetime", "timezone"), ("decimal", "Decimal"), ("fractions", "Fraction"), ("_codecs", "encode"),
+    ("pytz", "_UTC"), ("pytz", "_p"),
+    ("numpy.core.multiarray", "_reconstruct"), ("numpy.core.multiarray", "scalar"),
+    ("numpy.core.numeric", "_frombuffer"),
+    ("numpy.random._pickle", "__randomstate_ctor"), ("numpy.random._pickle", "__generator_ctor"),
+    ("numpy.random._pickle", "__bit_generator_ctor"),
+    ("pandas._libs.internals", "_unpickle_block"),
+    ("pandas.core.indexes.base", "_new_Index"), ("pandas.core.indexes.datetimes", "_new_DatetimeIndex"),
+    ("pandas.core.indexes.period", "_new_PeriodIndex"),
+    ("pandas._libs.arrays", "__pyx_unpickle_NDArrayBacked"),
+    ("pandas._libs.tslibs.timestamps", "_unpickle_timestamp"),
+    ("pandas._libs.tslibs.timedeltas", "_timedelta_unpickle"),
+    ("pandas._libs.tslibs.period", "_unpickle_period"), ("pandas._libs.tslibs.nattype", "_nat_unpickle"),
+    ("pandas._libs.interval", "__pyx_unpickle_IntervalMixin"),
+    ("pandas.core.indexes.interval", "_new_IntervalIndex"),
+}  # fmt: skip
+_MAX_BYTES = 1 << 30
+
+
+class NotPlain(Exception):  # noqa: N818 - says what a value is
+    """A value that can't be moved as plain data; the text names it."""
+
+
+def dump(value: object) -> bytes:
+    """Return a value for the candidate, classes and functions of the test's own included."""
+    try:
+        return _pickled(value)
+    except Exception:  # noqa: BLE001 - pickling runs the values' own code
+        import cloudpickle  # only here, where the environment has it: it is needed seldom
+
+        return bytes(cloudpickle.dumps(value))
+
+
+def trusted(data: bytes) -> Any:
+    """Return what `dump` was given."""
+    return _Unpickler(io.BytesIO(data)).load()
+
+
+def pack(value: object) -> bytes:
+    """Return a result for the referee.
+
+    Raises:
+        NotPlain: If it can't be moved; most often something else than a library's own value.
+    """
+    kind = type(value)
+    try:
+        data = _pickled(value)
+        if len(data) > _MAX_BYTES:
+            raise NotPlain("a result that is too large to be moved")
+        load(data)
+    except NotPlain:
+        raise
+    except Exception as error:
+        raise NotPlain(f"a {kind.__name__[:80]} can't be moved: {type(error).__name__}") from error
+    return data
+
+
+def load(data: bytes) -> Any:
+    """Return a candidate's result.
+
+    Raises:
+        NotPlain: If it is not plain data.
+    """
+    try:
+        return _PlainUnpickler(io.BytesIO(data)).load()
+    except NotPlain:
+        raise
+    except Exception as error:
+        raise NotPlain(f"a result that can't be rebuilt: {type(error).__name__}") from error
+
+
+def _pickled(value: object) -> bytes:
+    buffer = io.BytesIO()
+    _Pickler(buffer, protocol=5).dump(value)
+    return buffer.getvalue()
+
+
+class _Pickler(pickle.Pickler):
+    """Takes tensors apart into arrays, whose pickles name no function that reads more pickles."""
+
+    def reducer_override(self, value: Any) -> Any:
+        """Rebuild a dtype as numpy's one instance of it, as it is where nothing was pickled.
+
+        pandas 1.5 changes an object column in place, in `astype(str)`, if its dtype is another instance.
+        """
+        numpy = sys.modules.get("numpy")
+        if (
+            numpy
+            and isinstance(value, numpy.dtype)
+            and not (value.fields or value.metadata or value.subdtype)
+        ):
+            return numpy.dtype, (value.str,)
+        return NotImplemented
+
+    def persistent_id(self, value: object) -> object:
+        kind = type(value)
+        root = kind.__module__.partition(".")[0]
+        if root == "torch":
+            return _torch_parts(value, kind)
+        if root == "tensorflow":
+            return _tensorflow_parts(value, kind)
+        return None
+
+
+def _torch_parts(value: Any, kind: type) -> object:
+    torch = sys.modules["torch"]
+    if kind in (torch.Tensor, torch.nn.Parameter) and value.layout == torch.strided and value.is_leaf:
+        if value.dtype not in (torch.bfloat16, torch.complex32) and not value.is_quantized:
+            return ("torch", kind is not torch.Tensor, bool(value.requires_grad), value.detach().numpy())
+    elif kind is torch.Tensor and value.layout == torch.strided:
+        return ("torch", False, False, value.detach().numpy())
+    elif kind is torch.dtype:
+        return ("torch.dtype", str(value).removeprefix("torch."))
+    return None
+
+
+def _tensorflow_parts(value: Any, kind: type) -> object:
+    tensorflow = sys.modules["tensorflow"]
+    if isinstance(value, tensorflow.Variable) and kind.__name__ == "ResourceVariable":
+        return ("tensorflow", True, value.numpy())
+    if kind.__name__ == "EagerTensor":
+        return ("tensorflow", False, value.numpy())
+    return None
+
+
+class _Unpickler(pickle.Unpickler):
+    def persistent_load(self, parts: Any) -> object:
+        if parts[0] == "torch":
+            torch = sys.modules["torch"]
+            _, is_parameter, requires_grad, array = parts
+            tensor = torch.from_numpy(array.copy()) if array.shape else torch.tensor(array[()])
+            if is_parameter:
+                return torch.nn.Parameter(tensor, requires_grad=requires_grad)
+            return tensor.requires_grad_() if requires_grad else tensor
+        if parts[0] == "torch.dtype":
+            return getattr(sys.modules["torch"], parts[1])
+        tensorflow = sys.modules["tensorflow"]
+        _, is_variable, array = parts
+        return tensorflow.Variable(array) if is_variable else tensorflow.convert_to_tensor(array)
+
+
+class _PlainUnpickler(_Unpickler):
+    def find_class(self, module: str, name: str) -> object:
+        if (module, name) == ("numpy", "dtype"):
+            return _fresh_dtype  # the rest of a pickle may change it, and numpy's own are shared
+        if (module, name) in _REBUILDERS:
+            return super().find_class(module, name)
+        if module.partition(".")[0] in _LIBRARIES and "." not in name and module in sys.modules:
+            found = getattr(sys.modules[module], name, None)
+            if isinstance(found, type) and found.__module__.partition(".")[0] in _LIBRARIES:
+                return found
+        raise NotPlain(f"a {name[:80]} of {module[:80]} is not plain data")
+
+    def persistent_load(self, parts: Any) -> object:
+        if not (type(parts) is tuple and len(parts) > 1 and _is_plain_part(*parts)):
+            raise NotPlain("a part that is none of ours")
+        return super().persistent_load(parts)
+
+
+def _fresh_dtype(*arguments: Any) -> object:
+    return sys.modules["numpy"].dtype(arguments[0], False, True)
+
+
+def _is_plain_part(library: object, *parts: Any) -> bool:
+    numpy = sys.modules["numpy"]
+    if library == "torch.dtype":
+        return type(getattr(sys.modules.get("torch"), str(parts[0]), None)).__name__ == "dtype"
+    is_array = isinstance(parts[-1], numpy.ndarray | numpy.generic | bytes)
+    return library in ("torch", "tensorflow") and library in sys.modules and is_array
+
+
+# What else a test leaves behind for the program that runs in the same process, where all is one process.
+
+
+def snapshot() -> dict[str, Any]:
+    """Return what `state` compares with, at the time of the fork."""
+    if matplotlib := sys.modules.get("matplotlib"):
+        colors = sys.modules["matplotlib.colors"]
+        return {"style": dict(matplotlib.rcParams), "colors": dict(colors._colors_full_map)}
+    return {}
+
+
+def state(before: dict[str, Any]) -> bytes:
+    """Return the generators' state, changed plot settings and open figures, for the candidate."""
+    found: dict[str, Any] = {"random": random.getstate()}
+    if numpy := sys.modules.get("numpy"):
+        found["numpy"] = numpy.random.get_state()
+    if torch := sys.modules.get("torch"):
+        found["torch"] = torch.random.get_rng_state().numpy()
+    if before:
+        now = snapshot()
+        for name, values in now.items():
+            found[name] = {key: value for key, value in values.items() if before[name].get(key) != value}
+    if has_figures():
+        pyplot = sys.modules["matplotlib.pyplot"]
+        found["figures"] = [pyplot.figure(number) for number in pyplot.get_fignums()]
+    return dump(found)
+
+
+def restore(data: bytes) -> None:
+    """Set what `state` found, in the candidate."""
+    found = trusted(data)
+    random.setstate(found["random"])
+    if "numpy" in found:
+        sys.modules["numpy"].random.set_state(found["numpy"])
+    if "torch" in found:
+        torch = sys.modules["torch"]
+        torch.random.set_rng_state(torch.from_numpy(found["torch"]))
+    if "style" in found:
+        dict.update(sys.modules["matplotlib"].rcParams, found["style"])
+        colors = sys.modules["matplotlib.colors"]
+        colors._colors_full_map.update(found["colors"])
+        colors._colors_full_map.cache.clear()
+
+
+def has_figures() -> bool:
+    """Return whether pyplot has figures open."""
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    return pyplot is not None and bool(pyplot.get_fignums())
