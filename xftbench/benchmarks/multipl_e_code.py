@@ -1,13 +1,57 @@
-"""What must be known of a language's syntax to put a program of MultiPL-E together."""
+"""A whole program in a reply -> the solution that MultiPL-E's tests can stand behind.
+
+The tests of half of the languages begin with the brace that closes the function (and, in a class, go on with
+``main``), because upstream cuts completions off before it. A reply to a request in prose holds the whole
+function instead, often with imports, helpers, a class of another name and a ``main`` of its own. What is
+done here is choosing and ordering pieces of it; the only edit is the brace that is left to the tests.
+"""
 
 import re
+from collections.abc import Sequence
+
+from xftbench.benchmarks.multipl_e_syntax import (
+    Function,
+    closing,
+    defines,
+    enclosing,
+    functions,
+    skeleton,
+)
+from xftbench.records import Problem
 
 _NAMES = {
-    "pl": re.compile(r"^sub (\w+)", re.M),
-    "r": re.compile(r"^(\w+) <- function", re.M),
-    "rkt": re.compile(r"^\(define \((\S+)", re.M),
+    "pl": re.compile(r"^sub (\w+)", re.MULTILINE),
+    "r": re.compile(r"^(\w+) <- function", re.MULTILINE),
+    "rkt": re.compile(r"^\(define \((\S+)", re.MULTILINE),
 }
 _NAME = re.compile(r"(?<![.\w])(\w+)\s*\(")
+
+_IN_A_CLASS = ("java", "cs", "scala")
+_IN_A_FILE = ("cpp", "rs", "swift", "sh")
+_MAIN = {"cs": "Main"}
+_IMPORT = {
+    "cpp": r"[ \t]*#[ \t]*include\b[^\n]*",
+    "cs": r"[ \t]*using[ \t]+(?:static[ \t]+)?[\w.]+(?:[ \t]*=[^;\n]*)?;",
+    "d": r"(?:import[ \t]+[^;]*;|module[ \t]+[^;]*;)",
+    "java": r"[ \t]*import[ \t][^;\n]*;",
+    "rs": r"use[ \t][^;]*;",
+    "scala": r"import[ \t][^\n]*",
+    "sh": r"#![^\n]*",
+    "swift": r"import[ \t][^\n]*",
+}
+_GO_IMPORT = re.compile(r'^import[ \t]*(?:\(([^)]*)\)|([^\n]*"[^"\n]*"))', re.MULTILINE)
+_DROPPED = {
+    # The tests declare it themselves, and JavaScript forbids the second time.
+    "js": re.compile(
+        r"^[ \t]*(?:const|let)[ \t]+assert[ \t]*=[^\n]*\n?|^import[ \t]+[^\n]*\n?", re.MULTILINE
+    ),
+    "ts": re.compile(
+        r"^[ \t]*(?:const|let)[ \t]+assert[ \t]*=[^\n]*\n?|^import[ \t]+[^\n]*\n?", re.MULTILINE
+    ),
+    "lua": re.compile(r"^return\b[^\n]*\s*\Z", re.MULTILINE),
+    "rkt": re.compile(r"^#lang[^\n]*\n?", re.MULTILINE),
+}
+_FIRST_LINE = {"php": "<?php\n", "rkt": "#lang racket\n"}
 
 
 def entry_point(language: str, prompt: str) -> str:
@@ -18,3 +62,165 @@ def entry_point(language: str, prompt: str) -> str:
     head = prompt.rstrip().rpartition("\n")[2]
     match = _NAME.search(head)
     return match[1] if match else ""
+
+
+def truncate(completion: str, stops: Sequence[str]) -> str:
+    """Return a completion up to its first stop string; what precedes it in the prompt does not count."""
+    ends = [found for stop in stops if (found := completion.find(stop)) >= 0]
+    return completion[: min(ends, default=len(completion))]
+
+
+def assemble(problem: Problem, code: str) -> str | None:
+    """Return the solution that a whole program holds, ready for the tests; None if it lacks the function."""
+    language, name = problem.language, problem.entry_point
+    if not name or not (defines(language, code, name) or "<?php" in code):
+        return None
+    if language in _IN_A_CLASS:
+        return _in_a_class(problem, code)
+    if language in _IN_A_FILE:
+        return _in_a_file(problem, code)
+    if language == "go":
+        return _go(problem, code)
+    if language == "d":
+        return "\n".join([_preamble(problem, code), _without(language, code, "main")])
+    if language == "php":
+        code = _open_php(code)
+    code = _DROPPED[language].sub("", code) if language in _DROPPED else code
+    first = _FIRST_LINE.get(language, "")
+    return code if code.lstrip().startswith(first.strip() or code[:1]) else first + code
+
+
+def _in_a_file(problem: Problem, code: str) -> str:
+    """Put the function last and open, and everything else before it, without ``main``."""
+    language = problem.language
+    code = _without(language, code, "main")
+    function = functions(language, skeleton(language, code), problem.entry_point)[-1]
+    before, after = code[: function.start], code[function.end :]
+    if language == "sh":
+        after = _shell_functions(after)
+    after = after if skeleton(language, after).strip() else ""
+    return "\n".join([_preamble(problem, code), before, after, _opened(code, function)])
+
+
+def _opened(code: str, function: Function) -> str:
+    """Return a function without its closing brace."""
+    head = code[function.start : function.body]
+    body = code[function.body : function.end]
+    return head + body.removesuffix("}") if function.has_braces else f"{head} {{ {body}"
+
+
+def _open_php(code: str) -> str:
+    """Return a PHP file without the tag that ends it: behind that, the tests would be text to print."""
+    end = code.rfind("?>")
+    return code if end < 0 or code.find("<?", end) >= 0 else code[:end]
+
+
+def _shell_functions(code: str) -> str:
+    """Return the functions of a script; its commands are examples of use."""
+    bones = skeleton("sh", code)
+    heads = re.finditer(r"^[ \t]*(?:function[ \t]+)?[\w-]+[ \t]*(?:\(\s*\))?\s*\{", bones, re.MULTILINE)
+    pieces, end = [], 0
+    for head in heads:
+        if head.start() >= end:
+            end = closing(bones, head.end() - 1, "{}")
+            pieces.append(code[head.start() : end])
+    return "\n".join(pieces)
+
+
+def _in_a_class(problem: Problem, code: str) -> str:
+    """Take the members of the class that has the function into the prompt's own class, the function last."""
+    language = problem.language
+    imports, code = _split_imports(language, code)
+    bones = skeleton(language, code)
+    function = functions(language, bones, problem.entry_point)[-1]
+    opening = enclosing(
+        bones, function.start + 1 if bones[function.start : function.start + 1] == "{" else function.start
+    )
+    siblings, members = "", code
+    if opening is not None:
+        end = closing(bones, opening, "{}")
+        siblings = _siblings(language, code, bones, opening, end)
+        members = (
+            code[opening + 1 : end].removesuffix("}") if bones[end - 1 : end] == "}" else code[opening + 1 :]
+        )
+    members = _without(language, members, _MAIN.get(language, "main"))
+    function = functions(language, skeleton(language, members), problem.entry_point)[-1]
+    rest = members[: function.start] + members[function.end :]
+    head, class_line = _class_head(problem.prompt)
+    return "\n".join([*imports, head, siblings, class_line, rest, _opened(members, function)])
+
+
+def _class_head(prompt: str) -> tuple[str, str]:
+    """Return what a prompt has before its class, and the line that opens it."""
+    match = re.search(r"^(?:class|object) \w+ \{$", prompt, re.MULTILINE)
+    return (prompt[: match.start()].rstrip("\n"), match[0]) if match else ("", "")
+
+
+def _siblings(language: str, code: str, bones: str, opening: int, end: int) -> str:
+    """Return the other types beside a class; those that hold a ``main`` are examples of use."""
+    start = max(bones.rfind(mark, 0, opening) for mark in ";{}") + 1
+    outer = enclosing(bones, start)
+    first = 0 if outer is None else outer + 1
+    last = len(code) if outer is None else closing(bones, outer, "{}") - 1
+    pieces = [code[first:start], code[end:last]]
+    main = _MAIN.get(language, "main")
+    kept = [piece for piece in pieces if not functions(language, skeleton(language, piece), main)]
+    return "\n".join(piece for piece in kept if skeleton(language, piece).strip())
+
+
+def _split_imports(language: str, code: str) -> tuple[list[str], str]:
+    """Return the import lines of a text, and the text without them and without its package."""
+    pattern = re.compile(rf"^{_IMPORT[language]}", re.MULTILINE)
+    imports = [match[0].strip() for match in pattern.finditer(code)]
+    rest = re.sub(r"^\s*package[ \t][^\n]*", "", pattern.sub("", code))
+    return imports, rest
+
+
+def _without(language: str, code: str, name: str) -> str:
+    """Return a text without a function."""
+    bones = skeleton(language, code)
+    kept, end = [], 0
+    for function in functions(language, bones, name):
+        if function.start >= end:
+            kept.append(code[end : function.start])
+            end = function.end
+    return "".join([*kept, code[end:]])
+
+
+def _preamble(problem: Problem, code: str) -> str:
+    """Return what a prompt has before its description and a reply does not repeat."""
+    language = problem.language
+    described = re.compile(r"^[ \t]*(?://|/\*|#(?!!|[ \t]*include))", re.MULTILINE).search(problem.prompt)
+    head = problem.prompt[: described.start()] if described else ""
+    pattern = re.compile(rf"^{_IMPORT[language]}", re.MULTILINE)
+    imports = [match[0] for match in pattern.finditer(head)]
+    types = pattern.sub("", head).strip()
+    header = types.partition("{")[0].strip()
+    if header and re.search(rf"\b{re.escape(header)}\b", code):
+        types = ""
+    return "\n".join([*(line for line in imports if not _has_import(language, code, line)), types])
+
+
+def _has_import(language: str, code: str, line: str) -> bool:
+    if language != "rs":
+        return re.search(rf"^\s*{re.escape(line.strip())}", code, re.MULTILINE) is not None
+    # Rust forbids the second time, also as one of a list.
+    last = line.rstrip(";").rpartition("::")[2]
+    return re.search(rf"^\s*use\b[^;]*\b{re.escape(last)}\b", code, re.MULTILINE) is not None
+
+
+def _go(problem: Problem, code: str) -> str:
+    """Keep the prompt's package and imports, and those imports of the reply that are used."""
+    code = re.sub(r"^\s*package[ \t]+\w+[^\n]*", "", code)
+    blocks = [match[1] or match[2] for match in _GO_IMPORT.finditer(code)]
+    specs = [line.strip() for block in blocks for line in block.splitlines() if '"' in line]
+    rest = _without("go", _GO_IMPORT.sub("", code), "main")
+    used = [f"import {spec}" for spec in dict.fromkeys(specs) if _is_used(spec, rest)]
+    head = problem.prompt[: problem.prompt.index(")") + 1]
+    return "\n".join([head, *used, rest])
+
+
+def _is_used(spec: str, code: str) -> bool:
+    alias, path, _ = spec.split('"', 2)
+    name = alias.strip() or path.rpartition("/")[2]
+    return path not in ("testing", "fmt") and re.search(rf"\b{re.escape(name)}\.", code) is not None

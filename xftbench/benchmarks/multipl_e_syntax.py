@@ -1,0 +1,170 @@
+"""Just enough of the syntax of several languages to find a function in a text, and where it ends.
+
+Everything is linear in the length of the text: replies can be a hundred thousand lines of anything.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+_LINE = r"//[^\n]*"
+_BLOCK = r"/\*(?:.*?\*/|.*)"
+_STRING = r'"(?:\\.|[^"\\\n])*"?'
+_TRIPLE = r'"""(?:.*?"""|.*)'
+_CHARACTER = r"'(?:\\[^\n]{1,9}?|[^'\\\n])'"
+_BACKTICK = r"`[^`]*`?"
+
+_OPAQUE = {
+    "cpp": (_LINE, _BLOCK, r'R"(\w*)\((?:.*?\)\1"|.*)', _STRING, _CHARACTER),
+    "cs": (_LINE, _BLOCK, r'\$?@"(?:""|[^"])*"?', _STRING, _CHARACTER),
+    "d": (_LINE, _BLOCK, r"/\+(?:.*?\+/|.*)", _BACKTICK, _STRING, _CHARACTER),
+    "go": (_LINE, _BLOCK, _BACKTICK, _STRING, _CHARACTER),
+    "java": (_LINE, _BLOCK, _TRIPLE, _STRING, _CHARACTER),
+    "rs": (_LINE, _BLOCK, r'\br(#*)"(?:.*?"\1|.*)', r'"(?:\\.|[^"\\])*"?', _CHARACTER),
+    "scala": (_LINE, _BLOCK, _TRIPLE, _STRING, _CHARACTER),
+    "sh": (r"(?:^|(?<=\s))#[^\n]*", r"\\.", r"'[^']*'?", r'"(?:\\.|[^"\\])*"?'),
+    "swift": (_LINE, _BLOCK, _TRIPLE, _STRING),
+}
+"""Comments and quotes, which may hold unbalanced braces; one without its end goes to the end of the text."""
+
+_OPAQUE_RE = {
+    language: re.compile("|".join(patterns), re.DOTALL | re.MULTILINE)
+    for language, patterns in _OPAQUE.items()
+}
+
+_TYPED = re.compile(
+    r"(?:\A|[;{})\n])(?!\s*(?:return|else|new|throw|case|await)\b)[^;{}()=\n]*[\w>\])?&*]\s+[&*]*\Z"
+)
+_BEFORE = {
+    "cpp": _TYPED,
+    "cs": _TYPED,
+    "d": _TYPED,
+    "go": re.compile(r"\bfunc\s+\Z"),
+    "java": _TYPED,
+    "rs": re.compile(r"\bfn\s+\Z"),
+    "scala": re.compile(r"\bdef\s+\Z"),
+    "sh": re.compile(r"(?:\A|[;}\n])[ \t]*(?:function\s+)?\Z"),
+    "swift": re.compile(r"\bfunc\s+\Z"),
+}
+"""What stands before the name in a definition, and not in a call."""
+
+_HEAD_CHARS = 400
+"""How much of the text before a name is looked at."""
+
+_OPENING = re.compile(r"[^;{}]*\{")
+_SCALA_OPENING = re.compile(r"[^;{}=]*=\s*\{?")
+
+_DEFINES = {
+    "jl": r"\bfunction\s+%s\b|^%s\s*\([^\n]*\)[^=\n]*=(?!=)",
+    "js": r"\bfunction\s*\*?\s*%s\b|\b%s\s*=(?![=>])",
+    "lua": r"\bfunction\s+%s\b|\b%s\s*=(?!=)",
+    "php": r"\bfunction\s+&?%s\b",
+    "pl": r"\bsub\s+%s\b",
+    "r": r"\b%s\s*(?:<-|=(?!=))\s*function\b",
+    "rb": r"\bdef\s+(?:self\.)?%s\b",
+    "rkt": r"\(define\s+\(*%s[\s()]",
+    "ts": r"\bfunction\s*\*?\s*%s\b|\b%s\s*[:=](?![=>])",
+}
+
+
+class Function(NamedTuple):
+    """Where a function stands in a text."""
+
+    start: int
+    """Of its statement: its type or keyword, with annotations."""
+    body: int
+    """Behind the opening brace, or where the expression begins that is the whole body."""
+    end: int
+    """Behind the closing brace."""
+    has_braces: bool
+
+
+def skeleton(language: str, code: str) -> str:
+    """Return a text of the same length in which comments and quotes are blank."""
+    pattern = _OPAQUE_RE.get(language)
+    return code if pattern is None else pattern.sub(lambda match: _blank(match[0]), code)
+
+
+def _blank(text: str) -> str:
+    return re.sub(r"[^\n]", " ", text)
+
+
+def defines(language: str, code: str, name: str) -> bool:
+    """Return whether a text seems to define a function of that name."""
+    if language in _DEFINES:
+        return re.search(_DEFINES[language].replace("%s", re.escape(name)), code, re.MULTILINE) is not None
+    return bool(functions(language, skeleton(language, code), name))
+
+
+def functions(language: str, bones: str, name: str) -> list[Function]:
+    """Return a function's definitions in a skeleton, in their order; calls and declarations aside."""
+    found = (_function(language, bones, name_match) for name_match in _names(language, bones, name))
+    return [function for function in found if function is not None]
+
+
+def _names(language: str, bones: str, name: str) -> Iterator[re.Match[str]]:
+    for match in re.finditer(rf"\b{re.escape(name)}\b", bones):
+        if _BEFORE[language].search(bones[max(0, match.start() - _HEAD_CHARS) : match.start()]):
+            yield match
+
+
+def _function(language: str, bones: str, name: re.Match[str]) -> Function | None:
+    position = bones.find("(", name.end(), name.end() + _HEAD_CHARS)
+    if language == "scala" and not bones[name.end() :].lstrip().startswith(("(", "[")):
+        position = -1  # a method without parameters
+    elif position < 0 and language != "sh":
+        return None
+    after = name.end() if position < 0 else closing(bones, position, "()")
+    match = (_SCALA_OPENING if language == "scala" else _OPENING).match(bones, after)
+    if match is None:
+        return None
+    start = _statement_start(bones, name.start())
+    if not match[0].endswith("{"):
+        return Function(start, match.end(), _expression_end(bones, match.end()), has_braces=False)
+    return Function(start, match.end(), closing(bones, match.end() - 1, "{}"), has_braces=True)
+
+
+def _statement_start(bones: str, position: int) -> int:
+    """Return where the statement around a position begins: behind the last one, or behind a directive."""
+    start = max(bones.rfind(mark, 0, position) for mark in ";{}") + 1
+    while (line_end := bones.find("\n", start, position)) >= 0:
+        line = bones[start:line_end].strip()
+        if line and not line.startswith("#"):
+            break
+        start = line_end + 1
+    return start
+
+
+def _expression_end(bones: str, position: int) -> int:
+    """Return the end of the line in which an expression's brackets are closed."""
+    depth = 0
+    for match in re.compile(r"[()\[\]{}\n]").finditer(bones, position):
+        if match[0] == "\n":
+            if depth == 0 and bones[position : match.start()].strip():
+                return match.start()
+        else:
+            depth += 1 if match[0] in "([{" else -1
+            if depth < 0:
+                return match.start()
+    return len(bones)
+
+
+def closing(bones: str, position: int, pair: str) -> int:
+    """Return the position behind the bracket that closes the one at `position`, or the text's end."""
+    depth = 0
+    for match in re.compile(f"[{re.escape(pair)}]").finditer(bones, position):
+        depth += 1 if match[0] == pair[0] else -1
+        if depth == 0:
+            return match.end()
+    return len(bones)
+
+
+def enclosing(bones: str, position: int) -> int | None:
+    """Return where the innermost brace around a position opens, or None."""
+    open_braces: list[int] = []
+    for match in re.compile(r"[{}]").finditer(bones, 0, position):
+        if match[0] == "{":
+            open_braces.append(match.start())
+        elif open_braces:
+            open_braces.pop()
+    return open_braces[-1] if open_braces else None
