@@ -6,13 +6,14 @@ from xftbench.benchmarks.benchmark import Benchmark
 from xftbench.benchmarks.datafiles import DataFile
 from xftbench.benchmarks.humaneval import DATA_FILES as HUMANEVAL_FILES
 from xftbench.benchmarks.humaneval import HumanEval
+from xftbench.benchmarks.multipl_e import MultiplE
 from xftbench.benchmarks.suggest import suggestion
 from xftbench.errors import UsageProblem
 
-BENCHMARKS: dict[str, Callable[[], Benchmark]] = {"humaneval": HumanEval}
+BENCHMARKS: dict[str, Callable[[], Benchmark]] = {"humaneval": HumanEval, "multipl-e": MultiplE}
 """Family -> its whole."""
 
-SELECTABLE: dict[str, Callable[[Sequence[str]], Benchmark]] = {}
+SELECTABLE: dict[str, Callable[[Sequence[str]], Benchmark]] = {"multipl-e": MultiplE.of}
 """Family -> a part of it, by the words behind the colon; a word that it does not know is a UsageProblem."""
 
 DATA_FILES: tuple[DataFile, ...] = (*HUMANEVAL_FILES.values(),)

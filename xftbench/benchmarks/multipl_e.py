@@ -50,7 +50,8 @@ class MultiplE:
 
     family = "multipl-e"
     versions: tuple[str, ...] = ("3",)
-    limits = Limits(wall_s=60.0)
+    # The evaluators' general time limit; a language's own stands in its row and is scaled with this one.
+    limits = Limits(cpu_s=15, wall_s=25.0, disk_bytes=256 << 20, processes=256)
 
     def __init__(self, parts: Sequence[Part] = WHOLE) -> None:
         self._parts = tuple(parts)

@@ -82,12 +82,17 @@ def assemble(problem: Problem, code: str) -> str | None:
     if language == "go":
         return _go(problem, code)
     if language == "d":
-        return "\n".join([_preamble(problem, code), _without(language, code, "main")])
+        return _joined(_preamble(problem, code), _without(language, code, "main"))
     if language == "php":
         code = _open_php(code)
     code = _DROPPED[language].sub("", code) if language in _DROPPED else code
     first = _FIRST_LINE.get(language, "")
     return code if code.lstrip().startswith(first.strip() or code[:1]) else first + code
+
+
+def _joined(*pieces: str) -> str:
+    """Return the pieces that are not blank, each on lines of its own."""
+    return "\n".join(piece.strip("\n") for piece in pieces if piece.strip())
 
 
 def _in_a_file(problem: Problem, code: str) -> str:
@@ -99,7 +104,7 @@ def _in_a_file(problem: Problem, code: str) -> str:
     if language == "sh":
         after = _shell_functions(after)
     after = after if skeleton(language, after).strip() else ""
-    return "\n".join([_preamble(problem, code), before, after, _opened(code, function)])
+    return _joined(_preamble(problem, code), before, after, _opened(code, function))
 
 
 def _opened(code: str, function: Function) -> str:
@@ -147,7 +152,7 @@ def _in_a_class(problem: Problem, code: str) -> str:
     function = functions(language, skeleton(language, members), problem.entry_point)[-1]
     rest = members[: function.start] + members[function.end :]
     head, class_line = _class_head(problem.prompt)
-    return "\n".join([*imports, head, siblings, class_line, rest, _opened(members, function)])
+    return _joined(*imports, head, siblings, class_line, rest, _opened(members, function))
 
 
 def _class_head(prompt: str) -> tuple[str, str]:
@@ -198,7 +203,7 @@ def _preamble(problem: Problem, code: str) -> str:
     header = types.partition("{")[0].strip()
     if header and re.search(rf"\b{re.escape(header)}\b", code):
         types = ""
-    return "\n".join([*(line for line in imports if not _has_import(language, code, line)), types])
+    return _joined(*(line for line in imports if not _has_import(language, code, line)), types)
 
 
 def _has_import(language: str, code: str, line: str) -> bool:
@@ -217,7 +222,7 @@ def _go(problem: Problem, code: str) -> str:
     rest = _without("go", _GO_IMPORT.sub("", code), "main")
     used = [f"import {spec}" for spec in dict.fromkeys(specs) if _is_used(spec, rest)]
     head = problem.prompt[: problem.prompt.index(")") + 1]
-    return "\n".join([head, *used, rest])
+    return _joined(head, *used, rest)
 
 
 def _is_used(spec: str, code: str) -> bool:
