@@ -48,6 +48,7 @@ class Worker:
         isolation: ``namespaces`` or ``rlimits``.
         interpreter: What the zygote is; the harness's own, if none is given.
         with_checker: Whether programs are judged by a test in another process.
+        service: What candidate and checker do; see `inside.service`.
 
     Raises:
         WorkerLostError: If the processes don't start; `errno` is in the message.
@@ -60,6 +61,7 @@ class Worker:
         interpreter: Interpreter | None = None,
         *,
         with_checker: bool = True,
+        service: str = "function",
     ) -> None:
         interpreter = interpreter or own()
         self.limits = limits
@@ -76,7 +78,7 @@ class Worker:
         with theirs:
             self._process = _launch(interpreter, theirs.fileno(), self._log)
         try:
-            self.control.send(_configuration(interpreter, limits, isolation, self._scratch))
+            self.control.send(_configuration(interpreter, limits, isolation, self._scratch, service))
             self.info: dict[str, Any]
             self.info, (self._zygote,) = self._expect("ready", _START_S, fds=1)
             self.group = cgroup.create(limits)
@@ -199,7 +201,9 @@ def _launch(interpreter: Interpreter, control: int, log: int) -> subprocess.Pope
     )
 
 
-def _configuration(interpreter: Interpreter, limits: Limits, isolation: str, scratch: str) -> dict[str, Any]:
+def _configuration(
+    interpreter: Interpreter, limits: Limits, isolation: str, scratch: str, service: str
+) -> dict[str, Any]:
     numbers = {
         "cpu_s": limits.cpu_s,
         "memory_bytes": limits.memory_bytes,
@@ -215,4 +219,5 @@ def _configuration(interpreter: Interpreter, limits: Limits, isolation: str, scr
         "preload": interpreter.preload,
         "variables": dict(interpreter.variables),
         "has_scratch": interpreter.has_scratch,
+        "service": service,
     }

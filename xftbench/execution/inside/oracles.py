@@ -1,0 +1,137 @@
+"""When an answer to a test of evalplus is right: its comparisons, one by one, over plain data.
+
+`plus` is what evalplus' own checker would say of these values, leniencies included; `strict` is the same rule
+without the ones that are slips. Runs in the checker's process only.
+
+Source: evalplus master 26d6d00, eval/__init__.py:111-205 and eval/_special_oracle.py.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from xftbench.execution.inside.wire import OpaqueSequence
+
+_RELATIVE = 1e-7
+FLOAT_TOLERANCE = 1e-6
+"""Parity: what a tolerance of 0 becomes as soon as one expected value of the task is made of floats."""
+
+
+class Answer(NamedTuple):
+    """What the candidate gave for one test; every part is the candidate's own claim."""
+
+    type_name: str
+    value: Any
+    arguments_after: Any = None
+    """What the arguments were when it had returned, where the comparison looks at them."""
+
+
+class Expected(NamedTuple):
+    """What the reference gave for the same test, and with which tolerance it is compared."""
+
+    type_name: str
+    value: Any
+    tolerance: float
+    arguments: Any
+    """As they were before the call."""
+
+
+def accepts(oracle: str, answer: Answer, expected: Expected, *, strict: bool) -> bool:
+    """Return whether an answer counts as right. What a comparison raises means no."""
+    try:
+        return bool(_accepts(oracle, answer, expected, strict))
+    except Exception:  # noqa: BLE001 - evalplus counts any exception while comparing as a failed test
+        return False
+
+
+def _accepts(oracle: str, answer: Answer, expected: Expected, strict: bool) -> bool:
+    if oracle == "root":
+        # Parity: the polynomial is taken from the arguments as the candidate has left them.
+        arguments = expected.arguments if strict else answer.arguments_after
+        return abs(_polynomial(*arguments, answer.value)) <= expected.tolerance
+    if oracle == "anything" and strict:
+        oracle = "equal"
+    exact = _RULES[oracle](answer.value, expected)
+    if exact or expected.tolerance == 0:
+        return exact
+    return answer.type_name == expected.type_name and _all_close(answer.value, expected)
+
+
+def is_equal(ours: Any, theirs: Any) -> bool:
+    """Return ``bool(ours == theirs)`` as if arrays were still arrays.
+
+    An array compares item by item, and the result has a truth value only if it is a single one.
+    """
+    if isinstance(ours, OpaqueSequence):
+        left, right = _single(ours), _single(theirs)
+        return left is not None and right is not None and bool(left[0] == right[0])
+    if type(ours) in (list, tuple) and type(ours) is type(theirs):
+        return len(ours) == len(theirs) and (ours == theirs or all(map(is_equal, ours, theirs)))
+    return bool(ours == theirs)
+
+
+def _single(value: Any) -> tuple[Any] | None:
+    """Return the only item of a nested sequence, wrapped, or None if there are none or several."""
+    while isinstance(value, (OpaqueSequence, list, tuple)):
+        if len(value) != 1:
+            return None
+        value = value[0]
+    return (value,)
+
+
+def _polynomial(coefficients: Any, x: Any) -> Any:
+    return sum(coefficient * math.pow(x, power) for power, coefficient in enumerate(coefficients))
+
+
+def _surface_area(base: Any, height: Any) -> int:
+    """Surface of a square pyramid whose height is that of the apex."""
+    slant = math.sqrt((base / 2) ** 2 + height**2)
+    return round(base**2 + 2 * base * slant)
+
+
+def _digit_distance(left: Any, right: Any) -> int:
+    """Sum of the differences between the digits of two numbers, aligned at their last digit."""
+    one, other = str(left), str(right)
+    width = max(len(one), len(other))
+    pairs = zip(one.zfill(width), other.zfill(width), strict=True)
+    return sum(abs(int(digit) - int(partner)) for digit, partner in pairs)
+
+
+def _not_none(value: Any, expected: Expected) -> bool:
+    if isinstance(value, bool):
+        return bool(value == expected.value)
+    return bool(expected.value == (value is not None))
+
+
+def _other_surface(value: Any, expected: Expected) -> bool:
+    if is_equal(value, expected.value):
+        return True
+    return bool(abs(value - _surface_area(*expected.arguments)) <= expected.tolerance)
+
+
+_RULES: dict[str, Callable[[Any, Expected], bool]] = {
+    "equal": lambda value, expected: is_equal(value, expected.value),
+    "anything": lambda value, expected: True,
+    "zero_too": lambda value, expected: is_equal(value, expected.value) or is_equal(value, 0),
+    "as_set": lambda value, expected: set(value) == set(expected.value),
+    "not_none": _not_none,
+    "other_surface": _other_surface,
+    "other_digits": lambda value, expected: (
+        is_equal(value, expected.value) or bool(value == _digit_distance(*expected.arguments))
+    ),
+}
+
+
+def _all_close(value: Any, expected: Expected) -> bool:
+    if isinstance(expected.value, (list, tuple)) and len(value) != len(expected.value):
+        return False
+    import numpy  # evalplus' own comparison, with what it makes of ragged lists, None and large numbers
+
+    return bool(numpy.allclose(value, expected.value, rtol=_RELATIVE, atol=expected.tolerance))
+
+
+def is_floats(value: Any) -> bool:
+    """Return whether a value is a float, or a list or tuple of nothing but floats."""
+    if isinstance(value, (list, tuple)) and value:
+        return all(isinstance(item, float) for item in value)
+    return isinstance(value, float)

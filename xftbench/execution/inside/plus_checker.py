@@ -1,0 +1,302 @@
+"""The checker's process on a plus suite: compare what the candidate streams with what is stored.
+
+It is the only place where a program can pass, and never runs a line of the solution. What the candidate sends
+is compared as bytes; the values that have to be looked at come through `wire`, which builds plain data only.
+"""
+
+import json
+import marshal
+import os
+import reprlib
+import socket
+import time
+from bisect import bisect_left
+from typing import Any, NoReturn
+
+from xftbench.execution.inside import channel, items, wire
+from xftbench.execution.inside.oracles import FLOAT_TOLERANCE, Answer, Expected, accepts
+
+_PROGRESS_S = 1.0
+_MAX_TASKS = 512
+_SHOWN = 300
+
+
+class _Part:
+    """The tests of one part of a task, and what the reference answered; loaded once per worker."""
+
+    def __init__(self, head: dict[str, Any], body: bytes) -> None:
+        self.items: bytes = body[head["items"][0] : head["items"][1]]
+        self.starts: list[int] = head["starts"]
+        """Where each item begins, and where the last one ends."""
+        self.types: list[str] = head["types"]
+        self._packed: list[tuple[int, int]] = head["packed"]
+        self._first_floats: int = head["first_floats"]
+        self._tolerance: float = head["tolerance"]
+        self._floats = frozenset(head["floats"])
+        self._body = body
+
+    def tolerance(self, index: int, *, strict: bool) -> float:
+        """Return with which tolerance a test is judged.
+
+        Parity: upstream's variable keeps what the first floats made of it for all later tests.
+        """
+        floats = index in self._floats if strict else 0 <= self._first_floats <= index
+        return self._tolerance or (FLOAT_TOLERANCE if floats else 0.0)
+
+    def value(self, index: int) -> Any:
+        """Return what the reference answered; it is trusted."""
+        from zlib import decompress
+
+        start, end = self._packed[index]
+        return marshal.loads(decompress(self._body[start:end]))  # noqa: S302 - our own reference's
+
+
+class _Task:
+    def __init__(self, fd: int) -> None:
+        with open(fd, "rb", closefd=False) as file:  # noqa: PTH123
+            head, _, body = file.read().partition(b"\n")
+        self.parts = {name: _Part(part, body) for name, part in json.loads(head)["parts"].items()}
+
+
+class _Gone(BaseException):
+    """The candidate gives no further answers; why is in the arguments, which become the report."""
+
+
+class _Judge:
+    """One candidate's answers to the parts of one task."""
+
+    def __init__(self, job: dict[str, Any], task: _Task, rpc: int, inputs_fd: int) -> None:
+        self._oracle: str = job["oracle"]
+        self._task = task
+        self._rpc = rpc
+        self._frames = channel.FrameReader(rpc)
+        self._inputs_fd = inputs_fd
+        self._inputs: list[Any] | None = None
+        self._layout: dict[str, Any] = {}
+        self.report: dict[str, Any] = {}
+
+    def wait_until_jailed(self) -> None:
+        """Read the candidate's first message, the only one that no solution can forge."""
+        try:
+            message = self._decoded(self._receive())
+        except _Gone:
+            message = None
+        if message != ("jailed",):
+            said = message[1] if _is_strings(message, 2) else "the candidate never started"
+            raise _Gone("unjailed", said)
+
+    def judge(self, layout: dict[str, Any], control: channel.Control) -> None:
+        """Judge one part and put the result into the report."""
+        self._layout, self._inputs = layout, None
+        part = self._task.parts[layout["name"]]
+        result = self.report[layout["name"]] = {"report": ["gone"], "strict": None, "failure": None}
+        told = time.monotonic()
+        done = 0
+        try:
+            while True:
+                frame = self._receive()
+                if (now := time.monotonic()) - told > _PROGRESS_S:
+                    told = now
+                    control.send(["progress", layout["name"], done])
+                late, ends = self._head(frame)
+                done = self._compare(frame, part, done, result)
+                if late >= 0 and not result["strict"]:
+                    result["strict"] = ["timed_out", f"input {late} took too long, and went on"]
+                self._send(items.NEXT)
+                if ends:
+                    break
+            complete = done == len(part.types)
+            result["report"] = ["ok"] if complete else ["violation", "too few answers"]
+        except _Gone as gone:
+            result["report"] = [str(argument) for argument in gone.args]
+            raise
+        except _WrongError as wrong:
+            result["report"] = list(wrong.report)
+            result["failure"] = self._failure(part, wrong)
+            self._send(items.SKIP)
+
+    def _head(self, frame: bytes) -> tuple[int, bool]:
+        if frame[:1] == items.MESSAGE:
+            message = self._decoded(frame[1:])
+            if _is_strings(message, 4) and message[0] in ("compile", "start"):
+                raise _Gone(*message)
+        if frame[:1] != items.RESULTS or len(frame) < items.RESULTS_HEAD.size:
+            raise _Gone("violation", "a message that is none of ours")
+        _, late, ends = items.RESULTS_HEAD.unpack_from(frame)
+        return late, bool(ends)
+
+    def _compare(self, frame: bytes, part: _Part, done: int, result: dict[str, Any]) -> int:
+        """Return how many tests are answered after a frame of right answers."""
+        start = items.RESULTS_HEAD.size
+        begin = part.starts[done]
+        end = begin + len(frame) - start
+        if part.items[begin:end] == frame[start:]:  # the usual case: all is right
+            reached = bisect_left(part.starts, end)
+            if reached < len(part.starts) and part.starts[reached] == end:
+                return reached
+        try:
+            for item in items.split(frame, start):
+                if done >= len(part.types):
+                    raise _Gone("violation", "more answers than tests")
+                if frame[item.start : item.end] != part.items[part.starts[done] : part.starts[done + 1]]:
+                    self._look_at(frame, item, part, done, result)
+                done += 1
+        except ValueError as error:
+            raise _Gone("violation", str(error)) from error
+        return done
+
+    def _look_at(self, frame: bytes, item: items.Item, part: _Part, index: int, result: dict[str, Any]) -> None:
+        """Judge one answer by its value.
+
+        Raises:
+            _WrongError: If it is not right.
+        """
+        encoded = frame[item.body : item.end]
+        if item.mark == items.ERROR:
+            message = self._decoded(encoded)
+            if not _is_strings(message, 3):
+                raise _Gone("violation", "an exception that is none")
+            raise _WrongError(index, ("raised", *message), _told(message))
+        if item.mark != items.WIRE:
+            self._send(items.ASK.pack(b"v", index))
+            reply = self._receive()
+            if reply[:1] != items.VALUE:
+                raise _Gone("violation", "an answer to another question")
+            encoded = reply[1:]
+        answer = self._as_answer(self._decoded(encoded))
+        for strict in (False, True):
+            expected = Expected(
+                part.types[index],
+                part.value(index),
+                part.tolerance(index, strict=strict),
+                self._arguments(index) if self._oracle in ("root", "other_surface", "other_digits") else None,
+            )
+            if accepts(self._oracle, answer, expected, strict=strict):
+                continue
+            if not strict:
+                raise _WrongError(index, ("mismatch",), shown(answer.value))
+            if result["strict"] is None:
+                result["strict"] = ["failed", f"input {index} is right only by a leniency of evalplus"]
+                result["failure"] = self._failure(part, _WrongError(index, (), shown(answer.value)))
+
+    def _as_answer(self, message: object) -> Answer:
+        if type(message) is tuple and len(message) in (2, 3) and type(message[0]) is str:
+            return Answer(*message)
+        raise _Gone("violation", "a value that is none")
+
+    def _arguments(self, index: int) -> Any:
+        """Return a test's arguments as they were; the candidate has its own."""
+        if self._inputs is None:
+            data = os.pread(self._inputs_fd, self._layout["length"], self._layout["offset"])
+            self._inputs = marshal.loads(data)  # noqa: S302 - our own file
+        return self._inputs[index]
+
+    def _failure(self, part: _Part, wrong: "_WrongError") -> dict[str, str]:
+        arguments = self._arguments(wrong.index)
+        return {
+            "input": ", ".join(map(shown, arguments))[:_SHOWN],
+            "expected": shown(part.value(wrong.index)),
+            "actual": wrong.actual,
+        }
+
+    def _send(self, body: bytes) -> None:
+        try:
+            channel.write_frame(self._rpc, body)
+        except channel.ChannelClosed:
+            raise _Gone("gone") from None
+
+    def _receive(self) -> bytes:
+        try:
+            return self._frames.read(wire.MAX_BYTES)
+        except channel.ChannelClosed:
+            raise _Gone("gone") from None
+        except (ValueError, MemoryError) as error:
+            raise _Gone("violation", str(error) or type(error).__name__) from error
+
+    def _decoded(self, data: bytes) -> Any:
+        try:
+            return wire.decode(data)
+        except (ValueError, MemoryError) as error:  # WireError is a ValueError
+            raise _Gone("violation", str(error) or type(error).__name__) from error
+
+
+class _WrongError(Exception):
+    """A test was not passed."""
+
+    def __init__(self, index: int, report: tuple[str, ...], actual: str) -> None:
+        super().__init__()
+        self.index = index
+        self.report = report
+        self.actual = actual
+
+
+def _told(message: tuple[str, str, str]) -> str:
+    _, name, text = message
+    return (f"{name}: {text}" if text else name)[:_SHOWN]
+
+
+def _is_strings(message: object, length: int) -> bool:
+    return type(message) is tuple and len(message) == length and all(type(part) is str for part in message)
+
+
+class _Short(reprlib.Repr):
+    """Short texts of values that may be huge."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel, self.maxlong, self.maxstring, self.maxother = 4, 80, 120, 80
+        self.maxlist = self.maxtuple = self.maxset = self.maxfrozenset = self.maxdict = 16
+
+    def repr_int(self, x: int, level: int) -> str:
+        if x.bit_length() > 4000:  # Python refuses to write a number of so many digits
+            return f"<a number of {x.bit_length()} bits>"
+        return super().repr_int(x, level)
+
+    def repr_float(self, x: float, level: int) -> str:
+        return repr(x)
+
+
+def shown(value: object) -> str:
+    """Return a short text for a value."""
+    try:
+        return _Short().repr(value)[:_SHOWN]
+    except Exception:  # noqa: BLE001 - too deep, or whatever: it is only shown
+        return f"<{type(value).__name__}>"
+
+
+def judge(job: dict[str, Any], task: _Task, rpc: int, inputs_fd: int, control: channel.Control) -> dict[str, Any]:
+    """Return the report on a candidate: for each part what happened, and the first failure."""
+    session = _Judge(job, task, rpc, inputs_fd)
+    try:
+        session.wait_until_jailed()
+        for layout in job["parts"]:
+            session.judge(layout, control)
+    except _Gone as gone:
+        session.report.setdefault("ended", [str(argument) for argument in gone.args])
+    return session.report
+
+
+def serve(connection: socket.socket) -> NoReturn:
+    """Judge jobs until the harness hangs up."""
+    import gc
+
+    gc.enable()
+    control = channel.Control(connection)
+    tasks: dict[str, _Task] = {}
+    try:
+        while True:
+            job, fds = control.receive()
+            try:
+                if job["task"] not in tasks:
+                    while len(tasks) >= _MAX_TASKS:
+                        tasks.pop(next(iter(tasks)))
+                    tasks[job["task"]] = _Task(fds[2])
+                report = judge(job, tasks[job["task"]], fds[0], fds[1], control)
+            finally:
+                for fd in fds:
+                    os.close(fd)
+            control.send(report)
+    except channel.ChannelClosed:
+        pass
+    finally:
+        os._exit(0)

@@ -1,0 +1,284 @@
+"""The candidate's process on a plus suite: call the function on every input and stream what it returns.
+
+The inputs are no secret, so the process has them and need not be asked one by one. What is right it never
+learns. As in `solution`, the worst that a program which takes this process over can do is to answer wrong.
+"""
+
+import gc
+import io
+import json
+import marshal
+import os
+import random
+import resource
+import sys
+import time
+from collections.abc import Callable
+from types import CodeType
+from typing import Any, NoReturn
+
+from xftbench.execution.inside import channel, items, wire
+from xftbench.execution.inside.clock import Clock
+from xftbench.execution.inside.solution import described
+
+_BATCH_S = 0.02
+"""How long answers are gathered before the checker sees them: so much work is lost after a wrong one."""
+_BATCH_BYTES = 1 << 18
+
+
+def serve(job_fd: int, rpc: int, inputs_fd: int, schedstat_fd: int) -> NoReturn:
+    """Run the solution that `job_fd` holds on the inputs that `inputs_fd` holds."""
+    try:
+        gc.enable()
+        with open(job_fd, "rb") as file:  # noqa: PTH123
+            head, _, source = file.read().partition(b"\n")
+        job = json.loads(head)
+        clock = Clock(schedstat_fd)
+        _Session(job, rpc, clock).run(source.decode("utf-8", "surrogatepass"), inputs_fd)
+    except channel.ChannelClosed:
+        pass
+    finally:
+        os._exit(0)  # whatever else happened: nothing of the solution's may run after this
+
+
+class _Session:
+    """One solution's way through the parts of its tests."""
+
+    def __init__(self, job: dict[str, Any], rpc: int, clock: Clock) -> None:
+        self._job = job
+        self._rpc = rpc
+        self._frames = channel.FrameReader(rpc)
+        self._clock = clock
+        self._to_item: Callable[[Any, Any], bytes] = _as_bytes
+        if job["mode"] == "values":
+            self._to_item = _as_value
+        elif job["mode"] == "reference":
+            self._to_item = _Reference(job["not_none"])
+
+    def run(self, source: str, inputs_fd: int) -> None:
+        code = self._compiled(source)
+        _lay_traps()
+        _allow_stack(self._job["stack_bytes"])
+        self._clock.start()
+        for part in self._job["parts"]:
+            inputs = marshal.loads(os.pread(inputs_fd, part["length"], part["offset"]))  # noqa: S302 - ours
+            function = self._load(code)
+            self._answer(function, inputs, part)
+
+    def _compiled(self, source: str) -> CodeType:
+        try:
+            return compile(source, "<solution>", "exec", dont_inherit=True)
+        except BaseException as error:  # noqa: BLE001
+            self._give_up("compile", error)
+
+    def _load(self, code: CodeType) -> Any:
+        """Return what the solution binds to the entry point's name; each part has it executed afresh."""
+        random.seed(0)
+        # Parity: evalplus also executes in an empty namespace, where __name__ is not "__main__".
+        namespace: dict[str, Any] = {}
+        try:
+            exec(code, namespace)  # noqa: S102 - what all of this is for
+            _trap_in(_TRAPPED_IF_IMPORTED)
+            return namespace[self._job["entry_point"]]
+        except BaseException as error:  # noqa: BLE001
+            self._give_up("start", error)
+
+    def _give_up(self, step: str, error: BaseException) -> NoReturn:
+        message = wire.encode((step, *described(error)), opaque=False)
+        channel.write_frame(self._rpc, items.MESSAGE + message)
+        os._exit(0)
+
+    def _answer(self, function: Any, inputs: list[Any], part: dict[str, Any]) -> None:
+        """Call the function on each input until it raises, and send the answers batch by batch."""
+        clock, to_item = self._clock, self._to_item
+        slow = {int(index): limit for index, limit in part["slow"].items()}
+        limit_s, monotonic = part["limit_s"], time.monotonic
+        batch = _Batch(self._rpc, self._frames, clock)
+        for index, arguments in enumerate(inputs):
+            clock.limit_s = slow.get(index, limit_s)
+            try:
+                clock.index = index
+                value = function(*arguments)
+                clock.index = -1
+                item = to_item(value, arguments)
+            except BaseException as error:  # noqa: BLE001
+                clock.index = -1
+                batch.add(None, _as_error(error))
+                batch.send(ends=True)
+                return
+            batch.add(value, item)
+            if (batch.n_bytes > _BATCH_BYTES or monotonic() > batch.due) and not batch.send(ends=False):
+                return
+        batch.send(ends=True)
+
+
+class _Batch:
+    """Answers that the checker has not seen yet, and their values, in case that it asks for one."""
+
+    def __init__(self, rpc: int, frames: channel.FrameReader, clock: Clock) -> None:
+        self._rpc = rpc
+        self._frames = frames
+        self._clock = clock
+        self._first = 0
+        self._begin(0)
+
+    def _begin(self, first: int) -> None:
+        self._first = first
+        self._values: list[Any] = []
+        self._items: list[bytes] = []
+        self.n_bytes = 0
+        self.due = time.monotonic() + _BATCH_S
+
+    def add(self, value: Any, item: bytes) -> None:
+        """Add an answer."""
+        self._values.append(value)
+        self._items.append(item)
+        self.n_bytes += len(item)
+
+    def send(self, *, ends: bool) -> bool:
+        """Send what there is, answer questions about it, begin anew, and return whether to go on."""
+        late = self._clock.was_late if self._clock.was_late >= self._first else -1
+        head = items.RESULTS_HEAD.pack(items.RESULTS, late, ends)
+        channel.write_frame(self._rpc, b"".join((head, *self._items)))
+        while (question := self._frames.read(64)) not in (items.NEXT, items.SKIP):
+            _, index = items.ASK.unpack(question)
+            channel.write_frame(self._rpc, items.VALUE + self._value(index - self._first))
+        goes_on = question == items.NEXT and not ends
+        if not goes_on:
+            self._clock.was_late = -1  # the next part counts from 0 again
+        self._begin(self._first + len(self._items))
+        return goes_on
+
+    def _value(self, position: int) -> bytes:
+        """Return the encoding of a value as it was when it was returned."""
+        value, item = self._values[position], self._items[position]
+        try:
+            data = items.inline(item)
+            if data is not None and items.of_value(value) != item:  # it has been changed since
+                value = marshal.loads(data)  # noqa: S302 - in this process the worst has happened already
+            return wire.encode((_type_name(value), value), opaque=True)
+        except BaseException as error:  # noqa: BLE001
+            return wire.encode(("", f"a value that can't be sent: {type(error).__name__}"), opaque=True)
+
+
+def _as_bytes(value: Any, arguments: Any) -> bytes:
+    try:
+        return items.of_value(value)
+    except ValueError:  # not plain data
+        return _as_value(value, None)
+
+
+def _as_value(value: Any, arguments: Any) -> bytes:
+    return items.of_encoding(
+        items.WIRE, wire.encode((_type_name(value), value, arguments), opaque=True)
+    )
+
+
+def _as_error(error: BaseException) -> bytes:
+    return items.of_encoding(items.ERROR, wire.encode(described(error), opaque=False))
+
+
+def _type_name(value: Any) -> str:
+    kind = type(value)
+    return str(kind.__name__) if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+class _Reference:
+    """Turns what the reference returns into what is stored of it."""
+
+    def __init__(self, not_none: bool) -> None:
+        from zlib import compress
+
+        self._not_none = not_none
+        self._compress = compress
+        self._before = time.process_time()
+
+    def __call__(self, value: Any, arguments: Any) -> bytes:
+        now = time.process_time()
+        if self._not_none:
+            value = value is not None  # Parity: evalplus' get_groundtruth
+        name = _type_name(value)
+        try:
+            data = marshal.dumps(value, 2)
+        except ValueError:
+            value = wire.decode(wire.encode(value, opaque=False))
+            data = marshal.dumps(value, 2)
+        is_decisive = _equality_is_identity_of_bytes(value)
+        packed = self._compress(data, 1)
+        record = (name, now - self._before, items.of_marshalled(data) if is_decisive else b"", packed)
+        encoding = wire.encode((*record, _is_floats(value)), opaque=False)
+        self._before = time.process_time()
+        return items.of_encoding(items.WIRE, encoding)
+
+
+def _is_floats(value: Any) -> bool:
+    from xftbench.execution.inside.oracles import is_floats
+
+    return is_floats(value)
+
+
+def _equality_is_identity_of_bytes(value: Any) -> bool:
+    """Return whether an answer with the same bytes is certainly equal: NaN is not, arrays look like bytes."""
+    kind = type(value)
+    if kind in (int, bool, str, type(None)):
+        return True
+    if kind in (float, complex):
+        return bool(value == value)
+    if kind in (list, tuple, set, frozenset):
+        if set(map(type, value)) <= {int, bool, str}:
+            return True
+        return all(map(_equality_is_identity_of_bytes, value))
+    if kind is dict:
+        return all(map(_equality_is_identity_of_bytes, (*value, *value.values())))
+    return False
+
+
+class _Sink(io.StringIO):
+    """Takes what a solution prints and forgets it. Parity: reading from it fails, as evalplus' stdin does."""
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+    def read(self, *_: Any) -> str:
+        raise OSError
+
+    readline = readlines = read  # type: ignore[assignment]
+
+    def readable(self) -> bool:
+        return False
+
+
+_TRAPPED = {
+    "builtins": "open exit quit help",
+    "os": "kill system putenv remove removedirs rmdir fchdir setuid fork forkpty killpg rename renames truncate "
+    "replace unlink fchmod fchown chmod chown chroot lchflags lchmod lchown getcwd chdir",
+}
+_TRAPPED_IF_IMPORTED = {"shutil": "rmtree move chown", "subprocess": "Popen"}
+_HIDDEN = ("ipdb", "joblib", "resource", "psutil", "tkinter")
+
+
+def _lay_traps() -> None:
+    """Take from the solution what evalplus takes from it.
+
+    Not for safety, the jail is there for that: a solution which opens a file or asks for input must get the
+    verdict that evalplus gives it.
+    """
+    sys.stdin = sys.stdout = sys.stderr = _Sink()
+    _trap_in(_TRAPPED)
+    for name in _HIDDEN:
+        sys.modules[name] = None  # type: ignore[assignment]
+
+
+def _trap_in(names_by_module: dict[str, str]) -> None:
+    for module_name, names in names_by_module.items():
+        if module := sys.modules.get(module_name):
+            for name in names.split():
+                setattr(module, name, None)
+
+
+def _allow_stack(n_bytes: int) -> None:
+    """Parity: evalplus' candidates have a stack as large as their memory."""
+    _, hard = resource.getrlimit(resource.RLIMIT_STACK)
+    if hard != resource.RLIM_INFINITY:
+        n_bytes = min(n_bytes, hard)
+    resource.setrlimit(resource.RLIMIT_STACK, (n_bytes, hard))

@@ -1,0 +1,127 @@
+"""The harness' eye on one candidate: wait for the checker's report and the candidate's end, kill when time is up."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from xftbench.execution.outcome import Exit
+from xftbench.execution.worker import GRACE_S, Worker, WorkerLostError, pid_of
+
+_MAX_STRETCH = 8
+"""A program that other work keeps from the processors gets at most this many times its wall limit."""
+
+
+class Watch:
+    """Watches a candidate that has just been ordered from a worker.
+
+    Args:
+        worker: What runs it.
+        limit_s: Seconds of its own time that it may take; can be changed while it runs.
+        is_report: Takes each message of the checker and says whether it is the last.
+    """
+
+    def __init__(self, worker: Worker, limit_s: float, is_report: Callable[[Any], bool]) -> None:
+        self.limit_s = limit_s
+        self.report: Any = None
+        self.timed_out = False
+        self._worker = worker
+        self._is_report = is_report
+        self._started = time.monotonic()
+        self._deadline = self._started + limit_s
+        self._pidfd = -1
+        self._exit: Exit | None = None
+        self._kill_wanted = False
+
+    def run(self) -> Exit:
+        """Return how the candidate ended, after the checker has spoken or is given up.
+
+        Raises:
+            WorkerLostError: If the worker must be replaced.
+        """
+        try:
+            while self._exit is None or (self.report is None and not self.timed_out):
+                left_s = self._deadline - time.monotonic()
+                if left_s <= 0:
+                    self._on_deadline()
+                    continue
+                for fd, _ in self._worker.poll.poll(left_s * 1000 + 1):
+                    if fd == self._worker.control.fileno():
+                        self._hear_zygote()
+                    else:
+                        self._hear_checker()
+        finally:
+            if self._pidfd >= 0:
+                os.close(self._pidfd)
+        return self._exit
+
+    def wall_s(self) -> float:
+        """Return the seconds since the start."""
+        return time.monotonic() - self._started
+
+    def own_s(self) -> float:
+        """Return the seconds since the start, less the time in which the candidate could not go on.
+
+        Time in which it was ready but other work had the processors is not its own: without this a verdict
+        would depend on the number of workers.
+        """
+        return self.wall_s() - self._starved_s()
+
+    def kill(self) -> None:
+        """Kill the candidate, now or as soon as it has started."""
+        self._kill_wanted = True
+        if self._pidfd >= 0 and self._exit is None:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+
+    def _on_deadline(self) -> None:
+        if self.timed_out:
+            raise WorkerLostError("the candidate did not die")
+        allowed_s = min(self.limit_s + self._starved_s(), _MAX_STRETCH * self.limit_s)
+        if self._started + allowed_s > time.monotonic():
+            self._deadline = self._started + allowed_s
+            return
+        self.timed_out = True
+        self._deadline = time.monotonic() + GRACE_S
+        self.kill()
+
+    def _starved_s(self) -> float:
+        """Return how long the candidate's main thread has waited for a processor.
+
+        With processes of its own it gets no such credit: it could be waiting for them.
+        """
+        if self._pidfd < 0:
+            return 0.0
+        process = Path(f"/proc/{pid_of(self._pidfd)}")
+        try:
+            if any(children.read_text() for children in process.glob("task/*/children")):
+                return 0.0
+            return int((process / "schedstat").read_text().split()[1]) / 1e9
+        except (OSError, ValueError, IndexError):
+            return 0.0
+
+    def _hear_zygote(self) -> None:
+        message, fds = self._worker.control.receive()
+        if message[0] == "candidate_started":
+            (self._pidfd,) = fds
+            if self._kill_wanted:
+                self.kill()
+        elif message[0] == "candidate_exited":
+            group = self._worker.group
+            self._exit = Exit(
+                status=message[1], cpu_s=message[2], out_of_memory=group is not None and group.had_oom_kill()
+            )
+        else:
+            # Either of its two connections may be the first to tell that the checker has died.
+            raise WorkerLostError(f"the worker's processes ended: {' '.join(map(str, message))}")
+
+    def _hear_checker(self) -> None:
+        checker = self._worker.checker
+        assert checker is not None
+        message, _ = checker.receive()
+        if self._is_report(message):
+            self.report = message
+            self.kill()
