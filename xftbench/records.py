@@ -67,6 +67,30 @@ class NativeProblem(Problem, kw_only=True):
     """Appended to the solution after a newline; in many languages it begins with the closing brace."""
 
 
+OracleName = Literal[
+    "equal", "root", "anything", "zero_too", "other_surface", "other_digits", "as_set", "not_none"
+]
+"""By which comparison an answer to a test of evalplus is right; see `execution.inside.oracles`."""
+
+
+class PlusProblem(Problem, kw_only=True):
+    """A Python function that is judged by what the canonical solution returns for many inputs."""
+
+    canonical_solution: str
+    """The reference completion; ``prompt + canonical_solution`` is the reference."""
+    contract: str
+    """Assertions about valid arguments; for whoever makes further inputs."""
+    base_input: bytes
+    """The original tests' arguments, as the JSON that the data file holds."""
+    plus_input: bytes
+    """The added ones."""
+    atol: float
+    """Absolute tolerance of the comparison; 0 is evalplus' default, which is not the same as none."""
+    oracle: OracleName
+    content_sha256: str
+    """Of everything that decides what is right."""
+
+
 class Prompt(Record, kw_only=True):
     """What is sent to a model for one problem."""
 
@@ -152,6 +176,17 @@ class FunctionProgram(Program, kw_only=True, tag="function"):
     """Runs in the checker's process first: what the benchmark's test takes for granted."""
     test: str
     """Runs in the checker's process; defines ``check(candidate)``. The candidate never sees it."""
+
+
+class PlusProgram(Program, kw_only=True, tag="plus"):
+    """A Python solution, and a problem of evalplus' suites whose inputs it is run on."""
+
+    problem: PlusProblem
+
+    @property
+    def sha256(self) -> str:
+        """Content hash of all that is executed; the problem's own stands for its inputs."""
+        return sha256_record((self.task_id, self.solution, self.problem.content_sha256))
 
 
 class NativeProgram(Program, kw_only=True, tag="native"):

@@ -4,19 +4,26 @@ from collections.abc import Callable, Sequence
 
 from xftbench.benchmarks.benchmark import Benchmark
 from xftbench.benchmarks.datafiles import DataFile
+from xftbench.benchmarks.evalplus import DATA_FILES as EVALPLUS_FILES
+from xftbench.benchmarks.evalplus import humaneval_plus, mbpp_plus
 from xftbench.benchmarks.humaneval import DATA_FILES as HUMANEVAL_FILES
 from xftbench.benchmarks.humaneval import HumanEval
 from xftbench.benchmarks.multipl_e import MultiplE
 from xftbench.benchmarks.suggest import suggestion
 from xftbench.errors import UsageProblem
 
-BENCHMARKS: dict[str, Callable[[], Benchmark]] = {"humaneval": HumanEval, "multipl-e": MultiplE}
+BENCHMARKS: dict[str, Callable[[], Benchmark]] = {
+    "humaneval": HumanEval,
+    "humaneval+": humaneval_plus,
+    "mbpp+": mbpp_plus,
+    "multipl-e": MultiplE,
+}
 """Family -> its whole."""
 
 SELECTABLE: dict[str, Callable[[Sequence[str]], Benchmark]] = {"multipl-e": MultiplE.of}
 """Family -> a part of it, by the words behind the colon; a word that it does not know is a UsageProblem."""
 
-DATA_FILES: tuple[DataFile, ...] = (*HUMANEVAL_FILES.values(),)
+DATA_FILES: tuple[DataFile, ...] = (*HUMANEVAL_FILES.values(), *EVALPLUS_FILES)
 
 
 def parse_suite(text: str) -> tuple[Benchmark, str]:
@@ -32,6 +39,8 @@ def parse_suite(text: str) -> tuple[Benchmark, str]:
     if colon and family not in SELECTABLE:
         raise UsageProblem(f"{family} has no parts to select", hint=f"use --suite {family}, or --task-id")
     benchmark = SELECTABLE[family](parts.split(",")) if colon else BENCHMARKS[family]()
+    if version not in benchmark.versions:
+        version = version.removeprefix("v")  # evalplus writes v0.1.10, its files 0.1.10
     if version and version not in benchmark.versions:
         raise UsageProblem(
             f"{family} has no version {version!r}", hint=suggestion(version, list(benchmark.versions))

@@ -1,7 +1,7 @@
 """The arguments of evalplus' tests: JSON in the data, Python values in the call.
 
-JSON has no tuple, set or complex number, so evalplus' MBPP+ loader rebuilds them for the problems listed here.
-The same problems of both versions take the same rule. HumanEval+ needs none.
+JSON has no tuple, set or complex number, so evalplus' MBPP+ loader rebuilds them for the problems listed
+here. The same problems of both versions take the same rule. HumanEval+ needs none.
 
 Source: evalplus master 26d6d00, data/mbpp.py, mbpp_deserialize_inputs.
 """

@@ -19,30 +19,42 @@ def run(worker: Worker, program: FunctionProgram) -> Outcome:
         InfrastructureError: If the benchmark's own code failed.
     """
     try:
-        watch = Watch(worker, worker.limits.wall_s, lambda message: True)
-        _hand_out(worker, program)
-        ended = watch.run()
-        report: list[str] = watch.report or []
-        if not report:
-            worker.replace_checker()
-        elif report[0] == "unjailed":
-            raise WorkerLostError(f"a candidate's jail could not be built: {report[1]}")
-        return judge(report, ended, worker.limits, timed_out=watch.timed_out, wall_s=watch.wall_s())
+        return _Job(worker, program).run()
     except (ChannelClosed, OSError) as error:
         raise WorkerLostError(f"the worker's processes ended: {error}{worker.last_words()}") from error
 
 
-def _hand_out(worker: Worker, program: FunctionProgram) -> None:
-    """Give the test to the checker and the solution to the zygote's next child, who hold the two ends."""
-    assert worker.checker is not None
-    with ExitStack() as stack:
-        ends = socket.socketpair()
-        near, far = (stack.enter_context(end) for end in ends)
-        job = os.memfd_create("job")
-        stack.callback(os.close, job)
-        text = f"{program.entry_point}\n{program.solution}".encode("utf-8", "surrogatepass")
-        os.write(job, text)
-        os.lseek(job, 0, os.SEEK_SET)
-        worker.control.send(["candidate"], (job, far.fileno()))
-        test = {"context": program.context, "test": program.test, "entry_point": program.entry_point}
-        worker.checker.send(test, (near.fileno(),))
+class _Job:
+    """One program on its way through a worker."""
+
+    def __init__(self, worker: Worker, program: FunctionProgram) -> None:
+        self._worker = worker
+        self._program = program
+        self._watch = Watch(worker, worker.limits.wall_s, lambda message: True)
+
+    def run(self) -> Outcome:
+        self._hand_out()
+        watch = self._watch
+        ended = watch.run()
+        report: list[str] = watch.report or []
+        if not report:
+            self._worker.replace_checker()
+        elif report[0] == "unjailed":
+            raise WorkerLostError(f"a candidate's jail could not be built: {report[1]}")
+        return judge(report, ended, self._worker.limits, timed_out=watch.timed_out, wall_s=watch.wall_s())
+
+    def _hand_out(self) -> None:
+        """Give the test to the checker and the solution to the zygote's next child, who hold the two ends."""
+        checker, program = self._worker.checker, self._program
+        assert checker is not None
+        with ExitStack() as stack:
+            ends = socket.socketpair()
+            near, far = (stack.enter_context(end) for end in ends)
+            job = os.memfd_create("job")
+            stack.callback(os.close, job)
+            text = f"{program.entry_point}\n{program.solution}".encode("utf-8", "surrogatepass")
+            os.write(job, text)
+            os.lseek(job, 0, os.SEEK_SET)
+            self._worker.control.send(["candidate"], (job, far.fileno()))
+            test = {"context": program.context, "test": program.test, "entry_point": program.entry_point}
+            checker.send(test, (near.fileno(),))

@@ -48,7 +48,7 @@ def judge(report: list[str], ended: Exit, limits: Limits, *, timed_out: bool, wa
         verdict: VerdictName = "timed_out"
         detail = f"no verdict within {limits.wall_s:g} s of wall time"
     elif kind == "gone":
-        verdict, detail = _death(ended, limits)
+        verdict, detail = death(ended, limits)
     else:
         verdict, detail = _by_report(kind, report[1:])
     return Outcome(
@@ -67,23 +67,24 @@ def _by_report(kind: str, said: list[str]) -> tuple[VerdictName, str]:
     if kind == "raised":
         name, text, line = said
         verdict: VerdictName = "out_of_memory" if name == "MemoryError" else "failed"
-        return verdict, _exception(name, text, line)
+        return verdict, exception_text(name, text, line)
     if kind == "compile":
         _, name, text = said
-        return "compile_error", _exception(name, text)
+        return "compile_error", exception_text(name, text)
     if kind == "start":
         nearest, name, text = said
-        return ("out_of_memory" if nearest == "MemoryError" else "failed"), _exception(name, text)
+        return ("out_of_memory" if nearest == "MemoryError" else "failed"), exception_text(name, text)
     if kind == "violation":
         return "failed", f"the program answered with {said[0]}"
     raise InfrastructureError(" ".join((kind, *said)))
 
 
-def _exception(name: str, text: str, line: str = "") -> str:
+def exception_text(name: str, text: str, line: str = "") -> str:
+    """Return an exception as people read it."""
     return (f"{name}: {text}" if text else name) + (f" (at {line})" if line else "")
 
 
-def _death(ended: Exit, limits: Limits) -> tuple[VerdictName, str]:
+def death(ended: Exit, limits: Limits) -> tuple[VerdictName, str]:
     """Say why a candidate ended before the test did."""
     if not os_was_signalled(ended.status):
         return "crashed", f"exited with status {ended.status >> 8} before the test ended"

@@ -5,8 +5,17 @@ from typing import NamedTuple, Protocol
 
 from xftbench.execution import contexts, job
 from xftbench.execution.native.runner import NativeRunner
+from xftbench.execution.plus import PlusRunner
 from xftbench.execution.worker import Worker
-from xftbench.records import ContextProgram, FunctionProgram, Limits, NativeProgram, Outcome, Program
+from xftbench.records import (
+    ContextProgram,
+    FunctionProgram,
+    Limits,
+    NativeProgram,
+    Outcome,
+    PlusProgram,
+    Program,
+)
 
 
 class Runner(Protocol):
@@ -62,7 +71,7 @@ class FunctionRunner:
 PROBED = Kind("function", FunctionRunner)
 """What a pool starts at once, to find out whether its isolation works on this machine."""
 
-
+_PLUS = Kind("plus", PlusRunner)
 _NATIVE = Kind("native", NativeRunner)
 
 
@@ -75,4 +84,6 @@ def kind_of(program: Program) -> Kind:
     if isinstance(program, ContextProgram):
         family = contexts.family(program)
         return Kind(f"context:{family}", contexts.starter(family))
+    if isinstance(program, PlusProgram):
+        return _PLUS
     raise TypeError(f"no runner for a {type(program).__name__}")

@@ -1,4 +1,4 @@
-"""The harness' eye on one candidate: wait for the checker's report and the candidate's end, kill when time is up."""
+"""The harness' eye on one candidate: wait for the report and for the end, kill when time is up."""
 
 import os
 import signal

@@ -1,8 +1,8 @@
 """A candidate's own sense of time: a test that takes too long is interrupted by an exception.
 
 Time that the machine spent on other work does not count: what counts is wall time less the time that this
-process waited for a processor, so a test that sleeps is caught and one on a loaded machine is not. A candidate
-may switch this off; the harness watches from outside as well.
+process waited for a processor, so a test that sleeps is caught and one on a loaded machine is not. A
+candidate may switch this off; the harness watches from outside as well.
 """
 
 import os

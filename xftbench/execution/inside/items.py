@@ -1,30 +1,32 @@
 """How the answers to a list of tests travel: many small items in one frame, most of them never decoded.
 
 An item that equals the stored one byte for byte is a right answer, and a whole frame that does is a list of
-right answers: that is the usual case, and costs one comparison. Only what differs is asked for as a value, and
-comes by `wire`. The bytes are marshal's, but the checker never loads them.
+right answers: that is the usual case, and costs one comparison. Only what differs is asked for as a value,
+and comes by `wire`. The bytes are marshal's, but the checker never loads them.
 """
 
 import marshal
 import struct
-from collections.abc import Iterator
-from typing import NamedTuple
-
 from _blake2 import blake2b
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 WIRE, ERROR, DIGEST, NEVER = 0xFFFFFFFC, 0xFFFFFFFD, 0xFFFFFFFE, 0xFFFFFFFF
 """Marks in place of an item's length. `NEVER` stands in no answer: an expected item that equals none."""
 _INLINE = 1 << 10  # a longer value travels as its digest
+_MANY, _SLICE = 1 << 16, 1 << 12
 _HEAD = struct.Struct("<I")
 _DIGEST_BYTES = 32
 _MARKED = struct.Struct("<II")  # mark, length
 
 RESULTS, MESSAGE, VALUE = b"R", b"M", b"V"
 """First byte of a candidate's frame."""
-RESULTS_HEAD = struct.Struct("<ciB")  # RESULTS, index of a test that was late or -1, whether the part ends here
+RESULTS_HEAD = struct.Struct(
+    "<ciB"
+)  # RESULTS, index of a test that was late or -1, whether the part ends here
 NEXT, SKIP, ASK = b"n", b"s", struct.Struct("<cI")
-"""What the checker says to results: go on, leave the rest of this part, or ``v`` and the index of a test whose
-value it wants."""
+"""What the checker says to results: go on, leave the rest of this part, or ``v`` and the index of a test
+whose value it wants."""
 
 
 class Item(NamedTuple):
@@ -45,8 +47,10 @@ def of_value(value: object) -> bytes:
     Raises:
         ValueError: If the value is not plain.
     """
+    if type(value) in (list, tuple) and len(value) > _MANY:  # type: ignore[arg-type]
+        return _HEAD.pack(DIGEST) + _digest_of_many(value)
     # Version 2 has neither references nor interned strings, which would tell equal values apart.
-    return of_marshalled(marshal.dumps(value, 2))
+    return of_marshalled(marshal.dumps(value, 2))  # type: ignore[arg-type]  # it says so itself
 
 
 def of_marshalled(data: bytes) -> bytes:
@@ -54,6 +58,26 @@ def of_marshalled(data: bytes) -> bytes:
     if len(data) <= _INLINE:
         return _HEAD.pack(len(data)) + data
     return _HEAD.pack(DIGEST) + blake2b(data, digest_size=_DIGEST_BYTES).digest()
+
+
+def size_of(value: object) -> int:
+    """Return how many bytes a value has when it is marshalled, without having them all at once."""
+    if type(value) in (list, tuple) and len(value) > _MANY:  # type: ignore[arg-type]
+        return sum(map(len, _slices(value)))
+    return len(marshal.dumps(value, 2))  # type: ignore[arg-type]
+
+
+def _digest_of_many(value: Any) -> bytes:
+    """Return the digest of a long list or tuple, which may have a gigabyte."""
+    digest = blake2b(f"{type(value).__name__} {len(value)}".encode(), digest_size=_DIGEST_BYTES)
+    for data in _slices(value):
+        digest.update(data)
+    return digest.digest()
+
+
+def _slices(value: Any) -> Iterator[bytes]:
+    for start in range(0, len(value), _SLICE):
+        yield marshal.dumps(value[start : start + _SLICE], 2)
 
 
 def inline(item: bytes) -> bytes | None:

@@ -48,7 +48,8 @@ def _accepts(oracle: str, answer: Answer, expected: Expected, strict: bool) -> b
     if oracle == "root":
         # Parity: the polynomial is taken from the arguments as the candidate has left them.
         arguments = expected.arguments if strict else answer.arguments_after
-        return abs(_polynomial(*arguments, answer.value)) <= expected.tolerance
+        (coefficients,) = arguments
+        return bool(abs(_polynomial(coefficients, answer.value)) <= expected.tolerance)
     if oracle == "anything" and strict:
         oracle = "equal"
     exact = _RULES[oracle](answer.value, expected)
@@ -86,7 +87,7 @@ def _polynomial(coefficients: Any, x: Any) -> Any:
 def _surface_area(base: Any, height: Any) -> int:
     """Surface of a square pyramid whose height is that of the apex."""
     slant = math.sqrt((base / 2) ** 2 + height**2)
-    return round(base**2 + 2 * base * slant)
+    return round(base**2 + 2 * base * slant)  # type: ignore[no-any-return]
 
 
 def _digit_distance(left: Any, right: Any) -> int:

@@ -30,7 +30,7 @@ def serve(job_fd: int, rpc: int, inputs_fd: int, schedstat_fd: int) -> NoReturn:
     """Run the solution that `job_fd` holds on the inputs that `inputs_fd` holds."""
     try:
         gc.enable()
-        with open(job_fd, "rb") as file:  # noqa: PTH123
+        with open(job_fd, "rb") as file:
             head, _, source = file.read().partition(b"\n")
         job = json.loads(head)
         clock = Clock(schedstat_fd)
@@ -61,7 +61,7 @@ class _Session:
         _allow_stack(self._job["stack_bytes"])
         self._clock.start()
         for part in self._job["parts"]:
-            inputs = marshal.loads(os.pread(inputs_fd, part["length"], part["offset"]))  # noqa: S302 - ours
+            inputs = marshal.loads(os.pread(inputs_fd, part["length"], part["offset"]))
             function = self._load(code)
             self._answer(function, inputs, part)
 
@@ -155,7 +155,7 @@ class _Batch:
         try:
             data = items.inline(item)
             if data is not None and items.of_value(value) != item:  # it has been changed since
-                value = marshal.loads(data)  # noqa: S302 - in this process the worst has happened already
+                value = marshal.loads(data)
             return wire.encode((_type_name(value), value), opaque=True)
         except BaseException as error:  # noqa: BLE001
             return wire.encode(("", f"a value that can't be sent: {type(error).__name__}"), opaque=True)
@@ -169,9 +169,7 @@ def _as_bytes(value: Any, arguments: Any) -> bytes:
 
 
 def _as_value(value: Any, arguments: Any) -> bytes:
-    return items.of_encoding(
-        items.WIRE, wire.encode((_type_name(value), value, arguments), opaque=True)
-    )
+    return items.of_encoding(items.WIRE, wire.encode((_type_name(value), value, arguments), opaque=True))
 
 
 def _as_error(error: BaseException) -> bytes:
@@ -199,13 +197,16 @@ class _Reference:
             value = value is not None  # Parity: evalplus' get_groundtruth
         name = _type_name(value)
         try:
-            data = marshal.dumps(value, 2)
+            item = items.of_value(value)
         except ValueError:
             value = wire.decode(wire.encode(value, opaque=False))
-            data = marshal.dumps(value, 2)
+            item = items.of_value(value)
         is_decisive = _equality_is_identity_of_bytes(value)
-        packed = self._compress(data, 1)
-        record = (name, now - self._before, items.of_marshalled(data) if is_decisive else b"", packed)
+        # A value that is too large to be sent can't be compared otherwise than by its digest.
+        packed = b""
+        if items.size_of(value) <= wire.MAX_BYTES:
+            packed = self._compress(marshal.dumps(value, 2), 1)
+        record = (name, now - self._before, item if is_decisive else b"", packed)
         encoding = wire.encode((*record, _is_floats(value)), opaque=False)
         self._before = time.process_time()
         return items.of_encoding(items.WIRE, encoding)
@@ -250,8 +251,8 @@ class _Sink(io.StringIO):
 
 _TRAPPED = {
     "builtins": "open exit quit help",
-    "os": "kill system putenv remove removedirs rmdir fchdir setuid fork forkpty killpg rename renames truncate "
-    "replace unlink fchmod fchown chmod chown chroot lchflags lchmod lchown getcwd chdir",
+    "os": "kill system putenv remove removedirs rmdir fchdir setuid fork forkpty killpg rename renames "
+    "truncate replace unlink fchmod fchown chmod chown chroot lchflags lchmod lchown getcwd chdir",
 }
 _TRAPPED_IF_IMPORTED = {"shutil": "rmtree move chown", "subprocess": "Popen"}
 _HIDDEN = ("ipdb", "joblib", "resource", "psutil", "tkinter")

@@ -1,7 +1,5 @@
 """What a worker's candidates and its checker do: one class for each way of judging Python functions."""
 
-# ruff: noqa: PTH123
-
 import contextlib
 import os
 from typing import NoReturn

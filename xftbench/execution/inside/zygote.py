@@ -25,7 +25,7 @@ import socket
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from xftbench.execution.inside import channel, checker, context, linux, native, seccomp, solution, wire
+from xftbench.execution.inside import channel, context, linux, native, seccomp, solution, wire
 from xftbench.execution.inside.jail import NamespaceJail
 from xftbench.execution.inside.service import Service, by_name
 

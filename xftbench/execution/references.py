@@ -1,0 +1,208 @@
+"""What the canonical solutions of evalplus' suites answer: computed once, in a jail, and kept on disk.
+
+An entry is known by the problem's content, by the code of ours that computes it, and by the interpreter. It
+has two files: the inputs, which a candidate may read, and the expected answers, which only the checker opens.
+"""
+
+import fcntl
+import hashlib
+import json
+import marshal
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from xftbench.benchmarks.plus_inputs import decoded
+from xftbench.execution.inside import items
+from xftbench.jsonl import write_atomically
+from xftbench.records import PlusProblem
+
+_CODE = (
+    "inside/plus_solution.py", "inside/items.py", "inside/wire.py", "references.py",
+    "../benchmarks/plus_inputs.py",
+)  # fmt: skip
+PARTS = ("base", "plus")
+
+
+class Layout(NamedTuple):
+    """Where the arguments of one part stand in the file of inputs, and how many tests they make."""
+
+    name: str
+    offset: int
+    length: int
+    n_tests: int
+
+
+class Answered(NamedTuple):
+    """What the reference returned for one test."""
+
+    type_name: str
+    cpu_s: float
+    item: bytes
+    """What an equal answer looks like (see `inside.items`), or nothing if only its value tells."""
+    packed: bytes
+    """The value itself, marshalled and compressed."""
+    is_floats: bool
+
+
+class Reference(NamedTuple):
+    """One problem's entry."""
+
+    key: str
+    inputs: Path
+    expected: Path
+    layouts: tuple[Layout, ...]
+    cpu_s: dict[str, list[float]]
+    """Part -> CPU seconds of the reference on each input."""
+
+
+Compute = Callable[[PlusProblem, Path, Sequence[Layout]], dict[str, list[Answered]]]
+"""Runs the reference on a file of inputs."""
+
+
+def directory() -> Path:
+    """Return where entries are kept: in the user's cache, by the XDG convention."""
+    cache_home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    path = Path(cache_home) / "xftbench" / "references"
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError:
+        return _temporary()
+    return path if os.access(path, os.W_OK) else _temporary()
+
+
+@cache
+def _temporary() -> Path:
+    """Return a directory for this process alone, where the user's cache can't be written."""
+    return Path(tempfile.mkdtemp(prefix="xftbench-references-"))
+
+
+@cache
+def _code_sha256() -> str:
+    root = Path(__file__).parent
+    return hashlib.sha256(b"".join((root / name).read_bytes() for name in _CODE)).hexdigest()
+
+
+def key_of(problem: PlusProblem) -> str:
+    """Return the name of a problem's entry."""
+    parts = (problem.content_sha256, _code_sha256(), sys.implementation.name, platform.python_version())
+    return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:40]
+
+
+def get(problem: PlusProblem, compute: Compute) -> Reference:
+    """Return a problem's entry, made by `compute` if it is not there; nobody else makes it meanwhile."""
+    key = key_of(problem)
+    folder = directory()
+    found = _read(folder, key)
+    if found is None:
+        with _locked(folder / f"{key}.lock"):
+            found = _read(folder, key) or _make(folder, key, problem, compute)
+    return found
+
+
+def cost_s(problem: PlusProblem) -> float:
+    """Return about how many CPU seconds a right solution takes, so that long ones can be started first."""
+    found = _read(directory(), key_of(problem))
+    if found is None:
+        return len(problem.plus_input) / 1e5
+    return sum(map(sum, found.cpu_s.values()))
+
+
+@lru_cache(maxsize=1024)
+def _read_head(path: Path, _: int) -> dict[str, Any]:
+    with path.open("rb") as file:
+        head: dict[str, Any] = json.loads(file.readline())
+    return head
+
+
+def _read(folder: Path, key: str) -> Reference | None:
+    inputs, expected = folder / f"{key}.inputs", folder / f"{key}.expected"
+    try:
+        head = _read_head(expected, expected.stat().st_mtime_ns)
+        if inputs.stat().st_size != head["inputs_bytes"] or expected.stat().st_size != head["bytes"]:
+            return None
+    except (OSError, ValueError, KeyError):
+        return None
+    return Reference(
+        key, inputs, expected, tuple(Layout(*layout) for layout in head["layouts"]), head["cpu_s"]
+    )
+
+
+def _make(folder: Path, key: str, problem: PlusProblem, compute: Compute) -> Reference:
+    path = folder / f"{key}.inputs"
+    layouts, data = _inputs(problem)
+    write_atomically(path, data)
+    path.chmod(0o600)
+    answered = compute(problem, path, layouts)
+    cpu_s = {part: [round(answer.cpu_s, 6) for answer in answers] for part, answers in answered.items()}
+    expected = folder / f"{key}.expected"
+    write_atomically(expected, _expected(problem, layouts, len(data), answered, cpu_s))
+    expected.chmod(0o600)
+    return Reference(key, path, expected, layouts, cpu_s)
+
+
+def _inputs(problem: PlusProblem) -> tuple[tuple[Layout, ...], bytes]:
+    layouts, blobs, offset = [], [], 0
+    for name, data in zip(PARTS, (problem.base_input, problem.plus_input), strict=True):
+        arguments = decoded(problem.task_id, data)
+        blobs.append(marshal.dumps(arguments, 2))
+        layouts.append(Layout(name, offset, len(blobs[-1]), len(arguments)))
+        offset += len(blobs[-1])
+    return tuple(layouts), b"".join(blobs)
+
+
+def _expected(
+    problem: PlusProblem,
+    layouts: Sequence[Layout],
+    inputs_bytes: int,
+    answered: dict[str, list[Answered]],
+    cpu_s: dict[str, list[float]],
+) -> bytes:
+    body = bytearray()
+    parts = {}
+    for name, answers in answered.items():
+        parts[name] = _part(problem, answers, body)
+    head: dict[str, Any] = {
+        "task_id": problem.task_id, "layouts": layouts, "inputs_bytes": inputs_bytes, "cpu_s": cpu_s,
+        "parts": parts, "bytes": 0,
+    }  # fmt: skip
+    # The length of the whole file stands in its first line, which is padded so that it can be known.
+    text = json.dumps(head).encode()
+    head["bytes"] = len(text) + 20 + 1 + len(body)
+    return json.dumps(head).encode().ljust(len(text) + 20) + b"\n" + body
+
+
+def _part(problem: PlusProblem, answers: list[Answered], body: bytearray) -> dict[str, Any]:
+    """Append what is stored of one part to the file's body and return its table of contents."""
+    comparable = problem.oracle not in ("root", "not_none")
+    begin = len(body)
+    starts = [0]
+    for answer in answers:
+        body += answer.item if comparable and answer.item else items.never()
+        starts.append(len(body) - begin)
+    end = len(body)
+    packed = []
+    for answer in answers:
+        packed.append((len(body), len(body) + len(answer.packed)))
+        body += answer.packed
+    floats = [index for index, answer in enumerate(answers) if answer.is_floats]
+    return {
+        "items": (begin, end), "starts": starts, "packed": packed, "tolerance": problem.atol,
+        "types": [answer.type_name for answer in answers],
+        "floats": floats, "first_floats": floats[0] if floats else -1,
+    }  # fmt: skip
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold a lock against every other thread and process; the file itself means nothing."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+    path.unlink(missing_ok=True)
