@@ -44,6 +44,10 @@ class DataFile(Record, kw_only=True):
     """What to install to get it."""
 
 
+class MissingDataFileError(DataFileError):
+    """A data file is nowhere on this machine, and could not be loaded."""
+
+
 class Content(NamedTuple):
     """A data file that was read: its unpacked bytes are the pinned ones."""
 
@@ -177,7 +181,7 @@ def _verify(content: Content, data_file: DataFile) -> None:
         )
 
 
-def _missing(data_file: DataFile, data_dir: Path | None, reason: str) -> DataFileError:
+def _missing(data_file: DataFile, data_dir: Path | None, reason: str) -> MissingDataFileError:
     places = [] if data_dir is None else [str(data_dir)]
     if data_file.package:
         places.append(f"the package {data_file.package}")
@@ -185,7 +189,7 @@ def _missing(data_file: DataFile, data_dir: Path | None, reason: str) -> DataFil
     install = f"pip install {data_file.distribution}, or " if data_file.distribution else ""
     name = data_file.file_name
     other = name.removesuffix(".gz") if name.endswith(".gz") else f"{name}.gz"
-    return DataFileError(
+    return MissingDataFileError(
         f"{data_file.benchmark} {data_file.version}: {name} not found in {where}"
         + (f"; {reason}" if reason else ""),
         hint=f"{install}put {name} or {other} (unpacked sha256 {data_file.sha256[:12]}…) in a folder and "
