@@ -45,8 +45,8 @@ def data_status(data_file: DataFile, data_dir: Path | None) -> DataStatus:
 def command(data_dir: Path | None, as_json: bool) -> None:
     """List every benchmark's data file with source and licence, and verify its hash.
 
-    Exits with 3 if one that was found is not the pinned one. Files that are not here yet are named; a benchmark
-    that needs one says where to put it, or loads it.
+    Exits with 3 if one that was found is not the pinned one. Files that are not here yet are named; a
+    benchmark that needs one loads it, or says where to put it.
     """
     statuses = [data_status(data_file, data_dir) for data_file in DATA_FILES]
     if as_json:
