@@ -14,6 +14,7 @@ _COMMANDS = {
     "generate": "Generate completions only; `run` or `score` goes on from there.",
     "score": "Judge samples made here or elsewhere; needs neither torch nor vllm.",
     "leaderboard": "Build the tables from complete runs.",
+    "report": "Write one HTML page: tables, differences, programs side by side, costs.",
     "doctor": "Say what works on this machine, and what to do about the rest.",
     "env": "Create and check the environments that some suites' programs run in.",
     "data": "List the benchmarks' data files and verify them.",

@@ -2,44 +2,81 @@
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import click
 
 from xftbench.commands.options import json_option, leaderboards_option
-from xftbench.errors import StoreError
+from xftbench.errors import StoreError, UsageProblem
 
 _logger = logging.getLogger(__name__)
+_DIRECTORY = click.Path(file_okay=False, path_type=Path)
+_FORMATS = ["markdown", "csv", "json", "latex", "model-index"]
 
 
 @click.command
+@click.argument("paths", metavar="[RUNS]...", nargs=-1, type=_DIRECTORY)
 @click.option(
     "--runs",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=_DIRECTORY,
     default="runs",
     show_default=True,
-    help="Folder whose run directories are put into the tables.",
+    help="Folder whose run directories are put into the tables, if none are named.",
+)
+@click.option(
+    "--baseline", metavar="NAME", help="Model that the others are compared with, paired by problem."
+)
+@click.option(
+    "--format", "format_name", type=click.Choice(_FORMATS), default="markdown", show_default=True,
+    help="What is printed; files in every format are written in any case.",
+)  # fmt: skip
+@click.option(
+    "--published", type=_DIRECTORY, metavar="DIRECTORY",
+    help="Add the published numbers of a folder (leaderboards/published), in a section of their own.",
+)  # fmt: skip
+@click.option(
+    "--money-per-hour", type=click.FloatRange(min=0), help="Price of the machine: adds money/solved."
 )
 @leaderboards_option
 @json_option
-def command(runs: Path, leaderboards: Path, as_json: bool) -> None:
-    """Build the tables from every complete run.
+def command(paths: tuple[Path, ...], runs: Path, leaderboards: Path, as_json: bool, **options: Any) -> None:
+    """Build the tables from every complete run, or from those that are named.
 
     Runs that can't be compared (another prompt style, decoding, data version, limit or engine) are put
     into tables of their own.
     """
-    from xftbench.report import leaderboard
+    from xftbench.report import formats, leaderboard, published
+    from xftbench.report.runs import expand, read_runs
 
-    found = leaderboard.find_runs(runs)
-    if not found:
+    found = expand(paths or [runs])
+    complete = read_runs(found)
+    if not complete:
         raise StoreError(
-            f"no run directory in {runs}", hint="xftbench run makes them; --runs names the folder"
-        )
-    frame = leaderboard.build(found)
-    if frame.empty:
-        raise StoreError(
-            f"none of the {len(found)} runs in {runs} is complete",
+            f"none of the {len(found)} runs in {', '.join(map(str, paths or [runs]))} is complete",
             hint="give the xftbench run command again; it goes on where it stopped",
         )
-    paths = leaderboard.write(frame, leaderboards)
-    _logger.info("tables: %s", ", ".join(str(path) for path in paths))
-    click.echo(leaderboard.as_json(frame) if as_json else leaderboard.markdown(frame))
+    baseline = options["baseline"]
+    names = sorted({run.name for run in complete})
+    if baseline is not None and baseline not in names:
+        raise UsageProblem(f"no run of a model called {baseline!r}", hint=f"there are {', '.join(names)}")
+    others = published.read(options["published"]) if options["published"] else None
+    frame = leaderboard.from_runs(complete, baseline, options["money_per_hour"])
+    written = leaderboard.write(frame, leaderboards)
+    _logger.info("tables: %s", ", ".join(str(path) for path in written))
+    name = "json" if as_json else options["format_name"]
+    click.echo(formats.FORMATS[name](frame).decode().rstrip("\n"))
+    if name == "markdown":
+        _echo_more(leaderboard.averages(complete), others, sorted(set(frame["suite"])))
+
+
+def _echo_more(averages: Any, others: Any, suites: list[str]) -> None:
+    """Print averages and published numbers below the tables, each under its name."""
+    from xftbench.report import published
+    from xftbench.report.formats import percent
+
+    if not averages.empty:
+        shown = averages.assign(**{name: averages[name].map(percent) for name in ("macro", "weighted")})
+        click.echo("\nAverages of pass@1: macro gives each part the same weight, weighted each problem\n")
+        click.echo(shown.to_markdown(index=False, disable_numparse=True))
+    if others is not None and (text := published.markdown(published.relevant(others, suites))):
+        click.echo("\n" + text)

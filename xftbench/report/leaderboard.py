@@ -1,62 +1,45 @@
-"""Complete runs -> tables, through pandas: for the screen, and as CSV, Parquet, Markdown and JSON.
+"""Complete runs -> tables, through pandas; `formats` turns them into what people and programs read.
 
 Rows that can't be compared are never in one table: runs are grouped by everything that must be equal, and
 each group is a table with a caption that says what was equal.
 """
 
-import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import msgspec
 import pandas as pd
 
 from xftbench import jsonl
 from xftbench.errors import StoreError
-from xftbench.hashing import sha256_record, short_id
-from xftbench.store.run_dir import ScoresFile, file_name, read_scores, read_spec
-from xftbench.store.spec import RunSpec, SpecFile
+from xftbench.report import formats
+from xftbench.report.formats import as_json, markdown
+from xftbench.report.rows import row
+from xftbench.report.runs import Run, comparable_key, find_runs, into_tables, read_runs
+from xftbench.store.run_dir import file_name
 
-_logger = logging.getLogger(__name__)
-
-
-def find_runs(runs_dir: Path) -> list[Path]:
-    """Return the run directories below a directory, incomplete ones included."""
-    return sorted(path.parent for path in runs_dir.glob("*/spec.json"))
+__all__ = ["as_json", "averages", "build", "comparable_key", "find_runs", "from_runs", "markdown", "write"]
 
 
-def comparable_key(spec: RunSpec) -> str:
-    """Return a hash that is equal for two runs exactly if their scores may stand side by side.
-
-    Left out are the checkpoint, the seed, what is shown as a column instead (the engine's version, its
-    precision and device), and patch releases of Python and of the libraries that programs can import.
-    """
-    generation, scoring = msgspec.to_builtins(spec.generation), msgspec.to_builtins(spec.scoring)
-    for name in ("checkpoint_sha256", "engine_version", "dtype", "device"):
-        del generation[name]
-    del generation["sampling"]["seed"]
-    scoring["python"] = scoring["python"].rpartition(".")[0]
-    scoring["libraries"] = sorted(scoring["libraries"])
-    return short_id(sha256_record([generation, scoring]))
-
-
-def build(run_dirs: Iterable[Path]) -> pd.DataFrame:
+def build(
+    run_dirs: Iterable[Path], baseline: str | None = None, money_per_hour: float | None = None
+) -> pd.DataFrame:
     """Return one row for each complete run, best first within each comparable group.
 
-    Columns: see `row`. Runs that are not complete are left out and named in the log.
+    Runs that are not complete are left out and named in the log. docs/leaderboard.md has every column.
+
+    Args:
+        run_dirs: Run directories.
+        baseline: Name of the model that the others in its group are compared with.
+        money_per_hour: What an hour of the machine costs, for the column ``money_per_solved``.
     """
-    rows = []
-    for path in run_dirs:
-        try:
-            spec_file, scores_file = read_spec(path), read_scores(path)
-        except StoreError as error:
-            _logger.warning("left out of the leaderboard: %s", error.message)
-            continue
-        if not scores_file.scores.is_complete:
-            _logger.warning("left out of the leaderboard: %s is incomplete", path)
-            continue
-        rows.append(row(spec_file, scores_file))
-    frame = pd.DataFrame(rows)
+    return from_runs(read_runs(run_dirs), baseline, money_per_hour)
+
+
+def from_runs(
+    runs: Sequence[Run], baseline: str | None = None, money_per_hour: float | None = None
+) -> pd.DataFrame:
+    """Return the rows of runs that were read already; see `build`."""
+    frame = pd.DataFrame([row(run, money_per_hour) for run in runs])
     if frame.empty:
         return frame
     return frame.sort_values(
@@ -64,102 +47,54 @@ def build(run_dirs: Iterable[Path]) -> pd.DataFrame:
     ).reset_index(drop=True)
 
 
-def row(spec_file: SpecFile, scores_file: ScoresFile) -> dict[str, object]:
-    """Return the leaderboard row of a run; docs/leaderboard.md documents every column."""
-    generation, scoring = spec_file.spec.generation, spec_file.spec.scoring
-    scores, timings = scores_file.scores, scores_file.timings
-    values: dict[str, object] = {
-        "model": spec_file.environment.name,
-        "kind": spec_file.environment.kind,
-        "suite": scoring.suite,
-        "style": generation.style,
-        "n": generation.sampling.n,
-    }
-    for score in scores.pass_at:
-        values[f"pass@{score.k}"] = score.value
-        values[f"pass@{score.k}_low"] = score.low
-        values[f"pass@{score.k}_high"] = score.high
-    values |= {
-        "n_problems": scores.n_problems,
-        "n_samples": scores.n_samples,
-        "n_passed": scores.counts.get("passed", 0),
-        "n_tokens": scores_file.n_tokens,
-        "tokens_per_s": timings.n_tokens / timings.generation_s if timings.generation_s else None,
-        "generation_s": timings.generation_s,
-        "total_s": timings.total_s,
-        "temperature": generation.sampling.temperature,
-        "top_p": generation.sampling.top_p,
-        "max_new_tokens": generation.sampling.max_new_tokens,
-        "seed": generation.sampling.seed,
-        "engine": generation.engine,
-        "engine_version": generation.engine_version,
-        "dtype": generation.dtype,
-        "device": generation.device,
-        "extraction": scoring.extraction,
-        "isolation": scoring.isolation,
-        "python": scoring.python,
-        "suite_version": scoring.suite_version,
-        "data_sha256": scoring.data_sha256,
-        "checkpoint_ref": spec_file.environment.ref,
-        "checkpoint_sha256": generation.checkpoint_sha256,
-        "prompts_sha256": generation.prompts_sha256,
-        "group": comparable_key(spec_file.spec),
-        "run": spec_file.run_id,
-        "finished": scores_file.finished,
-        "xftbench": spec_file.environment.packages["xftbench"],
-        "git_commit": spec_file.environment.git_commit,
-        "machine": spec_file.environment.machine,
-    }
-    return values
+def averages(runs: Sequence[Run]) -> pd.DataFrame:
+    """Return each model's averages over the parts of each suite, and over the suites.
+
+    ``macro`` gives each part the same weight, ``weighted`` each problem; pass@1 in both. A model that lacks
+    a part that others have is left out of that average: it would be over other problems.
+
+    Columns: ``over`` (``suites``, or suite and tag), ``parts``, ``model``, ``n_parts``, ``n_problems``,
+    ``macro``, ``weighted``.
+    """
+    parts: dict[str, dict[str, dict[str, tuple[float, int]]]] = {}
+    for table in into_tables(runs):
+        label = f"{table.suite} {table.group}"
+        for run in table.runs:
+            scores = run.scores_file.scores
+            if (whole := scores.at(1)) is not None:
+                parts.setdefault("suites", {}).setdefault(run.name, {})[label] = (
+                    whole.value,
+                    scores.n_scored,
+                )
+            for stratum in scores.strata:
+                if value := next((score.value for score in stratum.pass_at if score.k == 1), None):
+                    over = f"{label}: {stratum.tag}"
+                    of_model = parts.setdefault(over, {}).setdefault(run.name, {})
+                    of_model[stratum.value] = (value, stratum.n_problems)
+    return pd.DataFrame([line for over, models in parts.items() for line in _averages(over, models)])
 
 
-def markdown(frame: pd.DataFrame) -> str:
-    """Return the tables for people: one for each comparable group, under a caption."""
-    return "\n\n".join(
-        f"{_caption(group)}\n\n{_for_people(group).to_markdown(index=False, disable_numparse=True)}"
-        for _, group in frame.groupby(["suite", "group"], sort=False)
-    )
-
-
-def as_json(frame: pd.DataFrame) -> str:
-    """Return the rows as a JSON list of objects."""
-    return frame.to_json(orient="records", indent=2, double_precision=15) or "[]"
-
-
-def _caption(group: pd.DataFrame) -> str:
-    first = group.iloc[0]
-    how = "greedy" if first["temperature"] == 0 else f"T={first['temperature']:g}, top-p {first['top_p']:g}"
-    return (
-        f"{first['suite']} {first['suite_version']}, {first['n_problems']} problems, "
-        f"style {first['style']}, {how}, n={first['n']}, at most {first['max_new_tokens']} tokens, "
-        f"{first['engine']}"
-    )
-
-
-def _for_people(group: pd.DataFrame) -> pd.DataFrame:
-    table = pd.DataFrame({"model": group["model"]})
-    for column in [name for name in group.columns if name.startswith("pass@") and "_" not in name]:
-        if group[column].isna().all():
-            continue
-        table[f"{column} (n={group.iloc[0]['n']})"] = [_percent(value) for value in group[column]]
-        ends = zip(group[f"{column}_low"], group[f"{column}_high"], strict=True)
-        table[f"{column} 95 %"] = [f"{_percent(low)} to {_percent(high)}" for low, high in ends]
-    passed = zip(group["n_passed"], group["n_samples"], strict=True)
-    table["passed"] = [f"{n_passed}/{n_samples}" for n_passed, n_samples in passed]
-    table["tokens"] = [str(value) for value in group["n_tokens"]]
-    table["tokens/s"] = ["" if pd.isna(value) else f"{value:.0f}" for value in group["tokens_per_s"]]
-    table["seconds"] = [f"{value:.0f}" for value in group["total_s"]]
-    table["precision"] = group["dtype"]
-    table["run"] = group["run"]
-    return table
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.1f} %"
+def _averages(over: str, models: dict[str, dict[str, tuple[float, int]]]) -> list[dict[str, object]]:
+    everything = {part for of_model in models.values() for part in of_model}
+    if len(everything) < 2:
+        return []
+    return [
+        {
+            "over": over,
+            "parts": ", ".join(sorted(everything)),
+            "model": model,
+            "n_parts": len(values),
+            "n_problems": sum(n for _, n in values.values()),
+            "macro": sum(value for value, _ in values.values()) / len(values),
+            "weighted": sum(value * n for value, n in values.values()) / sum(n for _, n in values.values()),
+        }
+        for model, values in models.items()
+        if set(values) == everything
+    ]
 
 
 def write(frame: pd.DataFrame, directory: Path) -> list[Path]:
-    """Write each suite's rows as CSV, Parquet, Markdown and JSON, and return the paths.
+    """Write each suite's rows as CSV, Parquet, Markdown, LaTeX, JSON and YAML, and return the paths.
 
     Raises:
         StoreError: If the directory can't be written.
@@ -168,9 +103,9 @@ def write(frame: pd.DataFrame, directory: Path) -> list[Path]:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         for suite, rows in frame.groupby("suite", sort=True):
-            for suffix, data in _formats(rows).items():
-                path = directory / f"{file_name(str(suite))}.{suffix}"
-                jsonl.write_atomically(path, data)
+            for name, encode in formats.FORMATS.items():
+                path = directory / f"{file_name(str(suite))}.{formats.SUFFIXES.get(name, name)}"
+                jsonl.write_atomically(path, encode(rows))
                 written.append(path)
     except OSError as error:
         raise StoreError(
@@ -178,12 +113,3 @@ def write(frame: pd.DataFrame, directory: Path) -> list[Path]:
             hint="the runs are kept; xftbench leaderboard writes the tables again",
         ) from error
     return written
-
-
-def _formats(rows: pd.DataFrame) -> dict[str, bytes]:
-    return {
-        "csv": rows.to_csv(index=False).encode(),
-        "parquet": rows.to_parquet(index=False),
-        "md": (markdown(rows) + "\n").encode(),
-        "json": (as_json(rows) + "\n").encode(),
-    }

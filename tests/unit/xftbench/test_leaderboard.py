@@ -85,7 +85,7 @@ def test_all_formats_hold_the_same_rows(tmp_path: Path) -> None:
     frame = build(find_runs(tmp_path / "runs"))
     paths = write(frame, tmp_path / "tables")
     assert {path.name for path in paths} == {
-        f"humaneval.{suffix}" for suffix in ("csv", "parquet", "md", "json")
+        f"humaneval.{suffix}" for suffix in ("csv", "parquet", "md", "json", "tex", "yaml")
     }
     read = [
         pd.read_csv(tmp_path / "tables" / "humaneval.csv"),

@@ -1,0 +1,72 @@
+"""``xftbench report``: one HTML file with leaderboard, differences, programs, costs and provenance."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import click
+
+from xftbench.errors import StoreError, UsageProblem
+
+_logger = logging.getLogger(__name__)
+_DIRECTORY = click.Path(file_okay=False, path_type=Path)
+
+
+@click.command
+@click.argument("paths", metavar="RUNS...", nargs=-1, required=True, type=_DIRECTORY)
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), default="report.html", show_default=True,
+    help="The page: one file that needs no network.",
+)  # fmt: skip
+@click.option(
+    "--baseline", metavar="NAME", help="Model that the others are compared with.  [default: the first]"
+)
+@click.option("--plots", type=_DIRECTORY, help="Also write every figure to this folder, as SVG and PNG.")
+@click.option(
+    "--published",
+    "published_dir",
+    type=_DIRECTORY,
+    help="Add published numbers of a folder (leaderboards/published).",
+)
+@click.option("--title", default="Code model report", show_default=True)
+@click.option(
+    "--data-dir", type=_DIRECTORY, envvar="XFTBENCH_DATA_DIR",
+    help="Folder with benchmark files, for the problems' texts and tags.",
+)  # fmt: skip
+@click.option(
+    "--max-mb", type=click.FloatRange(min=0.1), default=11.0, show_default=True,
+    help="Programs in the page, packed; above it, fewer samples of each problem are kept.",
+)  # fmt: skip
+def command(paths: tuple[Path, ...], **options: Any) -> None:
+    """Write a page about complete runs: run directories, or folders that hold some."""
+    from xftbench.commands.report_content import build
+    from xftbench.report.page import figures, render
+    from xftbench.report.plots import save
+
+    content = build(paths, **{name: value for name, value in options.items() if name not in ("out", "plots")})
+    out: Path = options["out"]
+    page = render(content).encode("utf-8", "backslashreplace")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_bytes(page)
+        if options["plots"]:
+            written = [
+                path for one in figures(content) for path in save(one.figure, options["plots"], one.name)
+            ]
+            _logger.info("%d files in %s", len(written), options["plots"])
+    except OSError as error:
+        raise StoreError(f"can't write {error.filename}: {error.strerror}") from error
+    click.echo(f"{out} ({len(page) / 1e6:.1f} MB)")
+
+
+def choose_baseline(baseline: str | None, names: list[str]) -> str:
+    """Return the model that others are compared with: the one asked for, or the first.
+
+    Raises:
+        UsageProblem: If there is no such model.
+    """
+    if baseline is None:
+        return names[0]
+    if baseline not in names:
+        raise UsageProblem(f"no run of a model called {baseline!r}", hint=f"there are {', '.join(names)}")
+    return baseline

@@ -1,0 +1,74 @@
+"""From run directories to what a report shows: shared by the commands that make pages and tables."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from xftbench.benchmarks import parse_suite
+from xftbench.commands.report import choose_baseline
+from xftbench.errors import StoreError, XftbenchError
+from xftbench.records import Problem
+from xftbench.report import leaderboard, published
+from xftbench.report.page import Content
+from xftbench.report.runs import Table, expand, into_tables, read_runs
+
+_logger = logging.getLogger(__name__)
+
+
+def build(
+    paths: Sequence[Path], *, baseline: str | None, published_dir: Path | None, title: str,
+    data_dir: Path | None, max_mb: float,
+) -> Content:  # fmt: skip
+    """Return everything that a page about some runs shows.
+
+    Raises:
+        StoreError: If none of the runs is complete.
+        UsageProblem: If the baseline is not among the models.
+    """
+    found = expand(paths)
+    runs = read_runs(found)
+    if not runs:
+        raise StoreError(
+            f"none of the {len(found)} runs is complete",
+            hint="give the xftbench run command again; it goes on where it stopped",
+        )
+    names = list(dict.fromkeys(run.name for run in runs))
+    chosen = choose_baseline(baseline, names)
+    tables = [replace(table, problems=problems_of(table, data_dir)) for table in into_tables(runs)]
+    notes = []
+    if len(runs) < len(found):
+        notes.append(f"{len(found) - len(runs)} of {len(found)} runs are incomplete and left out.")
+    return Content(
+        tables=tables,
+        frame=leaderboard.from_runs(runs, chosen),
+        baseline=chosen,
+        published=_published(published_dir, tables),
+        title=title,
+        notes=notes,
+        max_bytes=int(max_mb * 2**20),
+    )
+
+
+def _published(directory: Path | None, tables: Sequence[Table]) -> Any:
+    if directory is None:
+        return None
+    return published.relevant(published.read(directory), [table.suite for table in tables])
+
+
+def problems_of(table: Table, data_dir: Path | None) -> Mapping[str, Problem]:
+    """Return a table's problems by task_id; none, with a warning, where the benchmark's data isn't here."""
+    scoring = table.runs[0].spec.scoring
+    try:
+        benchmark, version = parse_suite(f"{scoring.suite}@{scoring.suite_version}")
+        data = benchmark.load(version, data_dir)
+    except XftbenchError as error:
+        _logger.warning("%s: shown without the problems' texts and tags: %s", scoring.suite, error.message)
+        return {}
+    if data.sha256 != scoring.data_sha256:
+        _logger.warning(
+            "%s: the data here is not what was run: shown without the problems' texts", scoring.suite
+        )
+        return {}
+    return {problem.task_id: problem for problem in data.problems}

@@ -1,0 +1,194 @@
+"""A leaderboard's rows in the forms that people and programs read."""
+
+import json
+from collections.abc import Callable
+
+import pandas as pd
+
+from xftbench.report.rows import score_columns
+
+_Cells = Callable[[float], str]
+
+
+def percent(value: float) -> str:
+    """Return a share as people write it."""
+    return f"{100 * value:.1f} %"
+
+
+def count(value: float) -> str:
+    """Return a large number in three digits: 7.03 B, 135 M."""
+    for power, unit in ((1e12, " T"), (1e9, " B"), (1e6, " M"), (1e3, " k")):
+        if value >= power:
+            return f"{value / power:.3g}{unit}"
+    return f"{value:.3g}"
+
+
+def _gibibytes(value: float) -> str:
+    return f"{value / 2**30:.2f} GiB"
+
+
+def _p_value(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+_OPTIONAL: dict[str, tuple[str, _Cells]] = {
+    "p_value": ("p", _p_value),
+    "n_parameters": ("parameters", count),
+    "n_active_parameters": ("active", count),
+    "train_flops": ("training FLOPs", lambda value: f"{value:.2e}"),
+    "train_device_hours": ("training hours", lambda value: f"{value:.3g}"),
+    "n_tokens": ("tokens", lambda value: f"{value:.0f}"),
+    "tokens_per_s": ("tokens/s", lambda value: f"{value:.0f}"),
+    "total_s": ("seconds", lambda value: f"{value:.0f}"),
+    "peak_memory_bytes": ("peak memory", _gibibytes),
+    "peak_gpu_memory_bytes": ("peak GPU memory", _gibibytes),
+    "tokens_per_solved": ("tokens/solved", lambda value: f"{value:.0f}"),
+    "seconds_per_solved": ("s/solved", lambda value: f"{value:.2f}"),
+    "money_per_solved": ("money/solved", lambda value: f"{value:.3g}"),
+}
+"""Column → its heading and how a cell is written; left out of a table in which all are blank."""
+
+
+def for_people(group: pd.DataFrame) -> pd.DataFrame:
+    """Return a comparable group as a table of texts; columns that are blank throughout are left out."""
+    table = pd.DataFrame({"model": group["model"]})
+    if group["stage"].notna().any():
+        table["made by"] = _cells(group["stage"], str)
+    for column in score_columns(list(group.columns)):
+        if group[column].isna().all():
+            continue
+        table[f"{column} (n={group.iloc[0]['n']})"] = _cells(group[column], percent)
+        table[f"{column} 95 %"] = _intervals(group, column, percent)
+    passed = zip(group["n_passed"], group["n_samples"], strict=True)
+    table["passed"] = [f"{n_passed}/{n_samples}" for n_passed, n_samples in passed]
+    if "difference" in group and group["difference"].notna().any():
+        table["difference"] = _cells(group["difference"], _points)
+        table["difference 95 %"] = _intervals(group, "difference", _points)
+    for column, (heading, cell) in _OPTIONAL.items():
+        if column in group and group[column].notna().any():
+            table[heading] = _cells(group[column], cell)
+    table["precision"] = group["dtype"]
+    table["run"] = group["run"]
+    return table
+
+
+def _points(value: float) -> str:
+    return f"{100 * value:+.1f}"
+
+
+def _cells(values: pd.Series, cell: Callable[..., str]) -> list[str]:
+    return ["" if pd.isna(value) else cell(value) for value in values]
+
+
+def _intervals(group: pd.DataFrame, column: str, cell: _Cells) -> list[str]:
+    ends = zip(group[f"{column}_low"], group[f"{column}_high"], strict=True)
+    return ["" if pd.isna(low) else f"{cell(low)} to {cell(high)}" for low, high in ends]
+
+
+def caption(group: pd.DataFrame) -> str:
+    """Return what is equal for all rows of a comparable group."""
+    first = group.iloc[0]
+    how = "greedy" if first["temperature"] == 0 else f"T={first['temperature']:g}, top-p {first['top_p']:g}"
+    if first["engine"] == "replay":
+        how = "completions made elsewhere"
+    else:
+        how += f", at most {first['max_new_tokens']} tokens, {first['engine']}"
+    return (
+        f"{first['suite']} {first['suite_version']}, {first['n_problems']} problems, "
+        f"style {first['style']}, n={first['n']}, {how}"
+    )
+
+
+def groups(frame: pd.DataFrame) -> list[pd.DataFrame]:
+    """Return the comparable groups of a leaderboard, in its order."""
+    return [group for _, group in frame.groupby(["suite", "group"], sort=False)] if not frame.empty else []
+
+
+def markdown(frame: pd.DataFrame) -> str:
+    """Return the tables for people: one for each comparable group, under a caption."""
+    return "\n\n".join(
+        f"{caption(group)}\n\n{for_people(group).to_markdown(index=False, disable_numparse=True)}"
+        for group in groups(frame)
+    )
+
+
+def latex(frame: pd.DataFrame) -> str:
+    r"""Return the tables for papers: booktabs, each with its caption. Needs ``\usepackage{booktabs}``."""
+    return "\n".join(
+        for_people(group).to_latex(index=False, escape=True, caption=_escaped(caption(group)))
+        for group in groups(frame)
+    )
+
+
+def _escaped(text: str) -> str:
+    for character in "&%$#_{}":
+        text = text.replace(character, f"\\{character}")
+    return text
+
+
+def as_json(frame: pd.DataFrame) -> str:
+    """Return the rows as a JSON list of objects."""
+    return frame.to_json(orient="records", indent=2, double_precision=15) or "[]"
+
+
+_DATASETS = {
+    "humaneval": ("HumanEval", "openai_humaneval"),
+    "humaneval+": ("HumanEval+", "evalplus/humanevalplus"),
+    "mbpp": ("MBPP", "mbpp"),
+    "mbpp+": ("MBPP+", "evalplus/mbppplus"),
+    "multipl-e": ("MultiPL-E", "nuprl/MultiPL-E"),
+    "ds1000": ("DS-1000", "xlangai/DS-1000"),
+}
+"""Suite family → the name and the hub id that model cards use."""
+
+
+def model_index(frame: pd.DataFrame) -> str:
+    """Return ``model-index`` metadata for the model cards of a hub: YAML, one document for each model."""
+    return "---\n".join(_card(str(model), rows) for model, rows in frame.groupby("model", sort=False))
+
+
+def _card(model: str, rows: pd.DataFrame) -> str:
+    lines = ["model-index:", f"- name: {_quoted(model)}", "  results:"]
+    for _, row in rows.iterrows():
+        suite = str(row["suite"])
+        name, hub_id = _DATASETS.get(suite.partition(":")[0], (suite, suite))
+        lines += [
+            "  - task:",
+            "      type: text-generation",
+            "    dataset:",
+            f"      name: {_quoted(name)}",
+            f"      type: {_quoted(hub_id)}",
+            f"      config: {_quoted(suite)}",
+            f"      revision: {_quoted(str(row['suite_version']))}",
+            "    metrics:",
+        ]
+        for column in score_columns(list(rows.columns)):
+            if pd.isna(row[column]):
+                continue
+            check, _, k = column.partition("@")
+            lines += [
+                "    - type: pass@" + k,
+                f"      name: {_quoted(f'pass@{k}' + ('' if check == 'pass' else f' ({check})'))}",
+                f"      value: {round(float(row[column]), 6)}",
+                "      verified: false",
+            ]
+        lines += [
+            "    source:",
+            f"      name: {_quoted('xftbench ' + row['xftbench'] + ', run ' + row['run'])}",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)  # a JSON string is a YAML one
+
+
+FORMATS: dict[str, Callable[[pd.DataFrame], bytes]] = {
+    "csv": lambda frame: frame.to_csv(index=False).encode(),
+    "parquet": lambda frame: frame.to_parquet(index=False),
+    "markdown": lambda frame: (markdown(frame) + "\n").encode(),
+    "latex": lambda frame: latex(frame).encode(),
+    "json": lambda frame: (as_json(frame) + "\n").encode(),
+    "model-index": lambda frame: model_index(frame).encode(),
+}
+SUFFIXES = {"markdown": "md", "latex": "tex", "model-index": "yaml"}

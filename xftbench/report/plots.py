@@ -1,0 +1,233 @@
+"""The figures of the page and of papers: one matplotlib figure each, as themed SVG, plain SVG or PNG.
+
+matplotlib, because the figures of a paper and those of the page are then the same, a figure costs the page
+some 20 kB and no script, and it prints. In the page its colours become CSS variables: that is how it turns
+dark.
+"""
+
+import io
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+
+SERIES = ("#0b6fb8", "#d1600a", "#1b8a5a", "#a8489b", "#8a6d00", "#5b6472")
+"""Of models, in their order; told apart by the colour-blind, and never the only mark."""
+INK, MUTED, LINE = "#1c2430", "#5c6774", "#d9dee6"
+GOOD, BAD = "#1b8a5b", "#c2362b"
+_VARIABLES = {color: f"var(--s{number})" for number, color in enumerate(SERIES, start=1)} | {
+    INK: "var(--ink)", MUTED: "var(--muted)", LINE: "var(--line)", GOOD: "var(--good)", BAD: "var(--bad)",
+}  # fmt: skip
+_MARKERS = "osD^vPX*"
+_STYLE: Any = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 9.5,
+    "svg.fonttype": "none",
+    "axes.edgecolor": LINE,
+    "axes.labelcolor": MUTED,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.titlesize": 10.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlecolor": INK,
+    "text.color": INK,
+    "xtick.color": MUTED,
+    "ytick.color": INK,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "grid.color": LINE,
+    "grid.linewidth": 0.8,
+    "legend.frameon": False,
+}
+
+
+def color_of(index: int) -> str:
+    """Return the colour of the n-th model."""
+    return SERIES[index % len(SERIES)]
+
+
+def marker_of(index: int) -> str:
+    """Return the marker of the n-th model."""
+    return _MARKERS[index % len(_MARKERS)]
+
+
+def intervals(
+    labels: Sequence[str], values: Sequence[tuple[float, float, float]], colors: Sequence[str], *,
+    title: str = "", unit: str = "pass@1, %", zero: bool = False, notes: Sequence[str] = (),
+) -> Figure:  # fmt: skip
+    """Return a dot with its 95 % interval for each label, top to bottom; `zero` draws the line of no change.
+
+    Args:
+        labels: Rows.
+        values: (value, low, high) of each, in per cent or points.
+        colors: Of each.
+        title: Above it.
+        unit: Of the axis.
+        zero: For differences.
+        notes: At the right of each row.
+    """
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(7.6, 0.65 + 0.34 * len(labels)), layout="constrained")
+        axes = figure.add_subplot()
+        for row, ((value, low, high), color) in enumerate(zip(values, colors, strict=True)):
+            axes.plot([low, high], [row, row], color=color, linewidth=2.2, solid_capstyle="round", alpha=0.55)
+            axes.plot([value], [row], marker="o", markersize=7, color=color)
+        axes.set_yticks(range(len(labels)), labels=list(labels))
+        axes.set_ylim(len(labels) - 0.5, -0.5)
+        axes.grid(axis="x")
+        axes.spines["left"].set_visible(False)
+        if zero:
+            axes.axvline(0, color=MUTED, linewidth=1.2, linestyle=(0, (4, 3)))
+        for row, note in enumerate(notes):
+            axes.annotate(
+                note, (1.01, row), xycoords=("axes fraction", "data"), va="center", fontsize=8.5, color=MUTED
+            )
+        axes.set_xlabel(unit)
+        if title:
+            axes.set_title(title)
+    return figure
+
+
+def pareto(
+    points: Sequence[tuple[str, float, float]], *, title: str, cost: str, score: str = "pass@1, %"
+) -> Figure:
+    """Return score against cost, with the line of those that none beats in both.
+
+    Args:
+        points: (model, cost, score) of each.
+        title: Above it.
+        cost: What the cost is.
+        score: What the score is.
+    """
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(5.2, 3.6), layout="constrained")
+        axes = figure.add_subplot()
+        front = pareto_front(points)
+        axes.step(
+            [x for _, x, _ in front], [y for _, _, y in front], where="post", color=MUTED, linewidth=1.2,
+            linestyle=(0, (4, 3)), zorder=1,
+        )  # fmt: skip
+        for index, (name, x, y) in enumerate(points):
+            axes.scatter([x], [y], s=64, marker=marker_of(index), color=color_of(index), zorder=2)
+            axes.annotate(name, (x, y), xytext=(8, 4), textcoords="offset points", fontsize=9)
+        if min(x for _, x, _ in points) > 0:
+            axes.set_xscale("log")
+            axes.xaxis.set_major_formatter("{x:.3g}")
+            axes.xaxis.set_minor_formatter(lambda _value, _position: "")
+        axes.margins(0.18, 0.18)
+        axes.grid()
+        axes.set_xlabel(f"{cost} (less is better)")
+        axes.set_ylabel(score)
+        axes.set_title(title)
+    return figure
+
+
+def pareto_front(points: Sequence[tuple[str, float, float]]) -> list[tuple[str, float, float]]:
+    """Return those of (name, cost, score) that no other is at least as good as in both, cheapest first."""
+    front: list[tuple[str, float, float]] = []
+    for point in sorted(points, key=lambda point: (point[1], -point[2])):
+        if not front or point[2] > front[-1][2]:
+            front.append(point)
+    return front
+
+
+def heat(
+    values: npt.NDArray[np.float64], *, title: str, rows: str, columns: Sequence[str], unit: str,
+    center: float | None = None, limits: tuple[float, float] | None = None,
+) -> Figure:  # fmt: skip
+    """Return a heat map of (rows, columns); with a `center`, two colours part there."""
+    with mpl.rc_context(_STYLE):
+        n_rows, n_columns = values.shape
+        figure = Figure(figsize=(1.9 + 0.36 * n_columns, 1.0 + 0.17 * max(n_rows, 6)), layout="constrained")
+        axes = figure.add_subplot()
+        low, high = limits or (float(np.nanmin(values)), float(np.nanmax(values)))
+        if center is not None:
+            reach = max(abs(high - center), abs(center - low), 1e-9)
+            low, high = center - reach, center + reach
+        mesh = axes.pcolormesh(
+            values, cmap="viridis" if center is None else "RdBu_r", vmin=low, vmax=max(high, low + 1e-9),
+            edgecolors="face", linewidth=0.2,
+        )  # fmt: skip
+        axes.set_xticks(np.arange(n_columns) + 0.5, labels=list(columns))
+        step = max(1, n_rows // 12)
+        axes.set_yticks(np.arange(0, n_rows, step) + 0.5, labels=[str(row) for row in range(0, n_rows, step)])
+        axes.invert_yaxis()
+        axes.set_ylabel(rows)
+        axes.set_title(title)
+        for spine in axes.spines.values():
+            spine.set_visible(False)
+        bar = figure.colorbar(mesh, ax=axes, pad=0.03)
+        bar.outline.set_visible(False)
+        bar.set_label(unit)
+    return figure
+
+
+def lines(
+    series: Sequence[tuple[str, Sequence[float], Sequence[float]]], *, title: str, x: str, y: str,
+    bands: Sequence[tuple[Sequence[float], Sequence[float]]] = (), markers: bool = True,
+) -> Figure:  # fmt: skip
+    """Return lines, each (name, xs, ys), with a band of (lows, highs) around each where there are some."""
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(5.6, 3.2), layout="constrained")
+        axes = figure.add_subplot()
+        for index, (name, xs, ys) in enumerate(series):
+            color = color_of(index)
+            if index < len(bands):
+                axes.fill_between(xs, *bands[index], color=color, alpha=0.16, linewidth=0)
+            marker = marker_of(index) if markers else None
+            axes.plot(xs, ys, color=color, marker=marker, markersize=5, linewidth=1.8, label=name)
+        if len(series) > 1:
+            axes.legend(fontsize=8.5)
+        axes.grid()
+        axes.set_xlabel(x)
+        axes.set_ylabel(y)
+        axes.set_title(title)
+    return figure
+
+
+def themed_svg(figure: Figure, name: str) -> str:
+    """Return a figure for the page: colours as CSS variables, no id that another figure could have."""
+    text = _svg(figure, name)
+    text = text[text.index("<svg") :]
+    text = re.sub(r'<g id="[^"]*">', "<g>", text)
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", text)
+    text = re.sub(r"font: bold ([\d.]+)px [^;\"]*", r"font-size: \1px; font-weight: 650", text)
+    for color, variable in _VARIABLES.items():
+        text = text.replace(color, variable)
+    return re.sub(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', _open_tag, text, count=1)
+
+
+def _open_tag(match: "re.Match[str]") -> str:
+    box = match.group(1)
+    width = float(box.split()[2])
+    return (
+        f'<svg viewBox="{box}" style="max-width:{width * 4 / 3:.0f}px" role="img" aria-hidden="true" '
+        'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink">'
+    )
+
+
+def save(figure: Figure, directory: Path, name: str) -> list[Path]:
+    """Write a figure as SVG, and as PNG at 200 dots per inch on white; return the paths."""
+    directory.mkdir(parents=True, exist_ok=True)
+    svg, png = directory / f"{name}.svg", directory / f"{name}.png"
+    svg.write_text(_svg(figure, name), encoding="utf-8")
+    with mpl.rc_context(_STYLE):
+        figure.savefig(png, format="png", dpi=200, facecolor="white")
+    return [svg, png]
+
+
+def _svg(figure: Figure, name: str) -> str:
+    buffer = io.StringIO()
+    # The salt makes ids that differ between figures and are the same each time.
+    with mpl.rc_context({**_STYLE, "svg.hashsalt": name}):
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    return buffer.getvalue()

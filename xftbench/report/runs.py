@@ -1,0 +1,144 @@
+"""Complete runs from disk, grouped into tables: runs that may stand side by side."""
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import msgspec
+
+from xftbench import jsonl
+from xftbench.errors import DataFileError, StoreError
+from xftbench.hashing import sha256_record, short_id
+from xftbench.records import Problem, Sample, Verdict
+from xftbench.store.run_dir import ScoresFile, read_scores, read_spec, read_verdicts
+from xftbench.store.spec import RunSpec, SpecFile
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A complete run; its samples and verdicts are read when they are asked for."""
+
+    path: Path
+    spec_file: SpecFile
+    scores_file: ScoresFile
+
+    @property
+    def name(self) -> str:
+        """What the user calls the model."""
+        return self.spec_file.environment.name
+
+    @property
+    def spec(self) -> RunSpec:
+        """Everything that decided the result."""
+        return self.spec_file.spec
+
+    @cached_property
+    def verdicts(self) -> Mapping[str, Sequence[Verdict]]:
+        """The verdicts of each problem, by sample."""
+        found: dict[str, list[Verdict]] = {}
+        for verdict in read_verdicts(self.path):
+            found.setdefault(verdict.task_id, []).append(verdict)
+        return found
+
+    @cached_property
+    def samples(self) -> Mapping[tuple[str, int], Sample]:
+        """The samples, by problem and index; empty if their file is gone."""
+        try:
+            return {sample.key: sample for sample in jsonl.read(self.path / "samples.jsonl", Sample)}
+        except DataFileError as error:
+            _logger.warning("%s: tokens are left blank: %s", self.path, error.message)
+            return {}
+
+    def tally(self, task_id: str) -> tuple[int, int]:
+        """Return (samples with a verdict about the model, passed) for a problem."""
+        judged = [v.verdict for v in self.verdicts.get(task_id, ()) if v.verdict != "infrastructure_error"]
+        return len(judged), judged.count("passed")
+
+
+@dataclass(frozen=True)
+class Table:
+    """Runs of one suite whose scores may stand side by side."""
+
+    group: str
+    """Hash of everything that must be equal."""
+    runs: Sequence[Run]
+    problems: Mapping[str, Problem] = field(default_factory=dict)
+    """The problems by task_id, where the benchmark's data is at hand."""
+
+    @property
+    def suite(self) -> str:
+        """The benchmark, and what was selected of it."""
+        return self.runs[0].spec.scoring.suite
+
+    @cached_property
+    def task_ids(self) -> list[str]:
+        """Of every problem that a run has a verdict on, in the benchmark's order."""
+        return list(dict.fromkeys(task_id for run in self.runs for task_id in run.verdicts))
+
+    def run_of(self, name: str) -> Run | None:
+        """Return the run of a model, if it is in the table."""
+        return next((run for run in self.runs if run.name == name), None)
+
+
+def find_runs(runs_dir: Path) -> list[Path]:
+    """Return the run directories below a directory, incomplete ones included."""
+    return sorted(path.parent for path in runs_dir.glob("*/spec.json"))
+
+
+def expand(paths: Iterable[Path]) -> list[Path]:
+    """Return run directories: those named, and those in folders that were named.
+
+    Raises:
+        StoreError: If there is none.
+    """
+    named = list(paths)
+    found = [run for path in named for run in ([path] if (path / "spec.json").exists() else find_runs(path))]
+    if not found:
+        raise StoreError(
+            f"no run directory in {', '.join(map(str, named))}",
+            hint="xftbench run makes them; name run directories, or the folder that they are in",
+        )
+    return list(dict.fromkeys(found))
+
+
+def read_runs(paths: Iterable[Path]) -> list[Run]:
+    """Read complete runs; those that are not are left out and named in the log."""
+    runs = []
+    for path in paths:
+        try:
+            run = Run(path, read_spec(path), read_scores(path))
+        except StoreError as error:
+            _logger.warning("left out: %s", error.message)
+            continue
+        if not run.scores_file.scores.is_complete:
+            _logger.warning("left out: %s is incomplete", path)
+            continue
+        runs.append(run)
+    return runs
+
+
+def into_tables(runs: Iterable[Run]) -> list[Table]:
+    """Group runs by suite and by everything that must be equal; the suites in alphabetical order."""
+    groups: dict[tuple[str, str], list[Run]] = {}
+    for run in runs:
+        groups.setdefault((run.spec.scoring.suite, comparable_key(run.spec)), []).append(run)
+    return [Table(group, members) for (_, group), members in sorted(groups.items())]
+
+
+def comparable_key(spec: RunSpec) -> str:
+    """Return a hash that is equal for two runs exactly if their scores may stand side by side.
+
+    Left out are the checkpoint, the seed, what is shown as a column instead (the engine's version, its
+    precision and device), and patch releases of Python and of the libraries that programs can import.
+    """
+    generation, scoring = msgspec.to_builtins(spec.generation), msgspec.to_builtins(spec.scoring)
+    for name in ("checkpoint_sha256", "engine_version", "dtype", "device"):
+        del generation[name]
+    del generation["sampling"]["seed"]
+    scoring["python"] = scoring["python"].rpartition(".")[0]
+    scoring["libraries"] = sorted(scoring["libraries"])
+    return short_id(sha256_record([generation, scoring]))
