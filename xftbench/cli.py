@@ -13,6 +13,7 @@ _COMMANDS = {
     "run": "Generate, execute and score: one leaderboard row for each model.",
     "generate": "Generate completions only; `run` or `score` goes on from there.",
     "score": "Judge samples made here or elsewhere; needs neither torch nor vllm.",
+    "show": "Show one sample: prompt, completion, program, verdict, and why.",
     "leaderboard": "Build the tables from complete runs.",
     "report": "Write one HTML page: tables, differences, programs side by side, costs.",
     "doctor": "Say what works on this machine, and what to do about the rest.",

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 Cli = Callable[[list[str]], Any]
-COMMANDS = ["run", "generate", "score", "leaderboard", "doctor", "data"]
+COMMANDS = ["run", "generate", "score", "show", "leaderboard", "doctor", "data"]
 
 
 def test_help_lists_every_command_and_exit_code(cli: Cli) -> None:

@@ -7,7 +7,7 @@ import msgspec
 
 from xftbench.benchmarks import DATA_FILES
 from xftbench.benchmarks.datafiles import DataFile, MissingDataFileError, find
-from xftbench.commands.options import json_option
+from xftbench.commands.options import data_dir_option, json_option
 from xftbench.errors import DataFileError
 from xftbench.records import Record
 
@@ -35,12 +35,7 @@ def data_status(data_file: DataFile, data_dir: Path | None) -> DataStatus:
 
 
 @click.command
-@click.option(
-    "--data-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    envvar="XFTBENCH_DATA_DIR",
-    help="Folder with benchmark files, searched before the installed packages.",
-)
+@data_dir_option
 @json_option
 def command(data_dir: Path | None, as_json: bool) -> None:
     """List every benchmark's data file with source and licence, and verify its hash.

@@ -10,7 +10,7 @@ import msgspec
 
 from xftbench.benchmarks import DATA_FILES
 from xftbench.commands.data import data_status
-from xftbench.commands.options import json_option
+from xftbench.commands.options import data_dir_option, json_option
 from xftbench.errors import XftbenchError
 from xftbench.execution.pool import Isolation
 from xftbench.execution.probe import Probe, describe, probe
@@ -30,12 +30,7 @@ class Finding(Record):
 
 
 @click.command
-@click.option(
-    "--data-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    envvar="XFTBENCH_DATA_DIR",
-    help="Folder with benchmark files, searched before the installed packages.",
-)
+@data_dir_option
 @json_option
 def command(data_dir: Path | None, as_json: bool) -> None:
     """Say what works here: backends, isolation, toolchains, data sets; and how to get the rest.

@@ -80,6 +80,13 @@ def _apply(options: Sequence[Callable[[F], F]]) -> Callable[[F], F]:
     return decorate
 
 
+data_dir_option = click.option(
+    "--data-dir",
+    type=_DIRECTORY,
+    envvar="XFTBENCH_DATA_DIR",
+    help="Folder with benchmark files, searched before the installed packages.",
+)
+
 suite_options = _apply(
     [
         click.option(
@@ -98,12 +105,7 @@ suite_options = _apply(
         ),
         click.option("--task-id", "task_ids", multiple=True, help="Only this problem; may be repeated."),
         click.option("--limit", type=click.IntRange(min=1), help="Only the first LIMIT problems of a suite."),
-        click.option(
-            "--data-dir",
-            type=_DIRECTORY,
-            envvar="XFTBENCH_DATA_DIR",
-            help="Folder with benchmark files, searched before the installed packages.",
-        ),
+        data_dir_option,
     ]
 )
 

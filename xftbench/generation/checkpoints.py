@@ -15,7 +15,7 @@ from xftbench.generation import smollm2
 from xftbench.generation.fingerprint import fingerprint
 from xftbench.generation.hub import download
 from xftbench.generation.weights import find_weights
-from xftbench.hashing import sha256_file
+from xftbench.hashing import sha256_file, sha256_record
 from xftbench.records import Record
 
 BUILTIN = {"smollm2": smollm2.prepare}
@@ -80,18 +80,24 @@ def resolve_samples(name: str, path: Path) -> Checkpoint:
     Raises:
         DataFileError: If there is no such file.
     """
-    if not path.is_file():
+    if not path.exists():
         near = difflib.get_close_matches(path.name, _names_in(path.parent), n=3)
         hint = f"did you mean {', '.join(str(path.parent / match) for match in near)}?" if near else None
         raise DataFileError(f"no samples file {path}", hint=hint)
     try:
-        sha256 = sha256_file(path)
+        sha256 = _sha256_tree(path) if path.is_dir() else sha256_file(path)
     except OSError as error:
         raise DataFileError(f"can't read {path}: {error}") from error
     return Checkpoint(
         name=name, ref=str(path), path=str(path), sha256=sha256, kind="samples",
         has_chat_template=False, model_type="",
     )  # fmt: skip
+
+
+def _sha256_tree(directory: Path) -> str:
+    """Return the hash of a directory's files: their names and content."""
+    files = sorted(path for path in directory.rglob("*") if path.is_file())
+    return sha256_record([(str(path.relative_to(directory)), sha256_file(path)) for path in files])
 
 
 def is_from_hub(checkpoint: Checkpoint) -> bool:

@@ -1,62 +1,83 @@
-"""Completions from a file: our own ``samples.jsonl``, evalplus' rows, or bigcode's ``generations.json``.
+"""Completions from files: ours, evalplus' and bigcode's, and those of other harnesses.
 
 This is how people score samples that they made elsewhere, and how other layers are tested without a model.
 """
 
-import difflib
 import gzip
-import json
 import zlib
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from xftbench.errors import BackendError, DataFileError
+from xftbench.generation import evalplus_files
 from xftbench.generation.backend import Engine, Request
 from xftbench.generation.checkpoints import Checkpoint
 from xftbench.generation.options import BackendOptions
-from xftbench.records import Sample, SampleKey, SamplingParams
+from xftbench.generation.sample_rows import from_generations, from_lines
+from xftbench.records import Sample, SamplingParams
 
-_COUNTS = ("seed", "n_prompt_tokens", "n_tokens")
+Folder = Callable[[Path, Sequence[str]], list[Sample] | None]
+"""(directory, the suite's task_ids) -> its samples; None if it is of another harness."""
+Document = Callable[[Path, str, Sequence[str]], list[Sample] | None]
+"""(path, text, the suite's task_ids) -> the samples of a JSON file; None if it is of another harness."""
+
+FOLDERS: tuple[Folder, ...] = (evalplus_files.from_folder,)
+DOCUMENTS: tuple[Document, ...] = (evalplus_files.from_results,)
 
 
 def samples_file(path: Path) -> Path:
-    """Return the samples file that a path names: itself, or the one of a run directory.
-
-    Raises:
-        DataFileError: If the path is a directory without samples.
-    """
-    if path.is_dir():
-        found = path / "samples.jsonl"
-        if not found.is_file():
-            raise DataFileError(f"{path} is a directory without samples.jsonl", hint="name the samples file")
-        return found
-    return path
+    """Return the samples file that a path names: of a run directory the one in it, otherwise itself."""
+    inside = path / "samples.jsonl"
+    return inside if inside.is_file() else path
 
 
 def read_samples(path: Path, task_ids: Sequence[str]) -> list[Sample]:
-    """Read a samples file of any of the three shapes, plain or gzipped.
+    """Read samples of any known shape; files may be gzipped. docs/scoring.md lists the shapes.
 
     Args:
-        path: A name in ``.json`` (or ``.json.gz``) is bigcode's list of lists, anything else JSON Lines.
+        path: A directory, a JSON document (``.json``) or, by any other name, JSON Lines.
         task_ids: The problems that samples may answer, in the benchmark's order.
 
     Raises:
         DataFileError: Naming file and line, for whatever is not such a sample.
     """
-    text = _read_text(path)
-    if not text.strip():
-        raise DataFileError(f"{path} is empty", hint="it should hold one JSON object per sample and line")
-    is_list = path.name.removesuffix(".gz").endswith(".json") and text.lstrip().startswith("[")
-    samples = list(_from_generations(path, text, task_ids) if is_list else _from_lines(path, text, task_ids))
+    samples = _of_folder(path, task_ids) if path.is_dir() else _of_file(path, task_ids)
     if not samples:
         raise DataFileError(f"{path} holds no samples")
     return samples
 
 
-def _read_text(path: Path) -> str:
+def _of_folder(path: Path, task_ids: Sequence[str]) -> list[Sample]:
+    for shape in FOLDERS:
+        if (samples := shape(path, task_ids)) is not None:
+            return samples
+    raise DataFileError(
+        f"{path} is a directory of no known shape",
+        hint="name the samples file, a run directory, or a directory that evalplus or MultiPL-E wrote",
+    )
+
+
+def _of_file(path: Path, task_ids: Sequence[str]) -> list[Sample]:
+    text = read_text(path)
+    if not text.strip():
+        raise DataFileError(f"{path} is empty", hint="it should hold one JSON object per sample and line")
+    if not path.name.removesuffix(".gz").endswith(".json"):
+        return list(from_lines(path, text, task_ids))
+    if text.lstrip().startswith("["):
+        return list(from_generations(path, text, task_ids))
+    for shape in DOCUMENTS:
+        if (samples := shape(path, text, task_ids)) is not None:
+            return samples
+    return list(from_lines(path, text, task_ids))
+
+
+def read_text(path: Path) -> str:
+    """Return a plain or gzipped file's text.
+
+    Raises:
+        DataFileError: If it can't be read, or is not UTF-8.
+    """
     try:
         data = path.read_bytes()
         if path.suffix == ".gz":
@@ -68,112 +89,6 @@ def _read_text(path: Path) -> str:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise DataFileError(f"{path}, line {line}: not UTF-8 text: {error.reason}") from error
-
-
-def _from_lines(path: Path, text: str, task_ids: Sequence[str]) -> Iterator[Sample]:
-    known = set(task_ids)
-    seen: dict[SampleKey, int] = {}
-    n_of_task: Counter[str] = Counter()
-    # Not splitlines(): a JSON string may hold U+2028 and the like, which are no line ends here.
-    lines = text.split("\n")
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        where = f"{path}, line {number}"
-        row = _parse_row(where, line, is_last=number == len(lines))
-        task_id = _required_task_id(where, row, known)
-        sample = _sample(where, row, task_id, n_of_task[task_id])
-        if sample.key in seen:
-            raise DataFileError(
-                f"{where}: sample {sample.sample_index} of {task_id} is in line {seen[sample.key]} already"
-            )
-        seen[sample.key] = number
-        n_of_task[task_id] += 1
-        yield sample
-
-
-def _parse_row(where: str, line: str, *, is_last: bool) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        cut = "; the file ends in the middle of it" if is_last else ""
-        raise DataFileError(f"{where}: not JSON: {error}{cut}") from error
-    if not isinstance(row, dict):
-        raise DataFileError(f"{where}: expected an object with task_id and completion, found {_kind(row)}")
-    return row
-
-
-def _required_task_id(where: str, row: dict[str, Any], known: Iterable[str]) -> str:
-    if "task_id" not in row:
-        raise DataFileError(f"{where}: no task_id (fields: {', '.join(map(str, row)) or 'none'})")
-    task_id = row["task_id"]
-    if not isinstance(task_id, str):
-        raise DataFileError(f"{where}: task_id is {_kind(task_id)}, not a string")
-    if task_id not in known:
-        near = difflib.get_close_matches(task_id, known, n=1)
-        raise DataFileError(
-            f"{where}: the suite has no problem {task_id!r}"
-            + (f"; did you mean {near[0]!r}?" if near else ""),
-            hint="is --suite the one that these samples answer?",
-        )
-    return task_id
-
-
-def _sample(where: str, row: dict[str, Any], task_id: str, default_index: int) -> Sample:
-    """Build a sample from a row; of our own fields the optional ones are kept if they make sense."""
-    texts = {name: row.get(name) for name in ("completion", "solution")}
-    for name, value in texts.items():
-        if value is not None and not isinstance(value, str):
-            raise DataFileError(f"{where}: {name} is {_kind(value)}, not a string")
-    if texts["completion"] is None and texts["solution"] is None:
-        raise DataFileError(f"{where}: neither completion nor solution (fields: {', '.join(map(str, row))})")
-    index = row.get("sample_index", default_index)
-    if not _is_count(index):
-        raise DataFileError(f"{where}: sample_index is {json.dumps(index)}, not a count from 0")
-    finish_reason = row.get("finish_reason")
-    stop_reason = row.get("stop_reason")
-    return Sample(
-        task_id=task_id,
-        sample_index=index,
-        completion=texts["completion"],
-        solution=texts["solution"],
-        style=row["style"] if isinstance(row.get("style"), str) else None,
-        finish_reason=finish_reason if finish_reason in ("stop", "length") else None,
-        stop_reason=stop_reason if isinstance(stop_reason, str) else None,
-        **{name: row[name] for name in _COUNTS if _is_count(row.get(name))},
-    )
-
-
-def _from_generations(path: Path, text: str, task_ids: Sequence[str]) -> Iterator[Sample]:
-    try:
-        problems = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise DataFileError(f"{path}: not JSON: {error}") from error
-    if len(problems) != len(task_ids):
-        raise DataFileError(
-            f"{path} holds generations for {len(problems)} problems, the suite has {len(task_ids)}",
-            hint="bigcode's format names no problems: it must hold all of them, in the suite's order",
-        )
-    for position, (task_id, programs) in enumerate(zip(task_ids, problems, strict=True)):
-        if not isinstance(programs, list):
-            raise DataFileError(
-                f"{path}, entry {position}: expected a list of programs, found {_kind(programs)}"
-            )
-        for index, program in enumerate(programs):
-            if not isinstance(program, str):
-                raise DataFileError(
-                    f"{path}, entry {position}: program {index} is {_kind(program)}, not a string"
-                )
-            yield Sample(task_id=task_id, sample_index=index, completion=None, solution=program)
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def _kind(value: object) -> str:
-    names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
-    return names.get(type(value), "a number")
 
 
 class ReplayBackend:

@@ -1,11 +1,15 @@
 """One behaviour of extraction per test."""
 
+import ast
 import time
+from typing import Any
 
 import pytest
 
+from xftbench.prompts import python_code
 from xftbench.prompts.extract import extract
-from xftbench.records import FunctionProblem, Sample
+from xftbench.prompts.style import ExtractionName, Policy
+from xftbench.records import FunctionProblem, Sample, Solution
 
 PROBLEM = FunctionProblem(
     task_id="T/0",
@@ -99,11 +103,166 @@ def test_a_reply_without_the_function_is_not_made_up(reply: str) -> None:
     assert "def add" not in code
 
 
-@pytest.mark.parametrize(
-    "reply",
-    ["Some words about it.\n" * 100_000, "```\n" * 100_001, "    x\n" * 100_000, "def f():\n" * 100_000],
+MIXED = """\
+Sure! Here is what I would do.
+
+import functools
+try:
+    import numpy as np
+except ImportError:
+    np = None
+
+LIMIT, STEP = 10, 1
+
+@functools.lru_cache(
+    maxsize=None,
 )
-def test_a_hundred_thousand_lines_take_seconds_not_hours(reply: str) -> None:
+def half(x):
+    \"\"\"Return half.
+
+Text at column 0 inside a string is no prose.
+\"\"\"
+    return x // 2
+
+for _ in range(STEP):
+    LIMIT += 1
+
+@functools.wraps(half)
+def add(a, b):
+    return a + b
+
+This adds two numbers. Hope it helps!
+"""
+
+
+def test_statements_between_prose_are_all_kept() -> None:
+    rule, code = chat(MIXED)
+    assert rule == "lines"
+    scope: dict[str, Any] = {}
+    exec(code, scope)
+    assert (scope["add"](1, 2), scope["half"](5), scope["LIMIT"], scope["STEP"]) == (3, 2, 11, 1)
+    assert "np" in scope
+    assert "Sure" not in code
+    assert "Hope" not in code
+
+
+def test_the_last_definition_wins_as_in_python() -> None:
+    wrong = "def add(a, b):\n    return a - b\n"
+    assert chat(f"```python\n{wrong}```\nThat is wrong, rather:\n```python\n{BODY}```")[1].endswith(BODY)
+    scope: dict[str, Any] = {}
+    exec(chat(f"First:\n\n{wrong}\nRather:\n\n{BODY}")[1], scope)
+    assert scope["add"](1, 2) == 3
+
+
+def test_a_helper_in_a_block_of_its_own_is_kept_and_examples_are_not() -> None:
+    reply = (
+        "```python\nimport math\n\ndef up(x):\n    return math.ceil(x)\n```\n"
+        "```python\nprint(add(1, 2))\nassert up(1) == 1\n```\n"
+        "```python\ndef add(a, b):\n    return up(a) + b\n```\n"
+    )
+    rule, code = chat(reply)
+    assert rule == "fences"
+    assert "print" not in code
+    scope: dict[str, Any] = {}
+    exec(code, scope)
+    assert scope["add"](0.5, 2) == 3
+
+
+def test_a_block_in_a_list_item_loses_the_indentation_of_its_fence() -> None:
+    rule, code = chat("1. Do this:\n   ```python\n   def add(a, b):\n       return a + b\n   ```\n")
+    assert rule == "fence"
+    assert code.endswith(BODY)
+
+
+def test_thoughts_are_no_part_of_the_reply() -> None:
+    thought = "<think>\n```python\ndef add(a, b):\n    return 0\n```\n</think>\n"
+    assert "return 0" not in chat(f"{thought}```python\n{BODY}```")[1]
+
+
+def test_an_unfenced_body_continues_the_prompt() -> None:
+    assert chat("    return a + b\n") == ("append", PROBLEM.prompt + "    return a + b\n")
+
+
+def extracted(completion: str, extraction: ExtractionName, policy: Policy) -> Solution:
+    sample = Sample(task_id="T/0", sample_index=0, completion=completion)
+    return extract(PROBLEM, sample, extraction, policy)
+
+
+@pytest.mark.parametrize("extraction", ["append", "append_stripped", "given"])
+def test_lenient_takes_the_literal_result_where_it_is_a_program(extraction: ExtractionName) -> None:
+    strict = extracted("    return a + b\n", extraction, "strict")
+    assert extracted("    return a + b\n", extraction, "lenient") == strict
+    assert strict.rule == "append"
+
+
+def test_strict_leaves_a_tail_of_prose_and_lenient_cuts_it() -> None:
+    completion = "    return a + b\n\nThis function adds two numbers.\nIt's simple.\n"
+    strict = extracted(completion, "append", "strict")
+    assert (strict.rule, strict.code) == ("append", PROBLEM.prompt + completion)
+    lenient = extracted(completion, "append", "lenient")
+    assert (lenient.rule, lenient.code) == ("cut", PROBLEM.prompt + "    return a + b\n\n")
+
+
+def test_a_cut_never_reaches_into_the_prompt() -> None:
+    assert extracted("    return (\n", "append", "lenient").code == PROBLEM.prompt + "    return (\n"
+
+
+def test_lenient_finds_a_whole_reply_where_a_completion_was_asked_for() -> None:
+    found = extracted(f"Sure:\n```python\n{BODY}```\n", "append", "lenient")
+    assert found.rule == "fence"
+    assert found.code.endswith(BODY)
+
+
+def test_a_reply_inside_an_opened_fence_stands_alone() -> None:
+    for policy in ("strict", "lenient"):
+        found = extracted(f"{BODY}```\nIt adds.", "alone", policy)
+        assert (found.rule, found.code) == ("block", BODY.rstrip("\n"))
+
+
+def test_strict_takes_the_first_fence_of_a_chat_reply_as_it_stands() -> None:
+    found = extracted(f"```python\nprint(1)\n```\n```python\n{BODY}```", "chat", "strict")
+    assert (found.rule, found.code) == ("fence", "print(1)\n")
+
+
+def test_a_solution_with_prose_in_it_is_read_leniently_only() -> None:
+    sample = Sample(task_id="T/0", sample_index=0, completion=None, solution=f"Here you go:\n\n{BODY}")
+    assert extract(PROBLEM, sample, "given", "strict").rule == "solution"
+    assert extract(PROBLEM, sample, "given", "lenient").rule == "lines"
+
+
+HUGE = [
+    "Some words about it, and more.\n" * 10_000,
+    "```\n" * 10_001,
+    "```python\nx = 1\n```\n" * 5_000,
+    "    x\n" * 10_000,
+    "def f():\n" * 10_000,
+    "def add(a, b):\n    return a\n" * 5_000 + "and then",
+    "@a\n" * 10_000,
+    'x = """\n' * 5_000,
+    "x = (\n" * 10_000,
+    "a, b.c " * 10_000,
+]
+
+
+@pytest.mark.parametrize("reply", HUGE, ids=range(len(HUGE)))
+@pytest.mark.parametrize("extraction", ["chat", "append", "alone"])
+def test_a_long_reply_is_parsed_a_fixed_number_of_times(
+    reply: str, extraction: ExtractionName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed = 0
+    real = ast.parse
+
+    def counting(text: str, *more: Any, **options: Any) -> ast.Module:
+        nonlocal parsed
+        parsed += len(text)
+        return real(text, *more, **options)
+
+    monkeypatch.setattr(python_code.ast, "parse", counting)
+    extracted(reply, extraction, "lenient")
+    assert parsed < 32 * len(reply), "the work grows with the length, not with its square"
+
+
+def test_100000_lines_of_prose_take_seconds_not_hours() -> None:
     started = time.process_time()
-    chat(reply)
-    assert time.process_time() - started < 10
+    extracted("Some words about it, and (more) = of them.\n" * 100_000, "chat", "lenient")
+    assert time.process_time() - started < 30

@@ -1,0 +1,232 @@
+"""``xftbench show``: everything that is known of one sample."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from xftbench import jsonl
+from xftbench.benchmarks import parse_suite
+from xftbench.benchmarks.suggest import suggestion
+from xftbench.commands.options import data_dir_option, json_option
+from xftbench.errors import StoreError, UsageProblem, XftbenchError
+from xftbench.prompts.render import render
+from xftbench.records import Program, Prompt, Record, Sample, SampleKey, Verdict
+from xftbench.store.run_dir import read_spec
+from xftbench.store.spec import SpecFile
+
+_LINES = 60
+"""Of a part that are printed; --json has all."""
+_WIDTH = 500
+"""Of a line that is printed."""
+
+
+class Shown(Record, kw_only=True):
+    """What ``show --json`` prints."""
+
+    run: str
+    task_id: str
+    sample_index: int
+    prompt: Prompt | None
+    """As it was sent; None if the suite's data is not here, or for samples made elsewhere."""
+    problem: str = ""
+    """The problem's own text."""
+    sample: Sample | None
+    verdict: Verdict | None
+    """None if it was not judged yet."""
+    program: dict[str, Any] | None
+    """What was executed, put together again."""
+    program_is_the_one_judged: bool | None
+    note: str = ""
+    """What could not be shown, and why."""
+
+
+@click.command
+@click.argument("run_dir", metavar="RUN", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("task_id", metavar="TASK")
+@click.option(
+    "--sample",
+    "sample_index",
+    type=click.IntRange(min=0),
+    help="Which of the problem's samples.  [default: the first that did not pass, or the first]",
+)
+@data_dir_option
+@json_option
+def command(
+    run_dir: Path, task_id: str, sample_index: int | None, data_dir: Path | None, as_json: bool
+) -> None:
+    """Show one sample of a run: prompt, completion, solution, program, verdict, and why.
+
+    RUN is a run directory, complete or not; TASK a task_id such as HumanEval/3.
+    """
+    spec = read_spec(run_dir)
+    samples = {sample.key: sample for sample in _rows(run_dir / "samples.jsonl", Sample)}
+    verdicts = {verdict.key: verdict for verdict in _rows(run_dir / "verdicts.jsonl", Verdict)}
+    index = _choose(run_dir, task_id, sample_index, samples, verdicts)
+    key = (task_id, index)
+    shown = _put_together(run_dir, spec, data_dir, samples.get(key), verdicts.get(key), key)
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(shown), indent=2).decode())
+    else:
+        click.echo("\n".join(_text(shown)))
+
+
+def _rows(path: Path, record_type: type[Any]) -> list[Any]:
+    """Return the whole lines of a log; the last one may be in the making."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise StoreError(f"can't read {path}: {error.strerror}") from error
+    return jsonl.decode(data[: data.rfind(b"\n") + 1], record_type, str(path))
+
+
+def _choose(run_dir: Path, task_id: str, sample_index: int | None, samples: Any, verdicts: Any) -> int:
+    """Return which sample of a problem is shown.
+
+    Raises:
+        UsageProblem: If the run has no such problem or sample; near ones are named.
+    """
+    keys: list[SampleKey] = sorted({*samples, *verdicts})
+    indexes = [index for task, index in keys if task == task_id]
+    if not indexes:
+        tasks = list(dict.fromkeys(task for task, _ in keys))
+        if not tasks:
+            raise UsageProblem(f"{run_dir} has no sample yet")
+        raise UsageProblem(f"{run_dir} has no problem {task_id!r}", hint=_near(task_id, tasks))
+    if sample_index is None:
+        wrong: list[int] = [
+            i for i in indexes if (v := verdicts.get((task_id, i))) is not None and v.verdict != "passed"
+        ]
+        return (wrong or indexes)[0]
+    if sample_index not in indexes:
+        raise UsageProblem(
+            f"{run_dir} has no sample {sample_index} of {task_id}",
+            hint=f"it has {indexes[0]} to {indexes[-1]}",
+        )
+    return sample_index
+
+
+def _near(task_id: str, tasks: Sequence[str]) -> str:
+    """Return the problems that may have been meant."""
+    ending = [task for task in tasks if task.rpartition("/")[2] == task_id or task_id in task][:3]
+    if ending:
+        return "did you mean " + " or ".join(ending) + "?"
+    text = suggestion(task_id, list(tasks))
+    return text if len(text) < 300 else text[:299] + "…"
+
+
+def _put_together(
+    run_dir: Path,
+    spec: SpecFile,
+    data_dir: Path | None,
+    sample: Sample | None,
+    verdict: Verdict | None,
+    key: tuple[str, int],
+) -> Shown:
+    prompt: Prompt | None = None
+    program: Program | None = None
+    note = text = ""
+    try:
+        benchmark, version = parse_suite(f"{spec.spec.scoring.suite}@{spec.spec.scoring.suite_version}")
+        (problem,) = [p for p in benchmark.load(version, data_dir).problems if p.task_id == key[0]]
+        text = problem.prompt
+        prompt = render(problem, spec.style) if spec.style else None
+        program = benchmark.program(problem, verdict.solution) if verdict else None
+    except XftbenchError as error:
+        note = f"prompt and program are not shown: {error.message}"
+    return Shown(
+        run=str(run_dir),
+        task_id=key[0],
+        sample_index=key[1],
+        prompt=prompt,
+        problem=text,
+        sample=sample,
+        verdict=verdict,
+        program=msgspec.to_builtins(program) if program else None,
+        program_is_the_one_judged=program.sha256 == verdict.program_sha256 if program and verdict else None,
+        note=note,
+    )
+
+
+def _text(shown: Shown) -> Iterator[str]:
+    verdict = shown.verdict
+    yield f"{shown.task_id}, sample {shown.sample_index}: {verdict.verdict if verdict else 'not judged yet'}"
+    if verdict:
+        yield from _verdict_lines(verdict)
+    if shown.note:
+        yield f"note      {shown.note}"
+    yield from _prompt_parts(shown)
+    if shown.sample:
+        yield from _sample_part(shown.sample)
+    if verdict:
+        yield from _part(f"solution (rule {verdict.rule})", verdict.solution)
+    yield from _program_parts(shown)
+    if verdict and verdict.stderr:
+        yield from _part("stderr (its end)", verdict.stderr)
+
+
+def _prompt_parts(shown: Shown) -> Iterator[str]:
+    if shown.prompt is None:
+        if shown.problem:
+            yield from _part("problem (how it was put to the model is not known)", shown.problem)
+        return
+    kind = "prompt, inside the checkpoint's chat template" if shown.prompt.is_chat else "prompt"
+    yield from _part(kind, shown.prompt.text)
+    if shown.prompt.response:
+        yield from _part("beginning of the reply", shown.prompt.response)
+
+
+def _sample_part(sample: Sample) -> Iterator[str]:
+    end = {"stop": "ended by itself", "length": "cut off at the token limit", None: ""}
+    why = f"ended at {sample.stop_reason!r}" if sample.stop_reason else end[sample.finish_reason]
+    title = "completion" if sample.completion is not None else "solution, as given"
+    text = sample.completion if sample.completion is not None else sample.solution or ""
+    yield from _part(f"{title} ({why})" if why else title, text)
+
+
+def _program_parts(shown: Shown) -> Iterator[str]:
+    if shown.program is None:
+        return
+    if not shown.program_is_the_one_judged:
+        yield "\nThe program below is what xftbench would run now; it is not the one that was judged."
+    for name, value in shown.program.items():
+        if name not in ("kind", "task_id", "solution"):
+            yield from _part(f"program: {name}", value if isinstance(value, str) else _compact(value))
+
+
+def _compact(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _verdict_lines(verdict: Verdict) -> Iterator[str]:
+    checks = [f"{name} {value}" for name in ("base", "plus", "strict") if (value := getattr(verdict, name))]
+    if checks:
+        yield f"checks    {', '.join(checks)}"
+    for name in ("detail", "evidence"):
+        if value := getattr(verdict, name):
+            yield f"{name:<9} {value}"
+    yield f"took      {verdict.cpu_s:g} s of CPU, {verdict.wall_s:g} s of wall time"
+    if verdict.failure:
+        yield f"input     {_one_line(verdict.failure.input)}"
+        yield f"expected  {_one_line(verdict.failure.expected)}"
+        yield f"actual    {_one_line(verdict.failure.actual)}"
+
+
+def _part(title: str, text: str) -> Iterator[str]:
+    yield f"\n--- {title} ---"
+    lines = text.split("\n")
+    yield from (_one_line(line) for line in lines[:_LINES])
+    if len(lines) > _LINES:
+        yield f"... {len(lines) - _LINES} more lines (--json has all)"
+
+
+def _one_line(text: str) -> str:
+    """Return a line that no terminal takes for a command, and that does not flood it."""
+    shown = "".join(
+        char if char.isprintable() or char == "\t" else repr(char)[1:-1] for char in text[:_WIDTH]
+    )
+    return shown + ("…" if len(text) > _WIDTH else "")

@@ -1,0 +1,73 @@
+"""What evalplus writes besides rows: a folder of programs for each problem, and the results of its scorer."""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from xftbench.errors import DataFileError
+from xftbench.records import Sample
+
+_PROGRAM = re.compile(r"(?P<folder>[\w-]+)/(?P<index>\d+)\.py")
+
+
+def from_folder(directory: Path, task_ids: Sequence[str]) -> list[Sample] | None:
+    """Return the samples of ``HumanEval_0/0.py`` and the like; None if there are none of that kind.
+
+    Raises:
+        DataFileError: If a folder belongs to no problem of the suite, or a program can't be read.
+    """
+    found = sorted(directory.glob("*/*.py"))
+    if not found:
+        return None
+    by_folder = {task_id.replace("/", "_"): task_id for task_id in task_ids}
+    return list(_programs(directory, found, by_folder))
+
+
+def _programs(directory: Path, paths: Sequence[Path], by_folder: dict[str, str]) -> Iterator[Sample]:
+    for path in paths:
+        match = _PROGRAM.fullmatch(path.relative_to(directory).as_posix())
+        if match is None or match["folder"] not in by_folder:
+            raise DataFileError(
+                f"{path}: the suite has no problem {path.parent.name!r}",
+                hint="is --suite the one that these samples answer? Expected are TASK_ID/INDEX.py",
+            )
+        try:
+            code = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataFileError(f"can't read {path}: {error}") from error
+        yield Sample(
+            task_id=by_folder[match["folder"]],
+            sample_index=int(match["index"]),
+            completion=None,
+            solution=code,
+        )
+
+
+def from_results(path: Path, text: str, task_ids: Sequence[str]) -> list[Sample] | None:
+    """Return the programs of an ``eval_results.json``; None if the document is another one.
+
+    Raises:
+        DataFileError: If it names a problem that the suite has not, or holds no program where one should be.
+    """
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    rows = document.get("eval") if isinstance(document, dict) else None
+    if not isinstance(rows, dict):
+        return None
+    known = set(task_ids)
+    samples = []
+    for task_id, results in rows.items():
+        if task_id not in known:
+            raise DataFileError(
+                f"{path}: the suite has no problem {task_id!r}",
+                hint="is --suite the one that these samples answer?",
+            )
+        for index, result in enumerate(results):
+            solution = result.get("solution") if isinstance(result, dict) else None
+            if not isinstance(solution, str):
+                raise DataFileError(f"{path}: sample {index} of {task_id} has no solution")
+            samples.append(Sample(task_id=task_id, sample_index=index, completion=None, solution=solution))
+    return samples

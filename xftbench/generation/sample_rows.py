@@ -1,0 +1,122 @@
+"""Samples files of one row or list each: our own ``samples.jsonl``, evalplus' rows, bigcode's generations."""
+
+import difflib
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from xftbench.errors import DataFileError
+from xftbench.records import Sample, SampleKey
+
+_COUNTS = ("seed", "n_prompt_tokens", "n_tokens")
+
+
+def from_lines(path: Path, text: str, task_ids: Sequence[str]) -> Iterator[Sample]:
+    """Yield the sample of each line, numbered in the order of its problem's rows unless it says otherwise."""
+    known = set(task_ids)
+    seen: dict[SampleKey, int] = {}
+    n_of_task: Counter[str] = Counter()
+    # Not splitlines(): a JSON string may hold U+2028 and the like, which are no line ends here.
+    lines = text.split("\n")
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        where = f"{path}, line {number}"
+        row = _parse_row(where, line, is_last=number == len(lines))
+        task_id = known_task_id(where, row, known)
+        sample = _sample(where, row, task_id, n_of_task[task_id])
+        if sample.key in seen:
+            raise DataFileError(
+                f"{where}: sample {sample.sample_index} of {task_id} is in line {seen[sample.key]} already"
+            )
+        seen[sample.key] = number
+        n_of_task[task_id] += 1
+        yield sample
+
+
+def _parse_row(where: str, line: str, *, is_last: bool) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        cut = "; the file ends in the middle of it" if is_last else ""
+        raise DataFileError(f"{where}: not JSON: {error}{cut}") from error
+    if not isinstance(row, dict):
+        raise DataFileError(f"{where}: expected an object with task_id and completion, found {_kind(row)}")
+    return row
+
+
+def known_task_id(where: str, row: dict[str, Any], known: Iterable[str]) -> str:
+    """Return a row's task_id, which must be one of the suite's."""
+    if "task_id" not in row:
+        raise DataFileError(f"{where}: no task_id (fields: {', '.join(map(str, row)) or 'none'})")
+    task_id = row["task_id"]
+    if not isinstance(task_id, str):
+        raise DataFileError(f"{where}: task_id is {_kind(task_id)}, not a string")
+    if task_id not in known:
+        near = difflib.get_close_matches(task_id, known, n=1)
+        raise DataFileError(
+            f"{where}: the suite has no problem {task_id!r}"
+            + (f"; did you mean {near[0]!r}?" if near else ""),
+            hint="is --suite the one that these samples answer?",
+        )
+    return task_id
+
+
+def _sample(where: str, row: dict[str, Any], task_id: str, default_index: int) -> Sample:
+    """Build a sample from a row; of our own fields the optional ones are kept if they make sense."""
+    texts = {name: row.get(name) for name in ("completion", "solution")}
+    for name, value in texts.items():
+        if value is not None and not isinstance(value, str):
+            raise DataFileError(f"{where}: {name} is {_kind(value)}, not a string")
+    if texts["completion"] is None and texts["solution"] is None:
+        raise DataFileError(f"{where}: neither completion nor solution (fields: {', '.join(map(str, row))})")
+    index = row.get("sample_index", default_index)
+    if not _is_count(index):
+        raise DataFileError(f"{where}: sample_index is {json.dumps(index)}, not a count from 0")
+    finish_reason = row.get("finish_reason")
+    stop_reason = row.get("stop_reason")
+    return Sample(
+        task_id=task_id,
+        sample_index=index,
+        completion=texts["completion"],
+        solution=texts["solution"],
+        style=row["style"] if isinstance(row.get("style"), str) else None,
+        finish_reason=finish_reason if finish_reason in ("stop", "length") else None,
+        stop_reason=stop_reason if isinstance(stop_reason, str) else None,
+        **{name: row[name] for name in _COUNTS if _is_count(row.get(name))},
+    )
+
+
+def from_generations(path: Path, text: str, task_ids: Sequence[str]) -> Iterator[Sample]:
+    """Yield bigcode's programs: a list for each problem, in the suite's order."""
+    try:
+        problems = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DataFileError(f"{path}: not JSON: {error}") from error
+    if len(problems) != len(task_ids):
+        raise DataFileError(
+            f"{path} holds generations for {len(problems)} problems, the suite has {len(task_ids)}",
+            hint="bigcode's format names no problems: it must hold all of them, in the suite's order",
+        )
+    for position, (task_id, programs) in enumerate(zip(task_ids, problems, strict=True)):
+        if not isinstance(programs, list):
+            raise DataFileError(
+                f"{path}, entry {position}: expected a list of programs, found {_kind(programs)}"
+            )
+        for index, program in enumerate(programs):
+            if not isinstance(program, str):
+                raise DataFileError(
+                    f"{path}, entry {position}: program {index} is {_kind(program)}, not a string"
+                )
+            yield Sample(task_id=task_id, sample_index=index, completion=None, solution=program)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _kind(value: object) -> str:
+    names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
+    return names.get(type(value), "a number")
