@@ -1,10 +1,12 @@
 """Which kind of program is run by what: one line for each kind."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple, Protocol
 
 from xftbench.execution import contexts, job
 from xftbench.execution.native.runner import NativeRunner
+from xftbench.execution.native.warm import Compilers
 from xftbench.execution.plus import PlusRunner
 from xftbench.execution.worker import Worker
 from xftbench.records import (
@@ -72,7 +74,7 @@ PROBED = Kind("function", FunctionRunner)
 """What a pool starts at once, to find out whether its isolation works on this machine."""
 
 _PLUS = Kind("plus", PlusRunner)
-_NATIVE = Kind("native", NativeRunner)
+_NATIVE = Kind("native", partial(NativeRunner, compilers=Compilers()))
 
 
 def kind_of(program: Program) -> Kind:

@@ -5,7 +5,10 @@ from xftbench.execution.native.language import Language, Proof, Rule, Signs, Ste
 _ENDS_MAIN = r"\}\s*\Z"
 _ENDS_CLASS = r"\}\s*\}\s*\Z"
 _JAVA_MEMORY = r"java\.lang\.OutOfMemoryError|There is insufficient memory|Could not reserve enough space"
-_MEDDLING = r"exit|abort|halt|quit|kill|signal|raise|trap|assert|system|exec|fork|spawn|proc|syscall|__|main"
+_MEDDLING = (
+    r"\b(?:_?exit|_Exit|quick_exit|atexit|at_quick_exit|on_exit|abort|halt|quit|kill|signal|raise|trap|system|"
+    r"exec\w*|v?fork|spawn\w*|syscall|longjmp|main|assert\w*(?!\w|\.h>))\b|__\w"
+)
 
 CPP = Language(
     name="cpp",
@@ -25,7 +28,7 @@ CPP = Language(
         line=r"""assert(std::vector<long>({@A@}) == std::vector<long>({@B@})); """
         r"""std::fflush(stdout), std::printf("\n%2$s%1$s\n", "@2@", "@1@"), std::fflush(stdout);""",
         before=r"(?:return\s+0\s*;\s*)?\}\s*\Z",
-        wary=_MEDDLING + r"|define|operator|asm|std::set_|constructor|terminate|goto",
+        wary=_MEDDLING + r"|#\s*(?!include)|\b(?:operator|asm|terminate|goto)\b|std::set_",
     ),
 )
 
@@ -69,9 +72,10 @@ JAVA = Language(
         line=r"""assert(java.util.Arrays.asList(@A@L).equals(java.util.Arrays.asList(@B@L))); """
         r"""System.out.print(String.format("\n%2$s%1$s\n", "@2@", "@1@")); System.out.flush();""",
         before=_ENDS_CLASS,
-        wary=r"System\s*\.\s*(?!out\b|arraycopy|lineSeparator|identityHashCode|nanoTime|currentTimeMillis)|exit|halt|"
-        r"Runtime|Process|reflect\.|getClass|forName|Thread|static\s*\{|assert|Problem|invoke|setAccessible|Unsafe|"
-        r"ClassLoader|File|Path|Files|InputStream|class\s+(?:String|Arrays|Assertion\w*|System)",
+        wary=r"System\s*\.\s*(?!out\b|arraycopy|lineSeparator|identityHashCode|nanoTime|currentTimeMillis)|"
+        r"\b(?:exit|halt|Runtime|Process\w*|getClass|forName|Thread|assert|invoke|setAccessible|Unsafe|ClassLoader|"
+        r"Files?|Path|InputStream|Shutdown\w*|desiredAssertionStatus)\b|reflect\.(?!\*;)|static\s*\{|Problem\s*[.(]|"
+        r"class\s+(?!Problem\b)|\bmain\b",
     ),
     runtime_memory=True,
 )  # fmt: skip
@@ -151,7 +155,7 @@ GO = Language(
         line='if fmt.Sprintf("%v", []int{@A@}) != fmt.Sprintf("%v", []int{@B@}) { t.Errorf("xftbench") }; '
         'fmt.Printf("\\n%[2]s%[1]s\\n", "@2@", "@1@")',
         before=_ENDS_MAIN,
-        wary=r"import|os\.|func\s+(?:init|TestMain|Test)|testing|runtime|syscall|unsafe|exit|reflect|go:|String\(\)|"
+        wary=r"\"(?:os|syscall|unsafe|reflect|runtime|flag|log|plugin)[/\"]|os\.|func\s+(?:init|TestMain|Test)|testing|runtime|syscall|unsafe|exit|reflect|go:|String\(\)|"
         r"Format\(|panic|recover|Goexit|\bt\b\s*\.",
     ),
     environment=(
@@ -171,7 +175,7 @@ CSHARP_PROOF = Proof(
     'System.Console.Out.Write("\\n{1}{0}\\n", "@2@", "@1@"); System.Console.Out.Flush();',
     before=_ENDS_CLASS,
     wary=r"Debug|Trace|Environment|Process|Exit|Abort|Kill|Reflection|GetType|Invoke|unsafe|DllImport|static\s+Problem|"
-    r"Console\s*\.\s*(?:Set|Open)|class\s+(?:Console|String|Object)|Listener|Conditional|#|Main",
+    r"Console\s*\.\s*(?:Set|Open)|class\s+(?:Console|String|Object)|Listener|Conditional|^\s*#|\bMain\b",
 )
 
 
@@ -228,13 +232,13 @@ D = Language(
     signs=Signs(
         memory=r"OutOfMemoryError|Memory allocation failed",
         syntax=r"\bError:",
-        assertion=r"core\.exception\.AssertError|unittest failure|unittest failed",
+        assertion=r"core\.exception\.AssertError|FAILED unittests",
     ),
     proof=Proof(
         line=r"assert([@A@L] == [@B@L]); { import core.stdc.stdio; "
         r'printf("\n%2$s%1$s\n", "@2@".ptr, "@1@".ptr); '
         r"fflush(stdout); }",
-        before=r"\}\s*(?:void\s+main\s*\(.*)?\Z",
+        before=r"\}\s*(?:void\s+main\s*\(.*)?\s*\Z",
         wary=_MEDDLING
         + r"|static\s+this|shared|extern|pragma|moduleUnitTester|version|opEquals|mixin|import\s*\(",
     ),

@@ -2,7 +2,10 @@
 
 from xftbench.execution.native.language import Language, Proof, Rule, Signs, Step, Tool, Variant
 
-_MEDDLING = r"exit|abort|quit|kill|signal|trap|eval|system|exec|fork|spawn|open|read|File|__|proc"
+_MEDDLING = (
+    r"\b(?:exit!?|_exit|abort|quit|kill|signal|trap|eval|system|exec\w*|fork|spawn\w*|f?open|read\w*|File)\b"
+    r"|__\w"
+)
 _NODE = Tool(name="node", debian=("nodejs",))
 _JS_SIGNS = Signs(
     memory=r"JavaScript heap out of memory|Array buffer allocation failed",
@@ -77,6 +80,7 @@ PHP = Language(
     proof=Proof(
         line='if ([@A@] !== [@B@]) { throw new Exception("Test failed!"); } '
         "(function ($b, $a) { fwrite(STDOUT, \"\\n\" . $a . $b . \"\\n\"); })('@2@', '@1@');",
+        before=r"(?:\?>\s*)?\Z",
         wary=_MEDDLING + r"|die|handler|register|shutdown|Exception|candidate|declare|ob_|namespace|\?>",
     ),
 )

@@ -77,7 +77,7 @@ class Proof:
     comment: str = "// xftbench"
     """Stands at the end of the line, for diagnostics to quote."""
     before: str | None = None
-    """Pattern whose last match in the test tells where the line goes; at the end if there is none."""
+    """Pattern whose match in the test tells where the line goes; at the end if there is none."""
     wary: str = ""
     """Pattern of what a solution needs to meddle with the checks; one that has it gets a control run."""
 

@@ -47,10 +47,10 @@ def seal(program: NativeProgram, language: Language, *, control: bool = False) -
         return None
     place = len(program.test)
     if proof.before:
-        matches = list(re.finditer(proof.before, program.test))
-        if not matches:
+        match = re.search(proof.before, program.test)
+        if match is None:
             return None
-        place = matches[-1].start()
+        place = match.start()
     number = secrets.randbelow(900_000) + 100_000
     first, second = secrets.token_hex(8), secrets.token_hex(8)
     values = {"A": str(number), "B": str(number + 1 if control else number), "1": first, "2": second}

@@ -1,14 +1,17 @@
 """Judges programs in other languages; one runner serves all languages of its slot of the pool."""
 
+import re
 from typing import Any
 
 import msgspec
 
 from xftbench.execution.interpreter import own
-from xftbench.execution.native import job, proof, view
-from xftbench.execution.native.judge import Ending, judge
+from xftbench.execution.native import builders, job, proof, view
+from xftbench.execution.native.builders import Warm
+from xftbench.execution.native.judge import Ended, Ending, judge
 from xftbench.execution.native.language import PUBLISHED_S, Step
 from xftbench.execution.native.toolchains import Missing, Toolchain, find_toolchain
+from xftbench.execution.native.warm import Compiled, Compilers
 from xftbench.execution.outcome import InfrastructureError
 from xftbench.execution.worker import Worker
 from xftbench.records import Limits, NativeProgram, Outcome, Program
@@ -16,6 +19,8 @@ from xftbench.records import Limits, NativeProgram, Outcome, Program
 _DISK_BYTES = 256 << 20  # what a compiler leaves beside the program
 _PROCESSES = 256  # threads of virtual machines
 _IDLE_S = 10.0
+_EXIT_1 = 1 << 8  # as waitpid tells it
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _PATH = "/usr/local/bin:/usr/bin:/bin"
 _ENVIRONMENT = {"HOME": "{work}", "TMPDIR": "{work}", "LANG": "C.UTF-8", "TZ": "UTC"}
 
@@ -23,7 +28,9 @@ _ENVIRONMENT = {"HOME": "{work}", "TMPDIR": "{work}", "LANG": "C.UTF-8", "TZ": "
 class NativeRunner:
     """A worker whose zygote starts a supervisor for each program."""
 
-    def __init__(self, limits: Limits, isolation: str) -> None:
+    def __init__(self, limits: Limits, isolation: str, compilers: Compilers) -> None:
+        self._compilers = compilers
+        self._warm: dict[str, Warm | None] = {}
         self._limits = msgspec.structs.replace(
             limits,
             disk_bytes=max(limits.disk_bytes, _DISK_BYTES),
@@ -46,13 +53,48 @@ class NativeRunner:
 
     def kill(self) -> None:
         """Kill every process and wait."""
+        self._compilers.forget(self._worker)
         self._worker.kill()
 
     def execute(self, toolchain: Toolchain, text: str) -> Ending:
         """Build and run a source text."""
-        files = {toolchain.language.file_name: text.encode("utf-8", "surrogatepass")}
         steps = [self._command(toolchain, step) for step in toolchain.variant.steps]
+        if self._is_jailed and toolchain.variant.steps[0].compiles:
+            compiled = self._compiled_warm(toolchain, text, steps[0])
+            if compiled is not None:
+                return self._run_compiled(compiled, steps)
+            steps[0]["argv"] = builders.with_header(toolchain, text, steps[0]["argv"])
+        files = {toolchain.language.file_name: text.encode("utf-8", "surrogatepass")}
         return job.run(self._worker, files, steps)
+
+    def _compiled_warm(self, toolchain: Toolchain, text: str, command: dict[str, Any]) -> Compiled | None:
+        """Have a warm compiler do the first step; None where there is none, or it could not tell."""
+        name = toolchain.language.name
+        if name not in self._warm:
+            self._warm[name] = builders.warm(toolchain)
+        warm = self._warm[name]
+        if warm is None or (not text.isascii() and _SURROGATE.search(text)):
+            return None
+        with self._compilers.lend(name, lambda: warm.start(self._worker, command)) as compiler:
+            return compiler.compile(text, command["cpu_s"])
+
+    def _run_compiled(self, compiled: Compiled, steps: list[dict[str, Any]]) -> Ending:
+        first = Ended(
+            status=0 if compiled.succeeded else _EXIT_1,
+            why="",
+            cpu_s=compiled.cpu_s,
+            wall_s=compiled.wall_s,
+            stdout="",
+            stderr=compiled.messages,
+        )
+        if not compiled.succeeded:
+            return Ending(steps=(first,), limits_s=tuple(float(step["cpu_s"]) for step in steps))
+        rest = job.run(self._worker, compiled.files, steps[1:])
+        return Ending(
+            steps=(first, *rest.steps),
+            limits_s=(float(steps[0]["cpu_s"]), *rest.limits_s),
+            out_of_memory=rest.out_of_memory,
+        )
 
     def _command(self, toolchain: Toolchain, step: Step) -> dict[str, Any]:
         scale = self._limits.cpu_s / PUBLISHED_S

@@ -1,0 +1,90 @@
+"""Shorter ways to what a language's compile step does, where there are some.
+
+Each gives what the published command would give, or steps aside. C++: the two includes with which MultiPL-E's
+programs begin are compiled once. Java and TypeScript: the compiler stays warm.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from xftbench.execution.native import prepared, view
+from xftbench.execution.native.job import Files
+from xftbench.execution.native.toolchains import Toolchain
+from xftbench.execution.native.warm import Compiler
+from xftbench.execution.worker import Worker
+
+_INCLUDES = re.compile(r"\s*#include\s*<assert\.h>\s*\n\s*#include\s*<bits/stdc\+\+\.h>\s*\n")
+_SERVER_CPU_S = 100_000
+_JAVA_FLAGS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "-Xss4m", "-Xmx768m")
+
+
+@dataclass(frozen=True, slots=True)
+class Warm:
+    """How a language's warm compiler is started and understood."""
+
+    argv: tuple[str, ...]
+    files: Files
+    unpack: Callable[[bytes], Files]
+
+    def start(self, worker: Worker, command: dict[str, Any]) -> Compiler:
+        """Start one; `command` is the language's ordinary compile step."""
+        step = command | {"argv": list(self.argv), "cpu_s": _SERVER_CPU_S, "runtime_memory": True}
+        return Compiler(worker, step, self.files, self.unpack)
+
+
+def with_header(toolchain: Toolchain, text: str, argv: list[str]) -> list[str]:
+    """Return a C++ compile command that takes the precompiled header, where the program begins with it.
+
+    It has to come before the program's first token, so it can't be found through the include itself.
+    """
+    if toolchain.language.name != "cpp" or not _INCLUDES.match(text):
+        return argv
+    header = prepared.cpp_header(toolchain)
+    return argv if header is None else [argv[0], "-include", view.inside(str(header)), *argv[1:]]
+
+
+def warm(toolchain: Toolchain) -> Warm | None:
+    """Return the warm compiler of a language, if it has one."""
+    make = {"java": _java, "ts": _typescript}.get(toolchain.language.name)
+    return make(toolchain) if make else None
+
+
+def _java(toolchain: Toolchain) -> Warm | None:
+    server = prepared.java_server(toolchain)
+    if server is None:
+        return None
+    paths = {name: view.inside(path) for name, path in toolchain.paths.items()}
+    argv = (paths["java"], *_JAVA_FLAGS, "-cp", view.inside(str(server)), "JavaCompiler", paths["javatuples"])
+    return Warm(argv, {}, _java_classes)
+
+
+def _java_classes(body: bytes) -> Files:
+    """Return the classes of an answer; the sender compiles untrusted text, so nothing in it is believed."""
+    files: Files = {}
+    while body:
+        parts = []
+        for _ in range(2):
+            length = int.from_bytes(body[:4])
+            if len(body) < 4 + length:
+                raise ValueError("a torn answer")
+            parts.append(body[4 : 4 + length])
+            body = body[4 + length :]
+        name = parts[0].decode("utf-8")
+        if not name.endswith(".class") or name.startswith("/") or ".." in name:
+            raise ValueError("a class with a name that is none")
+        files[name] = parts[1]
+    return files
+
+
+def _typescript(toolchain: Toolchain) -> Warm:
+    library = toolchain.paths["tsc"].rpartition("/bin/")[0] + "/lib/typescript.js"
+    argv = (view.inside(toolchain.paths["node"]), "typescript_compiler.js", view.inside(library))
+    script = prepared.source_of("typescript_compiler.js").encode()
+    return Warm(argv, {"typescript_compiler.js": script}, partial(_one_file, "program.js"))
+
+
+def _one_file(name: str, body: bytes) -> Files:
+    return {name: body}

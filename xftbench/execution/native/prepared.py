@@ -1,0 +1,99 @@
+"""What is built once and kept: a precompiled header for C++, and the compilers that stay warm.
+
+Keyed by content and by the compiler's version. What is built here is our own code, never a candidate's.
+"""
+
+import fcntl
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+
+from xftbench.execution.native.toolchains import Toolchain, cache_directory
+from xftbench.hashing import sha256_text
+
+_HEADER = "#include <assert.h>\n#include <bits/stdc++.h>\n"
+_BUILD_S = 300.0
+
+
+def cpp_header(toolchain: Toolchain) -> Path | None:
+    """Return the header that stands for the two includes with which MultiPL-E's programs begin."""
+
+    def build(folder: Path) -> None:
+        (folder / "prefix.h").write_text(_HEADER)
+        _run(
+            toolchain.paths["g++"],
+            "-std=c++17",
+            "-x",
+            "c++-header",
+            "prefix.h",
+            "-o",
+            "prefix.h.gch",
+            cwd=folder,
+        )
+
+    folder = _kept("cpp", f"{toolchain.paths}{toolchain.version}{_HEADER}", build)
+    return folder and folder / "prefix.h"
+
+
+def java_server(toolchain: Toolchain) -> Path | None:
+    """Return the folder with the class of the warm compiler."""
+    source = source_of("JavaCompiler.java")
+
+    def build(folder: Path) -> None:
+        (folder / "JavaCompiler.java").write_text(source)
+        _run(toolchain.paths["javac"], "-proc:none", "JavaCompiler.java", cwd=folder)
+
+    return _kept("java", f"{toolchain.paths}{toolchain.version}{source}", build)
+
+
+def source_of(name: str) -> str:
+    """Return a file of `warm_sources`."""
+    return (resources.files("xftbench.execution.native") / "warm_sources" / name).read_text()
+
+
+def _run(*argv: str, cwd: Path) -> None:
+    subprocess.run(argv, cwd=cwd, check=True, capture_output=True, timeout=_BUILD_S)
+
+
+def _kept(kind: str, identity: str, build: Callable[[Path], None]) -> Path | None:
+    """Return a folder that `build` has filled, now or earlier; None if it can't be built."""
+    root = cache_directory()
+    folder = root / f"{kind}-{sha256_text(identity)[:16]}"
+    if folder.is_dir():
+        return folder
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with _locked(root / f"{kind}.lock"):
+            if not folder.is_dir():
+                _build(folder, build)
+        return folder
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _build(folder: Path, build: Callable[[Path], None]) -> None:
+    """Fill a folder beside the wanted one, and give it the name when it is whole."""
+    half = Path(tempfile.mkdtemp(prefix="half-", dir=folder.parent))
+    try:
+        build(half)
+        half.chmod(0o755)
+        for path in half.iterdir():  # candidates read it as another user, whatever our umask
+            path.chmod(0o644)
+        half.rename(folder)
+    finally:
+        shutil.rmtree(half, ignore_errors=True)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    fd = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
