@@ -91,6 +91,19 @@ class PlusProblem(Problem, kw_only=True):
     """Of everything that decides what is right."""
 
 
+class AssertProblem(Problem, kw_only=True):
+    """A Python function that is judged by assertions; the prompt is prose."""
+
+    canonical_solution: str
+    """A reference that stands alone."""
+    setup: str
+    """Runs behind the solution and before the assertions."""
+    tests: tuple[str, ...]
+    """The assertions."""
+    shots: tuple["AssertProblem", ...] = ()
+    """Solved problems that the published protocol shows before this one."""
+
+
 class Prompt(Record, kw_only=True):
     """What is sent to a model for one problem."""
 

@@ -128,20 +128,21 @@ def _generated(request: ModelsRequest, suites: Sequence[Suite], checkpoint: Chec
 
     loader = Loader(opened)
     engine = describe_engine(name, checkpoint, options)
+    _tell_of_template(request, suites, checkpoint)
     runs = []
     for suite in suites:
-        _tell_of_template(request, suite, checkpoint)
         source = from_model(suite.prompts, suite.sampling, loader.borrow, suite.style.name)
         reading = Reading(suite.style.name, suite.style.extraction, request.policy or suite.style.policy)
         runs.append(_model_run(request, suite, checkpoint, engine, source, reading))
     return Model(runs=tuple(runs), loader=loader)
 
 
-def _tell_of_template(request: ModelsRequest, suite: Suite, checkpoint: Checkpoint) -> None:
-    if checkpoint.has_chat_template and not suite.style.is_chat and request.suites.style is None:
+def _tell_of_template(request: ModelsRequest, suites: Sequence[Suite], checkpoint: Checkpoint) -> None:
+    plain = [suite.name for suite in suites if not suite.style.is_chat]
+    if checkpoint.has_chat_template and plain and request.suites.style is None:
         _logger.info(
-            "%s has a chat template, which style %r, the protocol of %s, does not use (--style chat does)",
-            checkpoint.name, suite.style.name, suite.name,
+            "%s has a chat template, which the protocol of %s does not use (--style chat does)",
+            checkpoint.name, ", ".join(plain),
         )  # fmt: skip
 
 

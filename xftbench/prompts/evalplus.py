@@ -51,7 +51,8 @@ def _base(name: str) -> PromptStyle:
     )
 
 
-def _instruct(name: str) -> PromptStyle:
+def instruct(name: str) -> PromptStyle:
+    """Return evalplus' style for chat models: the reply is opened with a sentence and a fence."""
     return PromptStyle(
         family=name,
         name="instruct",
@@ -100,7 +101,7 @@ def mbpp_holes(problem: Problem) -> Mapping[str, str]:
 HUMANEVAL_PLUS = family(
     [
         _base("humaneval+"),
-        _instruct("humaneval+"),
+        instruct("humaneval+"),
         humaneval.chat("humaneval+", max_new_tokens=768),
         humaneval.paper("humaneval+"),
     ],
@@ -109,7 +110,7 @@ HUMANEVAL_PLUS = family(
 MBPP_PLUS = family(
     [
         _base("mbpp+"),
-        _instruct("mbpp+"),
+        instruct("mbpp+"),
         humaneval.chat("mbpp+", _MBPP_CHAT, max_new_tokens=768),
         mbpp_paper("mbpp+"),
     ],

@@ -2,12 +2,14 @@
 
 from xftbench.prompts.evalplus import HUMANEVAL_PLUS, MBPP_PLUS
 from xftbench.prompts.humaneval import HUMANEVAL
+from xftbench.prompts.mbpp import MBPP
 from xftbench.prompts.multipl_e import MULTIPL_E
 from xftbench.prompts.style import Family
 
 FAMILIES: dict[str, Family] = {
     "humaneval": HUMANEVAL,
     "humaneval+": HUMANEVAL_PLUS,
+    "mbpp": MBPP,
     "mbpp+": MBPP_PLUS,
     "multipl-e": MULTIPL_E,
 }
