@@ -189,6 +189,8 @@ class FunctionProgram(Program, kw_only=True, tag="function"):
     """Runs in the checker's process first: what the benchmark's test takes for granted."""
     test: str
     """Runs in the checker's process; defines ``check(candidate)``. The candidate never sees it."""
+    names: tuple[str, ...] = ()
+    """What else the test takes from the solution: its classes, or modules that it imports."""
 
 
 class PlusProgram(Program, kw_only=True, tag="plus"):

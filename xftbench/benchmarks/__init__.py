@@ -8,6 +8,8 @@ from xftbench.benchmarks.evalplus import DATA_FILES as EVALPLUS_FILES
 from xftbench.benchmarks.evalplus import humaneval_plus, mbpp_plus
 from xftbench.benchmarks.humaneval import DATA_FILES as HUMANEVAL_FILES
 from xftbench.benchmarks.humaneval import HumanEval
+from xftbench.benchmarks.mbpp import DATA_FILES as MBPP_FILES
+from xftbench.benchmarks.mbpp import Mbpp
 from xftbench.benchmarks.multipl_e import MultiplE
 from xftbench.benchmarks.suggest import suggestion
 from xftbench.errors import UsageProblem
@@ -15,15 +17,16 @@ from xftbench.errors import UsageProblem
 BENCHMARKS: dict[str, Callable[[], Benchmark]] = {
     "humaneval": HumanEval,
     "humaneval+": humaneval_plus,
+    "mbpp": Mbpp,
     "mbpp+": mbpp_plus,
     "multipl-e": MultiplE,
 }
 """Family -> its whole."""
 
-SELECTABLE: dict[str, Callable[[Sequence[str]], Benchmark]] = {"multipl-e": MultiplE.of}
+SELECTABLE: dict[str, Callable[[Sequence[str]], Benchmark]] = {"mbpp": Mbpp, "multipl-e": MultiplE.of}
 """Family -> a part of it, by the words behind the colon; a word that it does not know is a UsageProblem."""
 
-DATA_FILES: tuple[DataFile, ...] = (*HUMANEVAL_FILES.values(), *EVALPLUS_FILES)
+DATA_FILES: tuple[DataFile, ...] = (*HUMANEVAL_FILES.values(), *EVALPLUS_FILES, *MBPP_FILES.values())
 
 
 def parse_suite(text: str) -> tuple[Benchmark, str]:

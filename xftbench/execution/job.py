@@ -52,9 +52,15 @@ class _Job:
             near, far = (stack.enter_context(end) for end in ends)
             job = os.memfd_create("job")
             stack.callback(os.close, job)
-            text = f"{program.entry_point}\n{program.solution}".encode("utf-8", "surrogatepass")
+            option = " names" if program.names else ""
+            text = f"{program.entry_point}{option}\n{program.solution}".encode("utf-8", "surrogatepass")
             os.write(job, text)
             os.lseek(job, 0, os.SEEK_SET)
             self._worker.control.send(["candidate"], (job, far.fileno()))
-            test = {"context": program.context, "test": program.test, "entry_point": program.entry_point}
+            test = {
+                "context": program.context,
+                "test": program.test,
+                "entry_point": program.entry_point,
+                "names": program.names,
+            }
             checker.send(test, (near.fileno(),))

@@ -14,7 +14,7 @@ from functools import lru_cache
 from types import CodeType, TracebackType
 from typing import Any, NoReturn
 
-from xftbench.execution.inside import channel, wire
+from xftbench.execution.inside import channel, remote, wire
 
 _TEST = "<test>"
 _TEXT = 1000
@@ -32,8 +32,12 @@ class RemoteError(Exception):
 class Candidate:
     """The candidate as the test sees it: a function that asks the other process."""
 
-    def __init__(self, rpc: int) -> None:
+    def __init__(self, rpc: int, names: list[str]) -> None:
         self._rpc = rpc
+        self._keep = remote.number_of if names else None
+        self._find = self._stand_in if names else None
+        self.named = {name: remote.named(self.ask, name) for name in names}
+        """What else the test takes from the solution."""
         self._frames = channel.FrameReader(rpc)
         self.trouble: list[str] | None = None
         """Why there can be no verdict from the test any more, whatever the test makes of it."""
@@ -59,10 +63,14 @@ class Candidate:
 
     def __call__(self, *arguments: object, **keywords: object) -> object:
         """Return the candidate's value, or raise its exception."""
+        return self.ask((arguments, keywords))
+
+    def ask(self, asked: tuple[Any, ...]) -> Any:
+        """Return the answer to a request, or raise the exception that is the answer."""
         if self.trouble:
             raise _Ended
         try:
-            request = wire.encode((arguments, keywords), opaque=False)
+            request = wire.encode(asked, opaque=False, keep=self._keep)
         except wire.WireError as error:
             self._end("broken", f"the test passes an argument that can't be sent: {error}")
         try:
@@ -76,9 +84,12 @@ class Candidate:
             raise _as_exception(*message[1:])
         return self._end("violation", "an answer that is none")
 
+    def _stand_in(self, number: int, type_name: str) -> remote.RemoteObject:
+        return remote.RemoteObject(self.ask, number, type_name)
+
     def _receive(self) -> Any:
         try:
-            return wire.decode(self._frames.read(wire.MAX_BYTES))
+            return wire.decode(self._frames.read(wire.MAX_BYTES), self._find)
         except channel.ChannelClosed:
             self._end("gone")
         except (ValueError, MemoryError) as error:  # WireError is a ValueError
@@ -113,19 +124,20 @@ def _compiled(source: str, name: str) -> CodeType:
     return compile(source, name, "exec", dont_inherit=True)
 
 
-def judge(job: dict[str, str], rpc: int) -> list[str]:
+def judge(job: dict[str, Any], rpc: int) -> list[str]:
     """Run one test and return [what happened, ...]: the evidence, not yet the verdict.
 
     `ok`, `assertion` and `raised` come from the test; `compile`, `start`, `gone` and `violation` from the
     candidate's process; `broken` means that the benchmark's own code failed, `unjailed` that our jail did.
     """
     random.seed(0)
-    candidate = Candidate(rpc)
+    candidate = Candidate(rpc, job.get("names", []))
     namespace: dict[str, Any] = {}
     try:
         exec(_compiled(job["context"], "<context>"), namespace)  # noqa: S102 - the benchmark's own code
         exec(_compiled(job["test"], _TEST), namespace)  # noqa: S102
         check: Callable[[object], object] = namespace["check"]
+        namespace |= candidate.named
     except BaseException as error:  # noqa: BLE001 - whatever it is, it is the report
         return ["broken", f"the test does not load: {type(error).__name__}: {_text(error)}"]
     namespace["candidate"] = namespace[job["entry_point"]] = candidate

