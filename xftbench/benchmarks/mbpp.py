@@ -50,6 +50,8 @@ SPLITS = {
     "all": range(1, 975),
 }
 """Part -> numbers of its problems. Source: the paper, section 2.1, and the data's README."""
+_SHOTS = (2, 3, 4)
+"""What the published few-shot prompt shows. Source: google-research, mbpp/README.md."""
 _FIELDS = {
     "full": ("text", "code", "task_id", "test_setup_code", "test_list", "challenge_test_list"),
     "sanitized": ("source_file", "task_id", "prompt", "code", "test_imports", "test_list"),
@@ -81,8 +83,9 @@ class Mbpp:
         wanted = self._parts or (("test",) if version == "full" else ("all",))
         numbers = {number for part in wanted for number in SPLITS[part]}
         try:
-            rows = _rows(content.data, version)
-            problems = tuple(_problem(row) for row in rows if row["task_id"] in numbers)
+            rows = {row["task_id"]: row for row in _rows(content.data, version)}
+            shots = tuple(_problem(rows[number]) for number in _SHOTS if number in rows)
+            problems = tuple(_problem(row, shots) for number, row in rows.items() if number in numbers)
         except (ValueError, KeyError, TypeError) as error:
             raise DataFileError(f"{content.path}: not the data of mbpp: {error}") from error
         return DataSet(version=version, sha256=data_file.sha256, path=content.path, problems=problems)
@@ -131,7 +134,7 @@ def _through_datasets(version: str) -> Content:
     return Content(f"{_HUB} ({version})", b"".join(json.dumps(row).encode() + b"\n" for row in rows))
 
 
-def _problem(row: dict[str, Any]) -> AssertProblem:
+def _problem(row: dict[str, Any], shots: tuple[AssertProblem, ...] = ()) -> AssertProblem:
     number = row["task_id"]
     code = row["code"].replace("\r\n", "\n")
     tests = tuple(test.strip() for test in row["test_list"])
@@ -143,6 +146,7 @@ def _problem(row: dict[str, Any]) -> AssertProblem:
         canonical_solution=code,
         setup=setup.replace("\r\n", "\n"),
         tests=tests,
+        shots=shots,
         tags={"split": next(part for part, numbers in SPLITS.items() if number in numbers)},
     )
 
