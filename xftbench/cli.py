@@ -16,6 +16,7 @@ _COMMANDS = {
     "show": "Show one sample: prompt, completion, program, verdict, and why.",
     "leaderboard": "Build the tables from complete runs.",
     "report": "Write one HTML page: tables, differences, programs side by side, costs.",
+    "moe-report": "Show which experts of a mixture wrote the replies of a run.",
     "doctor": "Say what works on this machine, and what to do about the rest.",
     "env": "Create and check the environments that some suites' programs run in.",
     "data": "List the benchmarks' data files and verify them.",
@@ -48,7 +49,7 @@ class _LazyGroup(click.Group):
         """Import a command."""
         if cmd_name not in _COMMANDS:
             return None
-        command = importlib.import_module(f"xftbench.commands.{cmd_name}").command
+        command = importlib.import_module(f"xftbench.commands.{cmd_name.replace('-', '_')}").command
         assert isinstance(command, click.Command)
         return command
 

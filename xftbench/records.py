@@ -310,3 +310,28 @@ class Verdict(Outcome, kw_only=True, omit_defaults=True):
     def key(self) -> SampleKey:
         """Identity of the sample that this judges."""
         return (self.task_id, self.sample_index)
+
+
+class SampleRouting(Record):
+    """How one reply's tokens were spread over the experts of a mixture: a line of ``routing.jsonl``.
+
+    Sums over the tokens; expert 0 is the shared one where there is one.
+    """
+
+    task_id: str
+    sample_index: int
+    n_tokens: int
+    has_shared: bool
+    load: list[list[int]]
+    """Layers by experts: tokens that the expert took part in."""
+    weight: list[list[float]]
+    """Layers by experts: sum of its weights."""
+    entropy: list[float]
+    """Layers: sum of the entropies of the routed scores, each as a share of the most it can be."""
+    pairs: list[list[int]]
+    """Layers by pairs of routed experts (1-2, 1-3, ..., 2-3, ...): tokens that chose both."""
+
+    @property
+    def key(self) -> SampleKey:
+        """Identity of the sample within its run."""
+        return (self.task_id, self.sample_index)

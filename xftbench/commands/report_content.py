@@ -10,7 +10,7 @@ from xftbench.benchmarks import parse_suite
 from xftbench.commands.report import choose_baseline
 from xftbench.errors import StoreError, XftbenchError
 from xftbench.records import Problem
-from xftbench.report import leaderboard, published
+from xftbench.report import contamination, leaderboard, mixing, published, routing
 from xftbench.report.page import Content
 from xftbench.report.runs import Table, expand, into_tables, read_runs
 
@@ -19,7 +19,7 @@ _logger = logging.getLogger(__name__)
 
 def build(
     paths: Sequence[Path], *, baseline: str | None, published_dir: Path | None, title: str,
-    data_dir: Path | None, max_mb: float,
+    data_dir: Path | None, max_mb: float, training_data: Sequence[str] = (),
 ) -> Content:  # fmt: skip
     """Return everything that a page about some runs shows.
 
@@ -44,6 +44,15 @@ def build(
         tables=tables,
         frame=leaderboard.from_runs(runs, chosen),
         baseline=chosen,
+        sections=[
+            section
+            for section in (
+                contamination.section(tables, training_data),
+                routing.section(tables),
+                mixing.section(tables, chosen),
+            )
+            if section is not None
+        ],
         published=_published(published_dir, tables),
         title=title,
         notes=notes,

@@ -87,6 +87,11 @@ class HfBackend:
             self._model: Any = model.to(self.engine.device).eval()
         self._eos = _take_end_tokens(self._model)
 
+    @property
+    def model(self) -> Any:
+        """The model, for those who look into it."""
+        return self._model
+
     def generate(self, requests: Sequence[Request], sampling: SamplingParams) -> Iterator[Sample]:
         """Yield the samples of one batch after another, the longest prompts first.
 

@@ -57,7 +57,7 @@ class Section:
 
     id: str
     title: str
-    paragraphs: Sequence[str] = ()
+    intro: str = ""
     blocks: Sequence[Block] = ()
 
 
@@ -233,7 +233,7 @@ def _section(section: Section) -> dict[str, object]:
     return {
         "id": section.id,
         "title": section.title,
-        "paragraphs": section.paragraphs,
+        "intro": section.intro,
         "blocks": [
             {
                 "title": block.title,

@@ -115,9 +115,10 @@ def pareto(
             [x for _, x, _ in front], [y for _, _, y in front], where="post", color=MUTED, linewidth=1.2,
             linestyle=(0, (4, 3)), zorder=1,
         )  # fmt: skip
-        for index, (name, x, y) in enumerate(points):
+        for index, (_, x, y) in enumerate(points):
             axes.scatter([x], [y], s=64, marker=marker_of(index), color=color_of(index), zorder=2)
-            axes.annotate(name, (x, y), xytext=(8, 4), textcoords="offset points", fontsize=9)
+        for (x, y), names in _by_place(points).items():
+            axes.annotate(", ".join(names), (x, y), xytext=(8, 4), textcoords="offset points", fontsize=9)
         if min(x for _, x, _ in points) > 0:
             axes.set_xscale("log")
             axes.xaxis.set_major_formatter("{x:.3g}")
@@ -128,6 +129,14 @@ def pareto(
         axes.set_ylabel(score)
         axes.set_title(title)
     return figure
+
+
+def _by_place(points: Sequence[tuple[str, float, float]]) -> dict[tuple[float, float], list[str]]:
+    """Return the names at each place: labels of equal points would lie on each other."""
+    places: dict[tuple[float, float], list[str]] = {}
+    for name, x, y in points:
+        places.setdefault((x, y), []).append(name)
+    return places
 
 
 def pareto_front(points: Sequence[tuple[str, float, float]]) -> list[tuple[str, float, float]]:
@@ -141,14 +150,14 @@ def pareto_front(points: Sequence[tuple[str, float, float]]) -> list[tuple[str, 
 
 def heat(
     values: npt.NDArray[np.float64], *, title: str, rows: str, columns: Sequence[str], unit: str,
-    center: float | None = None, limits: tuple[float, float] | None = None,
+    center: float | None = None, first_row: int = 0,
 ) -> Figure:  # fmt: skip
     """Return a heat map of (rows, columns); with a `center`, two colours part there."""
     with mpl.rc_context(_STYLE):
         n_rows, n_columns = values.shape
         figure = Figure(figsize=(1.9 + 0.36 * n_columns, 1.0 + 0.17 * max(n_rows, 6)), layout="constrained")
         axes = figure.add_subplot()
-        low, high = limits or (float(np.nanmin(values)), float(np.nanmax(values)))
+        low, high = float(np.nanmin(values)), float(np.nanmax(values))
         if center is not None:
             reach = max(abs(high - center), abs(center - low), 1e-9)
             low, high = center - reach, center + reach
@@ -158,7 +167,9 @@ def heat(
         )  # fmt: skip
         axes.set_xticks(np.arange(n_columns) + 0.5, labels=list(columns))
         step = max(1, n_rows // 12)
-        axes.set_yticks(np.arange(0, n_rows, step) + 0.5, labels=[str(row) for row in range(0, n_rows, step)])
+        axes.set_yticks(
+            np.arange(0, n_rows, step) + 0.5, labels=[str(first_row + row) for row in range(0, n_rows, step)]
+        )
         axes.invert_yaxis()
         axes.set_ylabel(rows)
         axes.set_title(title)

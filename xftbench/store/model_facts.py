@@ -8,9 +8,11 @@ ends the line, and the training before it is unknown.
 import math
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import fmean
 
 from xft.architecture import MlpLayout
 from xft.checkpoint import Checkpoint, open_checkpoint
+from xft.coefficients import Mixing
 from xft.config import MoeConfig
 from xft.errors import XftError
 from xft.flops import token_flops
@@ -49,6 +51,10 @@ class ModelFacts(Record):
     """Every step that is known, first to last."""
     unknown: str = ""
     """Why the line goes back no further, if it should."""
+    merged_from: str = ""
+    """Of a merge: content hash of the mixture."""
+    shares: tuple[tuple[float, ...], ...] = ()
+    """Of a merge: per layer, how much of each expert; with a shared expert, the first is λ."""
 
     @property
     def is_line_known(self) -> bool:
@@ -93,7 +99,17 @@ def read_facts(directory: Path) -> ModelFacts | None:
         stage=lineage.stage if lineage else None,
         line=tuple(reversed(steps)),
         unknown=unknown,
+        merged_from=lineage.parents[0].content_hash if lineage and lineage.stage == "merge" else "",
+        shares=_shares(lineage) if lineage and lineage.stage == "merge" else (),
     )
+
+
+def _shares(merge: Lineage) -> tuple[tuple[float, ...], ...]:
+    """Return the coefficients of a merge; where a layer's matrices differ in theirs, the mean."""
+    recipe = merge.recipe
+    mixing = Mixing(shared_weights=recipe["shared_weights"], logits=recipe["logits"])
+    layers = [[mixing.of(layer, part) for part in parts] for layer, parts in enumerate(mixing.logits)]
+    return tuple(tuple(fmean(column) for column in zip(*parts, strict=True)) for parts in layers)
 
 
 def _follow(checkpoint: Checkpoint, lineage: Lineage | None) -> tuple[list[StageCost], str]:

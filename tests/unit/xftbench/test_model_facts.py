@@ -88,6 +88,13 @@ def test_learning_the_mixing_is_a_step_of_its_own(line: dict[str, Path], tmp_pat
     assert facts.train_flops == pytest.approx(1000 * (per_token.moe + per_token.mixing))
 
 
+def test_a_merge_says_how_much_of_each_expert_is_in_it(line: dict[str, Path]) -> None:
+    facts = read_facts(line["merged"])
+    assert facts is not None
+    assert facts.shares == (pytest.approx((0.75, 0.25 / 3, 0.25 / 3, 0.25 / 3)),) * 2
+    assert len(facts.merged_from) == 64
+
+
 def test_a_line_whose_parent_was_replaced_has_no_total(line: dict[str, Path], tmp_path: Path) -> None:
     other = tmp_path / "other"
     shutil.copytree(line["sft"], other)
