@@ -54,6 +54,11 @@ WHOLE = tuple(Part("humaneval", language) for language in LANGUAGES)
 """What MultiPL-E without further words means: its translations of HumanEval."""
 
 
+def language_of(word: str) -> str | None:
+    """Return upstream's abbreviation of a language that is written in any known way."""
+    return _BY_ALIAS.get(word.strip().lower())
+
+
 def parse_parts(words: Sequence[str]) -> tuple[Part, ...]:
     """Return the parts that some words select, in the order of `LANGUAGES`.
 

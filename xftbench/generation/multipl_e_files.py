@@ -1,0 +1,129 @@
+"""What MultiPL-E's own tools write: a JSON document for each problem, with completions or with results.
+
+A results document holds whole programs; the tests at their end are taken off, so that the pinned ones judge.
+"""
+
+import json
+import re
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from xftbench.benchmarks.datafiles import unpacked
+from xftbench.benchmarks.multipl_e_parts import language_of
+from xftbench.errors import DataFileError
+from xftbench.records import Sample
+
+_FILE = re.compile(r"(?P<name>(?:HumanEval|mbpp)_\d+_\w+)(?P<results>\.results)?\.json(?:\.gz)?")
+
+
+def from_folder(directory: Path, task_ids: Sequence[str]) -> list[Sample] | None:
+    """Return the samples of all documents in a directory and below; None if there are none of that kind.
+
+    Of a problem that has completions and results, the completions are read.
+
+    Raises:
+        DataFileError: If a document is damaged, or answers no problem of the suite, or one that another does.
+    """
+    found = sorted(path for path in directory.rglob("*.json*") if _FILE.fullmatch(path.name))
+    if not found:
+        return None
+    samples: list[Sample] = []
+    seen: dict[str, Path] = {}
+    for path in _preferred(found):
+        of_document = from_document(path, _text(path), task_ids)
+        if of_document is None:
+            raise DataFileError(f"{path}: expected MultiPL-E's name and completions or results")
+        for task_id in {sample.task_id for sample in of_document}:
+            if task_id in seen:
+                raise DataFileError(
+                    f"{path} and {seen[task_id]} both answer {task_id}",
+                    hint="name the folder of one experiment",
+                )
+            seen[task_id] = path
+        samples += of_document
+    return samples
+
+
+def _preferred(paths: Sequence[Path]) -> list[Path]:
+    chosen: dict[Path, Path] = {}
+    for path in paths:
+        match = _FILE.fullmatch(path.name)
+        assert match is not None
+        key = path.parent / match["name"]
+        if key not in chosen or not match["results"]:
+            chosen[key] = path
+    return list(chosen.values())
+
+
+def _text(path: Path) -> str:
+    try:
+        return unpacked(path).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DataFileError(f"{path}: not UTF-8 text: {error.reason}") from error
+
+
+def from_document(path: Path, text: str, task_ids: Sequence[str]) -> list[Sample] | None:
+    """Return the samples of one document; None if it is of another kind.
+
+    Raises:
+        DataFileError: If it answers no problem of the suite, or holds something else where a text should be.
+    """
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        if _FILE.fullmatch(path.name):
+            raise DataFileError(f"{path}: not JSON: {error}") from error
+        return None
+    if not isinstance(document, dict) or not isinstance(document.get("name"), str):
+        return None
+    if isinstance(document.get("completions"), list):
+        drawn = _completions(path, document)
+    elif isinstance(document.get("results"), list):
+        drawn = _programs(path, document)
+    else:
+        return None
+    task_id = known_id(document["name"], document.get("language"), set(task_ids))
+    if task_id is None:
+        raise DataFileError(
+            f"{path}: the suite has no problem {document['name']!r} in {document.get('language')!r}",
+            hint="is --suite the one that these samples answer? For example --suite multipl-e:java,js",
+        )
+    return [
+        Sample(task_id=task_id, sample_index=index, completion=completion, solution=solution)
+        for index, (completion, solution) in enumerate(drawn)
+    ]
+
+
+def known_id(name: str, language: object, known: Collection[str]) -> str | None:
+    """Return a suite's spelling of a problem that is named with or without its language; None if it has none.
+
+    Args:
+        name: ``HumanEval_0_has_close_elements`` or ``js/HumanEval_0_has_close_elements``.
+        language: What else is known of its language, in any spelling.
+        known: The suite's task_ids.
+    """
+    prefix, _, plain = name.rpartition("/")
+    spoken = language_of(prefix or str(language)) or ""
+    spellings = (name, f"{spoken}/{plain}", plain)
+    return next((spelling for spelling in spellings if spelling in known), None)
+
+
+def _completions(path: Path, document: dict[str, Any]) -> Iterator[tuple[str | None, str | None]]:
+    # Upstream's chat script leaves the prompt empty: the completion repeats it.
+    stands_alone = document.get("prompt") == ""
+    for index, completion in enumerate(document["completions"]):
+        if not isinstance(completion, str):
+            raise DataFileError(f"{path}: completion {index} is not a text")
+        yield (None, completion) if stands_alone else (completion, None)
+
+
+def _programs(path: Path, document: dict[str, Any]) -> Iterator[tuple[str | None, str | None]]:
+    tests = document.get("tests")
+    for index, result in enumerate(document["results"]):
+        program = result.get("program") if isinstance(result, dict) else None
+        if not isinstance(program, str) or not isinstance(tests, str):
+            raise DataFileError(f"{path}: result {index} has no program, or the document no tests")
+        if not program.endswith(f"\n{tests}"):
+            raise DataFileError(f"{path}: program {index} does not end with the document's own tests")
+        yield None, program.removesuffix(f"\n{tests}")
