@@ -4,14 +4,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 
 from xftbench.benchmarks import parse_suite
 from xftbench.benchmarks.benchmark import Benchmark, DataSet, select
 from xftbench.benchmarks.suggest import suggestion
-from xftbench.errors import UsageProblem, XftbenchError
+from xftbench.errors import ToolchainError, UsageProblem, XftbenchError
+from xftbench.execution.native.toolchains import missing_toolchains
 from xftbench.execution.pool import Isolation
 from xftbench.execution.probe import Executor, describe
 from xftbench.generation.backend import Engine
@@ -40,6 +41,8 @@ class SuiteOptions:
     style: str | None = None
     sampling: Mapping[str, Any] | None = None
     """Decoding options that were given; the style's own stand for the others."""
+    missing_toolchains: Literal["refused", "left_out", "not_needed"] = "refused"
+    """What becomes of problems in a language that can't be run here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +57,8 @@ class Suite:
     prompts: tuple[Prompt, ...]
     limits: Limits
     executor: Executor
+    left_out: tuple[str, ...] = ()
+    """Languages whose problems are not asked, because they can't be run here."""
 
     @property
     def name(self) -> str:
@@ -112,15 +117,44 @@ def _load(benchmark: Benchmark, version: str, style: PromptStyle, data_dir: Path
 
 def _finish(loaded: _Loaded, options: SuiteOptions) -> Suite:
     """Word the prompts, and look for what the programs need."""
+    problems, left_out = _runnable(loaded, options)
     return Suite(
         benchmark=loaded.benchmark,
         data=loaded.data,
-        problems=loaded.problems,
+        problems=problems,
+        left_out=left_out,
         style=loaded.style,
         sampling=_sampling(loaded.style.sampling, options.sampling or {}),
-        prompts=render_all(loaded.problems, loaded.style),
+        prompts=render_all(problems, loaded.style),
         limits=loaded.benchmark.limits.scaled(options.timeout_scale),
-        executor=describe(options.isolation, loaded.benchmark.toolchains(loaded.problems)),
+        executor=describe(options.isolation, loaded.benchmark.toolchains(problems)),
+    )
+
+
+def _runnable(loaded: _Loaded, options: SuiteOptions) -> tuple[tuple[Problem, ...], tuple[str, ...]]:
+    """Return the problems whose languages can be run here, and the languages that can't.
+
+    Raises:
+        ToolchainError: If there are such languages and they were not to be left out, or if nothing remains.
+    """
+    benchmark, problems = loaded.benchmark, loaded.problems
+    missing = missing_toolchains(benchmark.toolchains(problems))
+    if not missing or options.missing_toolchains == "not_needed":
+        return problems, ()
+    languages = tuple(toolchain.language for toolchain in missing)
+    kept = tuple(problem for problem in problems if problem.language not in languages)
+    if options.missing_toolchains == "left_out" and kept:
+        return kept, languages
+    wants = [
+        f"  {toolchain.language} ({sum(problem.language == toolchain.language for problem in problems)} "
+        f"problems) needs {', '.join(toolchain.what)}: {toolchain.install}"
+        for toolchain in missing
+    ]
+    raise ToolchainError(
+        f"{benchmark.name}: no toolchain here for {', '.join(languages)}\n" + "\n".join(wants),
+        hint="install what is missing, or leave those languages out of the score by --skip-missing-toolchains"
+        if kept
+        else "install what is missing; xftbench doctor says what is here",
     )
 
 
@@ -202,4 +236,5 @@ def scoring_spec(suite: Suite, extraction: ExtractionName, policy: Policy) -> Sc
         python=suite.executor.python,
         libraries=suite.executor.libraries,
         toolchains=suite.executor.toolchains,
+        left_out=suite.left_out,
     )

@@ -32,25 +32,26 @@ _OPAQUE_RE = {
     for language, patterns in _OPAQUE.items()
 }
 
-_TYPED = re.compile(
-    r"(?:\A|[;{})\n])(?!\s*(?:return|else|new|throw|case|await)\b)[^;{}()=\n]*[\w>\])?&*]\s+[&*]*\Z"
-)
+_TYPED = re.compile(r"(?!\s*(?:return|else|new|throw|case|await)\b)[^(=]*[\w>\]?&*]\s+[&*]*")
 _BEFORE = {
     "cpp": _TYPED,
     "cs": _TYPED,
     "d": _TYPED,
-    "go": re.compile(r"\bfunc\s+\Z"),
+    "go": re.compile(r".*\bfunc\s+"),
     "java": _TYPED,
-    "rs": re.compile(r"\bfn\s+\Z"),
-    "scala": re.compile(r"\bdef\s+\Z"),
-    "sh": re.compile(r"(?:\A|[;}\n])[ \t]*(?:function\s+)?\Z"),
-    "swift": re.compile(r"\bfunc\s+\Z"),
+    "rs": re.compile(r".*\bfn\s+"),
+    "scala": re.compile(r".*\bdef\s+"),
+    "sh": re.compile(r"[ \t]*(?:function\s+)?"),
+    "swift": re.compile(r".*\bfunc\s+"),
 }
-"""What stands before the name in a definition, and not in a call."""
+"""What stands before the name in a definition, and not in a call, from the last mark or line end on."""
 
 _HEAD_CHARS = 400
 """How much of the text before a name is looked at."""
+_PARAMETER_CHARS = 4000
+"""How long a list of parameters, or a statement's beginning, may be."""
 
+_BRACE = re.compile(r"[{}]")
 _OPENING = re.compile(r"[^;{}]*\{")
 _SCALA_OPENING = re.compile(r"[^;{}=]*=\s*\{?")
 
@@ -98,35 +99,50 @@ def defines(language: str, code: str, name: str) -> bool:
 
 def functions(language: str, bones: str, name: str) -> list[Function]:
     """Return a function's definitions in a skeleton, in their order; calls and declarations aside."""
-    found = (_function(language, bones, name_match) for name_match in _names(language, bones, name))
+    ends = _brace_ends(bones)
+    found = (_function(language, bones, match, ends) for match in _names(language, bones, name))
     return [function for function in found if function is not None]
 
 
 def _names(language: str, bones: str, name: str) -> Iterator[re.Match[str]]:
+    is_head = _BEFORE[language].fullmatch
     for match in re.finditer(rf"\b{re.escape(name)}\b", bones):
-        if _BEFORE[language].search(bones[max(0, match.start() - _HEAD_CHARS) : match.start()]):
+        before = bones[max(0, match.start() - _HEAD_CHARS) : match.start()]
+        if is_head(before[max(map(before.rfind, "\n;{})")) + 1 :]):
             yield match
 
 
-def _function(language: str, bones: str, name: re.Match[str]) -> Function | None:
+def _brace_ends(bones: str) -> dict[int, int]:
+    """Return, for each opening brace that is closed, the position behind the closing one."""
+    ends: dict[int, int] = {}
+    opened: list[int] = []
+    for match in _BRACE.finditer(bones):
+        if match[0] == "{":
+            opened.append(match.start())
+        elif opened:
+            ends[opened.pop()] = match.end()
+    return ends
+
+
+def _function(language: str, bones: str, name: re.Match[str], ends: dict[int, int]) -> Function | None:
     position = bones.find("(", name.end(), name.end() + _HEAD_CHARS)
     if language == "scala" and not bones[name.end() :].lstrip().startswith(("(", "[")):
         position = -1  # a method without parameters
     elif position < 0 and language != "sh":
         return None
-    after = name.end() if position < 0 else closing(bones, position, "()")
+    after = name.end() if position < 0 else closing(bones, position, "()", position + _PARAMETER_CHARS)
     match = (_SCALA_OPENING if language == "scala" else _OPENING).match(bones, after)
     if match is None:
         return None
     start = _statement_start(bones, name.start())
     if not match[0].endswith("{"):
         return Function(start, match.end(), _expression_end(bones, match.end()), has_braces=False)
-    return Function(start, match.end(), closing(bones, match.end() - 1, "{}"), has_braces=True)
+    return Function(start, match.end(), ends.get(match.end() - 1, len(bones)), has_braces=True)
 
 
 def _statement_start(bones: str, position: int) -> int:
     """Return where the statement around a position begins: behind the last one, or behind a directive."""
-    start = max(bones.rfind(mark, 0, position) for mark in ";{}") + 1
+    start = max(bones.rfind(mark, max(0, position - _PARAMETER_CHARS), position) for mark in ";{}") + 1
     while (line_end := bones.find("\n", start, position)) >= 0:
         line = bones[start:line_end].strip()
         if line and not line.startswith("#"):
@@ -149,20 +165,21 @@ def _expression_end(bones: str, position: int) -> int:
     return len(bones)
 
 
-def closing(bones: str, position: int, pair: str) -> int:
-    """Return the position behind the bracket that closes the one at `position`, or the text's end."""
+def closing(bones: str, position: int, pair: str, limit: int | None = None) -> int:
+    """Return the position behind the bracket that closes the one at `position`; else the end."""
+    end = len(bones) if limit is None else min(limit, len(bones))
     depth = 0
-    for match in re.compile(f"[{re.escape(pair)}]").finditer(bones, position):
+    for match in re.compile(f"[{re.escape(pair)}]").finditer(bones, position, end):
         depth += 1 if match[0] == pair[0] else -1
         if depth == 0:
             return match.end()
-    return len(bones)
+    return end
 
 
 def enclosing(bones: str, position: int) -> int | None:
     """Return where the innermost brace around a position opens, or None."""
     open_braces: list[int] = []
-    for match in re.compile(r"[{}]").finditer(bones, 0, position):
+    for match in _BRACE.finditer(bones, 0, position):
         if match[0] == "{":
             open_braces.append(match.start())
         elif open_braces:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import click
 
@@ -124,6 +124,11 @@ execution_options = _apply(
             help="'rlimits' is much weaker: only where the kernel forbids namespaces.",
         ),
         click.option(
+            "--skip-missing-toolchains",
+            is_flag=True,
+            help="Leave languages that can't be run here out of the score, which then says so.",
+        ),
+        click.option(
             "--timeout-scale",
             type=click.FloatRange(min=0, min_open=True),
             default=1.0,
@@ -206,6 +211,12 @@ def outcomes_path(cache_dir: Path, *, no_cache: bool) -> Path | None:
 SAMPLING_OPTIONS = ("n", "temperature", "top_p", "max_new_tokens", "seed")
 
 
+# By whether languages are to be skipped; a command that executes nothing has no such option.
+_MISSING: dict[bool | None, Literal["refused", "left_out", "not_needed"]] = {
+    None: "not_needed", False: "refused", True: "left_out",
+}  # fmt: skip
+
+
 def suite_request(options: dict[str, Any]) -> SuiteOptions:
     """Take what concerns the suites out of a command's options."""
     given = {name: options.pop(name, None) for name in SAMPLING_OPTIONS}
@@ -216,6 +227,7 @@ def suite_request(options: dict[str, Any]) -> SuiteOptions:
         limit=options.pop("limit"),
         isolation=options.pop("isolation", "namespaces"),
         timeout_scale=options.pop("timeout_scale", 1.0),
+        missing_toolchains=_MISSING[options.pop("skip_missing_toolchains", None)],
         style=options.pop("style", None),
         sampling={name: value for name, value in given.items() if value is not None},
     )

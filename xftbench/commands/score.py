@@ -83,7 +83,7 @@ def command(workers: int | None, no_cache: bool, cache_dir: Path, as_json: bool,
             sampled = {sample.task_id for sample in samples}
             court.check(suite, [problem for problem in suite.problems if problem.task_id in sampled])
         scores_file = evaluate(task, from_samples(samples), opened, court.judge(suite), view)
-    click.echo(_json(scores_file, run_dir) if as_json else scores_table(scores_file, suite, run_dir))
+    click.echo(_json(scores_file, suite, run_dir) if as_json else scores_table(scores_file, suite, run_dir))
     _warn(scores_file.scores, suite)
     refuse_infrastructure_errors({run_dir: scores_file})
 
@@ -106,8 +106,8 @@ def _open(suite: Suite, samples: Sequence[Sample], path: Path, run_dir: Path, re
     return open_run(run_dir, spec, checkpoint, None)
 
 
-def _json(scores_file: ScoresFile, run_dir: Path) -> str:
-    encoded = msgspec.to_builtins(scores_file) | {"run_dir": str(run_dir)}
+def _json(scores_file: ScoresFile, suite: Suite, run_dir: Path) -> str:
+    encoded = msgspec.to_builtins(scores_file) | {"run_dir": str(run_dir), "left_out": suite.left_out}
     return msgspec.json.format(msgspec.json.encode(encoded), indent=2).decode()
 
 
@@ -118,6 +118,8 @@ def _warn(scores: Scores, suite: Suite) -> None:
             "leaderboard",
             scores.n_problems - scores.n_scored, scores.n_problems, scores.n_scored,
         )  # fmt: skip
+    if suite.left_out:
+        _logger.warning("left out, because they can't be run here: %s", ", ".join(suite.left_out))
     if scores.n_problems < len(suite.data.problems):
         _logger.warning(
             "only %d of the %d problems of %s were selected: this is not the suite's score",

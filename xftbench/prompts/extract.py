@@ -6,7 +6,7 @@ program, and says so. Every rule is linear in the length of the reply. docs/prom
 
 from collections.abc import Sequence
 
-from xftbench.prompts import python_code
+from xftbench.prompts import native_code, python_code
 from xftbench.prompts.fences import Block, fenced_blocks, tags, without_reasoning
 from xftbench.prompts.python_code import defines, parses
 from xftbench.prompts.style import ExtractionName, Policy
@@ -67,6 +67,8 @@ def _from_reply(problem: Problem, text: str) -> Solution | None:
     """Look for Python in a reply: in its fences, then in the whole text, then line by line."""
     reply = without_reasoning(text)
     blocks = list(fenced_blocks(reply, tags(problem.language)))
+    if problem.language != "python":
+        return native_code.from_reply(problem, reply, blocks)
     found = _from_fences(problem, blocks)
     if found is not None:
         return found

@@ -93,8 +93,9 @@ def caption(group: pd.DataFrame) -> str:
         how = "completions made elsewhere"
     else:
         how += f", at most {first['max_new_tokens']} tokens, {first['engine']}"
+    left_out = f", LEFT OUT: {first['left_out']}" if first["left_out"] else ""
     return (
-        f"{first['suite']} {first['suite_version']}, {first['n_problems']} problems, "
+        f"{first['suite']} {first['suite_version']}, {first['n_problems']} problems{left_out}, "
         f"style {first['style']}, n={first['n']}, {how}"
     )
 

@@ -37,6 +37,7 @@ def row(run: Run, money_per_hour: float | None = None) -> dict[str, object]:
         "device": generation.device,
         "extraction": scoring.extraction,
         "isolation": scoring.isolation,
+        "left_out": ", ".join(scoring.left_out),
         "python": scoring.python,
         "suite_version": scoring.suite_version,
         "data_sha256": scoring.data_sha256,

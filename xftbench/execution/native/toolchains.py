@@ -75,6 +75,12 @@ def find_toolchain(language: str) -> Toolchain | Missing:
     return Missing(language=language, what=tuple(tool.name for tool in tools), install=_install(tools))
 
 
+def missing_toolchains(names: Sequence[str]) -> list[Missing]:
+    """Return which of those names that are languages of the table can't be run here."""
+    found = [find_toolchain(name) for name in names if name in LANGUAGES]
+    return [toolchain for toolchain in found if isinstance(toolchain, Missing)]
+
+
 def describe_toolchains(names: Sequence[str]) -> dict[str, str]:
     """Return the versions of those names that are languages of the table; of what is missing: ``missing``."""
     described = {}

@@ -1,0 +1,117 @@
+"""Whole programs in replies, put before MultiPL-E's tests. The expected programs are written out by hand."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from xftbench.benchmarks.multipl_e_code import assemble, entry_point, truncate
+from xftbench.benchmarks.multipl_e_syntax import defines
+from xftbench.prompts.extract import extract
+from xftbench.records import NativeProblem, Sample
+
+CASES = tomllib.loads(Path(__file__).with_name("multipl_e_answers.toml").read_text(encoding="utf-8"))
+
+
+def problem(language: str, stop: tuple[str, ...] = ()) -> NativeProblem:
+    prompt = CASES[language]["prompt"]
+    name = entry_point(language, prompt)
+    return NativeProblem(
+        task_id="T/0", prompt=prompt, entry_point=name, language=language, test="", stop=stop
+    )
+
+
+@pytest.mark.parametrize("language", CASES)
+def test_the_function_is_named_by_the_prompts_last_head(language: str) -> None:
+    assert entry_point(language, CASES[language]["prompt"]) == ("Add" if language == "cs" else "add")
+
+
+def test_a_completion_ends_at_its_first_stop() -> None:
+    assert truncate("  return x;\n}\n\n}", ("\n}", "return y")) == "  return x;"
+    assert truncate("  return x;", ("\n}",)) == "  return x;"
+    assert truncate("", ("\n}",)) == ""
+
+
+@pytest.mark.parametrize("language", CASES)
+def test_a_whole_program_is_made_ready_for_the_tests(language: str) -> None:
+    case = CASES[language]
+    assert assemble(problem(language), case["answer"]) == case["expected"]
+
+
+@pytest.mark.parametrize("language", CASES)
+def test_text_that_does_not_define_the_function_is_no_whole_program(language: str) -> None:
+    name = problem(language).entry_point
+    for text in ("", "    return x + y;\n", f"Call {name}(1, 2) to add.\n", f"    return {name}(x, y);\n"):
+        assert assemble(problem(language), text) is None
+
+
+def test_an_expression_after_return_is_no_definition() -> None:
+    assert not defines("cpp", "int f() {\n  return add(1, 2);\n}\n", "add")
+    assert not defines("cpp", "long add(long x, long y);\n", "add")
+    assert defines("cpp", "std::vector<long> add(long x) {\n}\n", "add")
+
+
+def test_a_second_class_and_a_class_with_an_example_of_use() -> None:
+    answer = (
+        "class Pair { int a; }\n\n"
+        "class Problem {\n    public static long add(long x, long y) { return x; }\n}\n\n"
+        "class Main {\n    public static void main(String[] args) { }\n}\n"
+    )
+    assert assemble(problem("java"), answer) == (
+        "import java.util.*;\nclass Pair { int a; }\nclass Problem {\n"
+        "    public static long add(long x, long y) { return x; "
+    )
+
+
+def test_a_type_that_the_prompt_defines_is_brought_once() -> None:
+    union = "#include<bits/stdc++.h>\nunion Either{\n    long f0;\n};\n// Add.\nEither add(long x) {\n"
+    asked = NativeProblem(task_id="T/0", prompt=union, entry_point="add", language="cpp", test="")
+    body = "Either add(long x) {\n    return Either();\n}\n"
+    without = assemble(asked, body)
+    repeated = assemble(asked, f"union Either{{\n    long f0;\n}};\n{body}")
+    assert without is not None
+    assert repeated is not None
+    assert without.count("union Either{") == repeated.count("union Either{") == 1
+
+
+def reply(language: str, text: str, stop: tuple[str, ...] = ("\n}",)) -> tuple[str, str]:
+    sample = Sample(task_id="T/0", sample_index=0, completion=text)
+    solution = extract(problem(language, stop), sample, "chat", "lenient")
+    return solution.code, solution.rule
+
+
+def test_a_reply_with_a_function_in_a_fence() -> None:
+    block = "```cpp\nlong add(long x, long y) {\n    return x + y;\n}\n```"
+    text = f"Sure:\n{block}\nUse it:\n```cpp\nadd(1, 2);\n```\n"
+    code, rule = reply("cpp", text)
+    assert rule == "fence"
+    assert (
+        code == "#include<assert.h>\n#include<bits/stdc++.h>\nlong add(long x, long y) {\n    return x + y;"
+    )
+
+
+def test_a_reply_whose_fence_goes_on_from_the_prompt() -> None:
+    code, rule = reply("cpp", "```cpp\n    return x + y;\n}\n```\n")
+    assert (code, rule) == (CASES["cpp"]["prompt"] + "    return x + y;", "fence_body")
+
+
+def test_a_reply_that_is_code_alone() -> None:
+    code, rule = reply("rs", "fn add(x: isize, y: isize) -> isize {\n    x + y\n}\n")
+    assert rule == "whole_text"
+    assert code.endswith("fn add(x: isize, y: isize) -> isize {\n    x + y")
+
+
+def test_a_corrected_answer_counts_and_one_that_is_cut_off_does_not() -> None:
+    head = "```rust\nfn add(x: isize, y: isize) -> isize {\n    x"
+    wrong, right, cut = f"{head} - y\n}}\n```\n", f"{head} + y\n}}\n```\n", f"{head} *"
+    code, rule = reply("rs", f"{wrong}No:\n{right}Or:\n{cut}")
+    assert (code.rpartition("\n")[2], rule) == ("    x + y", "fence")
+
+
+@pytest.mark.parametrize("language", ["cs", "rs", "sh", "php"])
+def test_a_long_text_takes_seconds_at_most(language: str) -> None:
+    name = problem(language).entry_point
+    noise = [f"Then {name}(x", "{ ' \" /* `", f"  {name}(1);", " " * 60, "R\"x( r#\" ''' ?> <?"]
+    text = "\n".join(noise[number % len(noise)] for number in range(20_000))
+    assemble(problem(language), text)
+    reply(language, f"```\n{text}\n```\n")
