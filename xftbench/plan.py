@@ -1,5 +1,6 @@
 """What a command line asks for, resolved: suites, problems, prompts, and the spec that identifies a run."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +15,7 @@ from xftbench.benchmarks.suggest import suggestion
 from xftbench.errors import ToolchainError, UsageProblem, XftbenchError
 from xftbench.execution.native.toolchains import missing_toolchains
 from xftbench.execution.pool import Isolation
-from xftbench.execution.probe import Executor, describe
+from xftbench.execution.probe import Executor, describe, missing_data, require_environments
 from xftbench.generation.backend import Engine
 from xftbench.generation.checkpoints import Checkpoint
 from xftbench.hashing import sha256_record
@@ -25,6 +26,7 @@ from xftbench.records import Limits, Problem, Prompt, SamplingParams
 from xftbench.store.spec import GenerationSpec, ScoringSpec
 
 T = TypeVar("T")
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +60,7 @@ class Suite:
     limits: Limits
     executor: Executor
     left_out: tuple[str, ...] = ()
-    """Languages whose problems are not asked, because they can't be run here."""
+    """What is not asked, because it can't be judged here: languages, and problems with what they lack."""
 
     @property
     def name(self) -> str:
@@ -118,6 +120,9 @@ def _load(benchmark: Benchmark, version: str, style: PromptStyle, data_dir: Path
 def _finish(loaded: _Loaded, options: SuiteOptions) -> Suite:
     """Word the prompts, and look for what the programs need."""
     problems, left_out = _runnable(loaded, options)
+    if options.missing_toolchains != "not_needed":
+        problems, lacking = _judgeable(loaded.benchmark, problems)
+        left_out += lacking
     return Suite(
         benchmark=loaded.benchmark,
         data=loaded.data,
@@ -156,6 +161,30 @@ def _runnable(loaded: _Loaded, options: SuiteOptions) -> tuple[tuple[Problem, ..
         if kept
         else "install what is missing; xftbench doctor says what is here",
     )
+
+
+def _judgeable(
+    benchmark: Benchmark, problems: tuple[Problem, ...]
+) -> tuple[tuple[Problem, ...], tuple[str, ...]]:
+    """Take out the problems whose own tests lack a data set here: they would fail, whatever the answer.
+
+    Raises:
+        ToolchainError: If the environment that the programs run in is not there, or if nothing remains.
+    """
+    require_environments(benchmark.toolchains(problems))
+    missing = missing_data({problem.needs for problem in problems} - {""})
+    lacking = [problem for problem in problems if problem.needs in missing]
+    if not lacking:
+        return problems, ()
+    kept = tuple(problem for problem in problems if problem.needs not in missing)
+    what = " and ".join(sorted(missing))
+    if not kept:
+        raise ToolchainError(f"the selected problems of {benchmark.name} need {what}, which is not here")
+    _logger.warning(
+        "%s: %d problems can't be judged here and are left out of the score: they need %s",
+        benchmark.name, len(lacking), what,
+    )  # fmt: skip
+    return kept, tuple(f"{one.task_id} (needs {one.needs})" for one in lacking)
 
 
 def _sampling(published: SamplingParams, given: Mapping[str, Any]) -> SamplingParams:

@@ -10,7 +10,7 @@ from xftbench.prompts.style import ExtractionName, Policy
 from xftbench.records import Sample
 
 GIVEN = "given"
-"""The style of samples of which nothing is known: a completion continues its problem's prompt."""
+"""The style of samples of which nothing is known: a completion continues its prompt, or is inserted in it."""
 
 
 class Reading(NamedTuple):
@@ -35,6 +35,7 @@ def reading_of(suite: Suite, samples: Sequence[Sample], style: str | None, polic
         )
     name = style or next(iter(named), None)
     if name is None:
-        return Reading(GIVEN, "given", policy or "strict")
+        published = find_style(suite.benchmark.family, None).extraction
+        return Reading(GIVEN, "insert" if published == "insert" else "given", policy or "strict")
     found = find_style(suite.benchmark.family, name)
     return Reading(name, found.extraction, policy or found.policy)

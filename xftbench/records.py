@@ -47,6 +47,8 @@ class Problem(Record, kw_only=True):
     """What the solution is written in."""
     stop: tuple[str, ...] = ()
     """Stop strings that the benchmark publishes for this problem, beside those of the prompt style."""
+    needs: str = ""
+    """A data set that the problem's own test would download, and that may be missing here."""
     tags: dict[str, str] = msgspec.field(default_factory=dict)
     """What scores are broken down by, such as ``{"library": "Pandas"}``."""
 

@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 
 from xftbench.benchmarks.benchmark import Benchmark
 from xftbench.benchmarks.datafiles import DataFile
+from xftbench.benchmarks.ds1000 import DATA_FILES as DS1000_FILES
+from xftbench.benchmarks.ds1000 import Ds1000
 from xftbench.benchmarks.evalplus import DATA_FILES as EVALPLUS_FILES
 from xftbench.benchmarks.evalplus import humaneval_plus, mbpp_plus
 from xftbench.benchmarks.humaneval import DATA_FILES as HUMANEVAL_FILES
@@ -20,13 +22,23 @@ BENCHMARKS: dict[str, Callable[[], Benchmark]] = {
     "mbpp": Mbpp,
     "mbpp+": mbpp_plus,
     "multipl-e": MultiplE,
+    "ds1000": Ds1000,
 }
 """Family -> its whole."""
 
-SELECTABLE: dict[str, Callable[[Sequence[str]], Benchmark]] = {"mbpp": Mbpp, "multipl-e": MultiplE.of}
+SELECTABLE: dict[str, Callable[[Sequence[str]], Benchmark]] = {
+    "mbpp": Mbpp,
+    "multipl-e": MultiplE.of,
+    "ds1000": Ds1000,
+}
 """Family -> a part of it, by the words behind the colon; a word that it does not know is a UsageProblem."""
 
-DATA_FILES: tuple[DataFile, ...] = (*HUMANEVAL_FILES.values(), *EVALPLUS_FILES, *MBPP_FILES.values())
+DATA_FILES: tuple[DataFile, ...] = (
+    *HUMANEVAL_FILES.values(),
+    *EVALPLUS_FILES,
+    *MBPP_FILES.values(),
+    *DS1000_FILES.values(),
+)
 
 
 def parse_suite(text: str) -> tuple[Benchmark, str]:

@@ -49,8 +49,6 @@ class ContextProblem(Problem, kw_only=True):
 
     reference_code: str
     code_context: str
-    needs: str = ""
-    """The data set that the context would download, if it does."""
 
 
 class Ds1000:

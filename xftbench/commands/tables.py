@@ -18,7 +18,7 @@ def scores_table(scores_file: ScoresFile, suite: Suite, run_dir: Path) -> str:
     lines += [f"{count:>6} {name}" for name, count in scores.counts.items()]
     lines.append(f"{scores.n_samples} samples of {scores.n_scored} of {scores.n_problems} problems{part}")
     if suite.left_out:
-        lines.append(f"LEFT OUT, no toolchain here: {', '.join(suite.left_out)}")
+        lines.append(f"LEFT OUT, can't be judged here: {', '.join(suite.left_out)}")
     if timings.n_repeated or timings.n_cached:
         lines.append(
             f"{timings.n_executed} programs executed, {timings.n_repeated} samples repeated one, "

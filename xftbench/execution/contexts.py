@@ -56,6 +56,9 @@ _PRELOADS: dict[str, tuple[re.Pattern[str], tuple[str, ...]]] = {
 }
 """Name -> what a context must import to be served by it, and what it has imported; the first that fits."""
 _REST = "numpy"
+_WORTH_A_SECOND = {"tensorflow": 100, "torch": 100, "plots": 8, "sklearn": 8}
+"""What starting costs (2.7, 2.2, 0.8 and 0.5 CPU seconds), in programs."""
+_WORTH_OTHERS = 16
 
 _REPORT_BYTES = 1 << 20
 _STDERR_BYTES = 2000
@@ -76,6 +79,11 @@ def starter(name: str) -> Callable[[Limits, str], "ContextRunner"]:
     """Return what starts a runner of a family."""
     modules = _PRELOADS[name][1] if name in _PRELOADS else _ALL
     return lambda limits, isolation: ContextRunner(limits, isolation, modules)
+
+
+def worth_a_second(name: str) -> int:
+    """Return how many programs of a family must wait before another zygote pays."""
+    return _WORTH_A_SECOND.get(name, _WORTH_OTHERS)
 
 
 class ContextRunner:

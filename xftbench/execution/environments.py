@@ -13,7 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -166,6 +166,18 @@ def _missing_interpreter(found: Environment) -> str:
     if not os.access(found.executable, os.X_OK):
         return f"its interpreter {found.executable} is gone"
     return ""
+
+
+def describe(names: Sequence[str]) -> dict[str, str]:
+    """Return the identities of those names that are environments; of one that is not there: ``missing``."""
+    described = {}
+    for name in names:
+        if name in specs():
+            try:
+                described[name] = toolchain(name)
+            except ToolchainError:
+                described[name] = "missing"
+    return described
 
 
 def toolchain(name: str) -> str:

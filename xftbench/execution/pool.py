@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Literal, Self
 
 from xftbench.errors import SandboxError
+from xftbench.execution.lanes import Lanes
 from xftbench.execution.outcome import InfrastructureError, printable
 from xftbench.execution.runners import PROBED, Kind, Runner, kind_of
 from xftbench.execution.worker import WorkerLostError
@@ -25,8 +26,6 @@ _RUNNERS_PER_SLOT = 4  # a warm interpreter with torch or tensorflow in it holds
 _WAITING_PER_WORKER = 512  # completions are small; generation should not wait for a slow program
 _CLOSING_S = 5.0  # from the kill of every process to the end of the threads
 _logger = logging.getLogger(__name__)
-
-_Job = tuple[Program, "Future[Outcome]"]
 
 
 class Pool:
@@ -50,7 +49,7 @@ class Pool:
             raise ValueError(f"workers is {workers}, expected at least 1")
         self._limits = limits
         self._isolation: Isolation = isolation
-        self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._lanes = Lanes()
         self._room: queue.SimpleQueue[None] = queue.SimpleQueue()  # an entry for each job that may yet wait
         for _ in range(workers * _WAITING_PER_WORKER):
             self._room.put(None)
@@ -78,7 +77,7 @@ class Pool:
                 self._room.get(timeout=0.5)
             except queue.Empty:
                 continue
-            self._queue.put((program, future))
+            self._lanes.put((program, future))
             return future
         raise RuntimeError("the pool is closed")
 
@@ -88,9 +87,9 @@ class Pool:
         with self._lock:
             for runner in self._live:
                 runner.stop()
-        self._cancel_waiting()
+        self._lanes.cancel_all()
         self._end_threads(time.monotonic() + _CLOSING_S)
-        self._cancel_waiting()
+        self._lanes.cancel_all()
 
     def __enter__(self) -> Self:
         return self
@@ -125,19 +124,10 @@ class Pool:
         are dead, and it ends with ours.
         """
         for _ in self._threads:
-            self._queue.put(None)
+            self._lanes.end_one()
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
-
-    def _cancel_waiting(self) -> None:
-        while True:
-            try:
-                job = self._queue.get_nowait()
-            except queue.Empty:
-                return
-            if job is not None:
-                job[1].cancel()
 
     def _work(self, is_first: bool) -> None:
         slot = _Slot(self)
@@ -149,7 +139,7 @@ class Pool:
                 return
             self._first.put(None)
         try:
-            while job := self._queue.get():
+            while job := self._lanes.take(slot, slot.warm):
                 self._room.put(None)
                 self._settle(slot, *job)
         finally:
@@ -187,6 +177,11 @@ class _Slot:
         self._pool = pool
         self._runners: dict[str, Runner] = {}
         """Least recently used first."""
+
+    @property
+    def warm(self) -> list[str]:
+        """Keys of the kinds that it has a runner for."""
+        return list(self._runners)
 
     def run(self, program: Program) -> Outcome:
         """Run a program; our own failures are tried again with fresh runners before they are reported."""

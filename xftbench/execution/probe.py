@@ -2,10 +2,13 @@
 
 import importlib.metadata
 import platform
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 
 import msgspec
 
+from xftbench.errors import ToolchainError
+from xftbench.execution import environments, offline_data
 from xftbench.execution.job import run
 from xftbench.execution.native.toolchains import describe_toolchains
 from xftbench.execution.outcome import InfrastructureError
@@ -89,5 +92,21 @@ def describe(isolation: Isolation, toolchains: Sequence[str] = ("python",)) -> E
         isolation=isolation,
         python=platform.python_version(),
         libraries=libraries,
-        toolchains=describe_toolchains(toolchains),
+        toolchains=describe_toolchains(toolchains) | environments.describe(toolchains),
     )
+
+
+def missing_data(needed: Collection[str]) -> frozenset[str]:
+    """Return which of some data sets no environment here has."""
+    found: frozenset[str] = frozenset()
+    for name in environments.specs() if needed else ():
+        with suppress(ToolchainError):
+            found |= offline_data.available(environments.find(name))
+    return frozenset(needed) - found
+
+
+def require_environments(toolchains: Sequence[str]) -> None:
+    """See that those toolchains which are environments are there; raises `ToolchainError` if one is not."""
+    for name in toolchains:
+        if name in environments.specs():
+            environments.find(name)

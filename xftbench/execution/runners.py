@@ -48,6 +48,8 @@ class Kind(NamedTuple):
     """Programs of one key share a runner."""
     start: Callable[[Limits, str], Runner]
     """(limits, isolation) -> runner; raises `WorkerLostError`."""
+    worth_a_second: int = 1
+    """How many programs must wait before a second slot of the pool starts a runner of its own."""
 
 
 class FunctionRunner:
@@ -85,7 +87,7 @@ def kind_of(program: Program) -> Kind:
         return _NATIVE
     if isinstance(program, ContextProgram):
         family = contexts.family(program)
-        return Kind(f"context:{family}", contexts.starter(family))
+        return Kind(f"context:{family}", contexts.starter(family), contexts.worth_a_second(family))
     if isinstance(program, PlusProgram):
         return _PLUS
     raise TypeError(f"no runner for a {type(program).__name__}")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from xftbench.errors import DataFileError
+from xftbench.generation.answers import as_sample_row
 from xftbench.records import Sample, SampleKey
 
 _COUNTS = ("seed", "n_prompt_tokens", "n_tokens")
@@ -25,6 +26,7 @@ def from_lines(path: Path, text: str, task_ids: Sequence[str]) -> Iterator[Sampl
             continue
         where = f"{path}, line {number}"
         row = _parse_row(where, line, is_last=number == len(lines))
+        row = as_sample_row(where, row, known)
         task_id = known_task_id(where, row, known)
         sample = _sample(where, row, task_id, n_of_task[task_id])
         if sample.key in seen:

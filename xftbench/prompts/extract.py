@@ -6,7 +6,7 @@ program, and says so. Every rule is linear in the length of the reply. docs/prom
 
 from collections.abc import Sequence
 
-from xftbench.prompts import native_code, python_code
+from xftbench.prompts import insertion, native_code, python_code
 from xftbench.prompts.fences import Block, fenced_blocks, tags, without_reasoning
 from xftbench.prompts.python_code import defines, parses
 from xftbench.prompts.style import ExtractionName, Policy
@@ -25,6 +25,9 @@ def extract(
     point, and looks for the code otherwise.
     """
     literal = _literal(problem, sample, extraction)
+    if extraction == "insert":
+        is_ours = policy == "lenient" and sample.solution is None
+        return insertion.lenient(problem, sample.completion or "") if is_ours else literal
     if policy == "strict" or (extraction != "chat" and _is_program(problem, literal.code)):
         return literal
     text = sample.solution if sample.solution is not None else (sample.completion or "")
@@ -52,6 +55,8 @@ def _literal(problem: Problem, sample: Sample, extraction: ExtractionName) -> So
     if sample.solution is not None:
         return Solution(code=sample.solution, rule="solution")
     completion = sample.completion or ""
+    if extraction == "insert":
+        return insertion.literal(completion)
     if extraction == "append_stripped":
         return Solution(code=f"{problem.prompt.strip()}\n{completion}", rule="append")
     if extraction == "alone":

@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 
 from xftbench.records import Problem, Record, SamplingParams
 
-ExtractionName = Literal["given", "append", "append_stripped", "alone", "chat"]
+ExtractionName = Literal["given", "append", "append_stripped", "alone", "insert", "chat"]
 """How the completion relates to the program; see `extract`."""
 
 Policy = Literal["strict", "lenient"]
