@@ -60,6 +60,8 @@ _WORTH_A_SECOND = {"tensorflow": 100, "torch": 100, "plots": 8, "sklearn": 8}
 """What starting costs (2.7, 2.2, 0.8 and 0.5 CPU seconds), in programs."""
 _WORTH_OTHERS = 16
 
+_APART = "the result was compared in a process that the program never ran in"
+_IN_PLACE = "the result can't be moved out of the program's process; passing there would prove nothing"
 _REPORT_BYTES = 1 << 20
 _STDERR_BYTES = 2000
 _MAX_STRETCH = 4
@@ -232,6 +234,11 @@ class _Job:
         kind = [str(part) for part in said[1:]]
         if kind[0] == "broken" and len(kind) > 1:
             raise InfrastructureError(f"{self._program.task_id}: {kind[1]}")
+        if kind[0] == "stays":
+            detail = outcome.printable(kind[1])
+            return Outcome(
+                verdict="failed", strict="failed", detail=detail, evidence=_IN_PLACE, stderr=stderr
+            )
         judged = outcome.judge(
             kind,
             Exit(status=status, cpu_s=cpu_s, out_of_memory=out_of_memory),
@@ -239,8 +246,8 @@ class _Job:
             timed_out=self._timed_out,
             wall_s=time.monotonic() - self._started,
         )
-        evidence = kind[1] if kind[0] == "ok" else ""
-        return msgspec.structs.replace(judged, evidence=evidence, stderr=stderr)
+        evidence = _APART if kind[0] == "ok" else ""
+        return msgspec.structs.replace(judged, strict=judged.verdict, evidence=evidence, stderr=stderr)
 
 
 def _tail(errors: int) -> str:

@@ -20,6 +20,8 @@ _THREADS = (
     "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS",
 )  # fmt: skip
 _ONE_THREAD = dict.fromkeys(_THREADS, "1")
+_TENSORFLOW_LINKS = (("/proc/self/exe", "/nowhere"),)
+"""TensorFlow aborts without this link; with a /proc, threadpoolctl would want more of it."""
 _VARIABLES = {"HOME": "/tmp", "TMPDIR": "/tmp", "LANG": "C.UTF-8"}
 
 
@@ -48,7 +50,7 @@ def of_environment(environment: Environment, preload: tuple[str, ...]) -> Interp
     variables = _VARIABLES | _ONE_THREAD | quiet | offline_data.variables(environment)
     return Interpreter(
         executable=os.path.realpath(environment.executable),
-        view=view.plan_environment(environment),
+        view=view.plan_environment(environment, _TENSORFLOW_LINKS if "tensorflow" in preload else ()),
         preload=preload,
         variables=variables,
         has_scratch=True,

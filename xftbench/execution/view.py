@@ -46,10 +46,10 @@ def plan() -> View:
     return view
 
 
-def plan_environment(environment: Environment) -> View:
+def plan_environment(environment: Environment, links: Sequence[tuple[str, str]] = ()) -> View:
     """Return the view for an environment's interpreter: all of its packages and its data sets."""
     view = _plan(_linked(environment.base_prefix, environment.stdlib))
-    view["links"].append(("/proc/self/exe", "/nowhere"))  # TensorFlow aborts without such a link
+    view["links"] += links
     view["directories"].append((str(environment.site), LIBRARY_ROOT))
     if environment.data.is_dir():
         view["directories"].append((str(environment.data), str(environment.data)))

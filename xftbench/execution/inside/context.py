@@ -4,9 +4,11 @@ DS-1000's test calls ``exec(program, {"test_input": ...})`` in its own process, 
 expected answer, change the comparison, or end the process. Here the name `exec` means something else to the
 test: the program goes, with its input, to a child that was forked before the test had made any answer and
 that has thrown away the test's code; what comes back is plain data, compared here. A result that can't be
-moved as plain data is compared in the child, which gets the expected one only then; the report says so.
+moved as plain data does not pass; what the test says of it in the child, which gets the expected one only
+then, is reported.
 
-The referee is the only place where a program can pass.
+The referee is the only place where a program can pass. A figure is moved too, where the test looks at more
+than the picture.
 """
 
 # ruff: noqa: PTH123
@@ -22,6 +24,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from xftbench.execution.inside import channel, linux, snippet, transport
@@ -30,8 +33,9 @@ if TYPE_CHECKING:
     from xftbench.execution.inside.jail import NamespaceJail
     from xftbench.execution.inside.weak import WeakJail
 
+Check = Callable[[object, object], object]
+"""(result, expected) -> whether they are the same."""
 _TEXT = 1000
-_APART = "compared in another process, as plain data"
 _EXIT_MS = 1000
 _PICTURES = ("ans.png", "output.png")
 _ANSWER_BYTES = 1 << 30
@@ -132,8 +136,6 @@ class Candidate:
         self._sent = transport.snapshot()
         self.trouble: list[str] | None = None
         """Why there can be no verdict from the test any more, whatever the test makes of it."""
-        self.evidence = _APART
-        self._stays = ""
 
     def execute(self, program: str, variables: dict[str, Any]) -> None:
         """Stand in for `exec`: have a program run, and put its result into its variables."""
@@ -153,27 +155,34 @@ class Candidate:
             self._take_file(name)
         if header["kind"] == "none":
             return  # the program bound no result
-        value, self._stays = None, header["text"]
-        if header["kind"] == "moved":
+        answer = _Answer(has_figure=header["kind"] == "drawn", stays=header["text"])
+        if not answer.stays:
             try:
-                value = transport.load(self._read())
+                answer.value = transport.load(self._read())
             except transport.NotPlain as error:
-                self._stays = str(error)
-        variables["result"] = _Elsewhere(value) if self._stays else value
+                answer.stays = str(error)
+        variables["result"] = answer if answer.stays or answer.has_figure else answer.value
 
-    def compare(self, expected: object) -> object:
-        """Have the child compare its result, which can't be moved, with the expected one."""
-        self.evidence = f"compared in the program's own process: {self._stays}"
+    def draw(self) -> None:
+        """Have the child's figures become those of this process.
+
+        Raises:
+            transport.NotPlain: If they can't be moved.
+        """
+        header = self._ask({"do": "figures", "files": {}})
+        if header["kind"] != "moved":
+            raise transport.NotPlain(header.get("text") or "a figure that can't be moved")
+        transport.load_figures(self._read())
+
+    def compare(self, expected: object) -> bool:
+        """Return what the test's comparison says in the child, of a result that can't be moved."""
         request = {
             "do": "compare",
             "context": self._context,
             "expected": transport.dump(expected),
             "files": _files(("ans.png",)),
         }
-        header = self._ask(request)
-        if header["kind"] == "raised":
-            raise RemoteError((header["name"], header["text"], header["line"]))
-        return header["kind"] == "true"
+        return bool(self._ask(request)["kind"] == "true")
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         if self.trouble:
@@ -218,11 +227,18 @@ def _is_header(header: object) -> bool:
     return texts and "kind" in header and isinstance(files, list) and all(isinstance(n, str) for n in files)
 
 
-class _Elsewhere:
-    """Stands for a result that stays in the candidate's process, or whose figure does."""
+class _Answer:
+    """A result that is not all here: it can't be moved, or its figure has not been."""
 
-    def __init__(self, value: object) -> None:
-        self.value = value
+    def __init__(self, *, has_figure: bool, stays: str) -> None:
+        self.has_figure = has_figure
+        self.stays = stays
+        """What can't be moved."""
+        self.value: object = None
+
+
+class _Stays(BaseException):
+    """The program's result can't be moved, so nothing is known about it."""
 
 
 def _files(also: tuple[str, ...] = ()) -> dict[str, bytes]:
@@ -236,42 +252,55 @@ def _files(also: tuple[str, ...] = ()) -> dict[str, bytes]:
 
 
 def _run_test(namespace: dict[str, Any], solution: str, candidate: Candidate) -> list[str]:
-    make, check = namespace["generate_test_case"], namespace["exec_test"]
-
-    def generate_test_case(number: int) -> object:
-        try:
-            return make(number)
-        except BaseException as error:
-            raise _Broken(f"the test has no input: {describe(error)}") from error
-
-    def exec_test(result: object, expected: object) -> object:
-        if not isinstance(result, _Elsewhere):
-            return check(result, expected)
-        if os.path.exists("ans.png") and _same_picture(check, result.value):  # noqa: PTH110
-            return True
-        return candidate.compare(expected)
-
-    namespace["generate_test_case"], namespace["exec_test"] = generate_test_case, exec_test
     namespace["exec"] = candidate.execute
+    namespace["generate_test_case"] = partial(_make_test, namespace["generate_test_case"])
+    namespace["exec_test"] = partial(_check, namespace["exec_test"], candidate)
     try:
         namespace["test_execution"](solution)
         if "test_string" in namespace:
             namespace["test_string"](solution)
     except _Broken as error:
         return ["broken", str(error)]
+    except _Stays as error:
+        return ["stays", str(error)]
     except RemoteError as error:
         name, text, line = error.said
         return ["raised", name, text, line]
     except BaseException as error:  # noqa: BLE001 - whatever it is, it is the report
         return _failure(error)
-    return ["ok", candidate.evidence]
+    return ["ok"]
+
+
+def _make_test(make: Callable[[int], object], number: int) -> object:
+    """Stand in for `generate_test_case`: what goes wrong in it is not the program's fault."""
+    try:
+        return make(number)
+    except BaseException as error:
+        raise _Broken(f"the test has no input: {describe(error)}") from error
+
+
+def _check(check: Check, candidate: Candidate, result: object, expected: object) -> object:
+    """Stand in for `exec_test`: fetch what it needs of the candidate."""
+    if not isinstance(result, _Answer):
+        return check(result, expected)
+    if result.has_figure and not result.stays:
+        if _same_picture(check, result.value):
+            return True
+        try:
+            candidate.draw()
+            return check(result.value, expected)
+        except transport.NotPlain as error:
+            result.stays = str(error)
+    if candidate.compare(expected):
+        raise _Stays(result.stays)
+    return False
 
 
 class _FigureWantedError(BaseException):
     """The test looks at the figure itself, which is in the child."""
 
 
-def _same_picture(check: Callable[[object, object], object], result: object) -> bool:
+def _same_picture(check: Check, result: object) -> bool:
     """Run the test of a picture as far as it goes without the figure: equal pictures need no more."""
     figures = sys.modules["matplotlib._pylab_helpers"].Gcf
     asked: list[bool] = []

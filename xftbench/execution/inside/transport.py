@@ -37,6 +37,17 @@ _REBUILDERS = {
     ("pandas._libs.interval", "__pyx_unpickle_IntervalMixin"),
     ("pandas.core.indexes.interval", "_new_IntervalIndex"),
 }  # fmt: skip
+_PLOT_LIBRARIES = ("matplotlib", "mpl_toolkits", "seaborn")
+_PLOT_REBUILDERS = {
+    ("matplotlib.backend_bases", "_key_handler"), ("matplotlib.backend_bases", "_mouse_handler"),
+    ("matplotlib.cbook", "_exception_printer"), ("matplotlib.artist", "_stale_axes_callback"),
+    ("matplotlib.axis", "Axis._format_with_dict"), ("numpy.ma.core", "_mareconstruct"),
+    ("itertools", "count"), ("functools", "partial"),
+    ("pandas.plotting._matplotlib.converter", "_daily_finder"),
+    ("pandas.plotting._matplotlib.converter", "_monthly_finder"),
+    ("pandas.plotting._matplotlib.converter", "_annual_finder"),
+    ("pandas.plotting._matplotlib.timeseries", "_format_coord"),
+}  # fmt: skip
 _MAX_BYTES = 1 << 30
 
 
@@ -131,7 +142,7 @@ def _torch_parts(value: Any, kind: type) -> object:
         if value.dtype not in (torch.bfloat16, torch.complex32) and not value.is_quantized:
             return ("torch", kind is not torch.Tensor, bool(value.requires_grad), value.detach().numpy())
     elif kind is torch.Tensor and value.layout == torch.strided:
-        return ("torch", False, False, value.detach().numpy())
+        return ("torch", False, bool(value.requires_grad), value.detach().numpy())
     elif kind is torch.dtype:
         return ("torch.dtype", str(value).removeprefix("torch."))
     return None
@@ -163,21 +174,38 @@ class _Unpickler(pickle.Unpickler):
 
 
 class _PlainUnpickler(_Unpickler):
+    libraries: tuple[str, ...] = _LIBRARIES
+    rebuilders = _REBUILDERS
+
     def find_class(self, module: str, name: str) -> object:
         if (module, name) == ("numpy", "dtype"):
             return _fresh_dtype  # the rest of a pickle may change it, and numpy's own are shared
-        if (module, name) in _REBUILDERS:
+        if (module, name) in self.rebuilders:
             return super().find_class(module, name)
-        if module.partition(".")[0] in _LIBRARIES and "." not in name and module in sys.modules:
-            found = getattr(sys.modules[module], name, None)
-            if isinstance(found, type) and found.__module__.partition(".")[0] in _LIBRARIES:
+        if self._is_ours(module) and module in sys.modules:
+            found = _class(sys.modules[module], name)
+            if found is not None and self._is_ours(found.__module__):
                 return found
         raise NotPlain(f"a {name[:80]} of {module[:80]} is not plain data")
+
+    def _is_ours(self, module: str) -> bool:
+        return module.partition(".")[0] in self.libraries
 
     def persistent_load(self, parts: Any) -> object:
         if not (type(parts) is tuple and len(parts) > 1 and _is_plain_part(*parts)):
             raise NotPlain("a part that is none of ours")
         return super().persistent_load(parts)
+
+
+def _class(module: object, name: str) -> type | None:
+    """Return a class of a module, or one that stands in a class."""
+    found: type | None = None
+    for part in name.split("."):
+        inner = getattr(found or module, part, None)
+        if not isinstance(inner, type):
+            return None
+        found = inner
+    return found
 
 
 def _fresh_dtype(*arguments: Any) -> object:
@@ -190,6 +218,47 @@ def _is_plain_part(library: object, *parts: Any) -> bool:
         return type(getattr(sys.modules.get("torch"), str(parts[0]), None)).__name__ == "dtype"
     is_array = isinstance(parts[-1], numpy.ndarray | numpy.generic | bytes)
     return library in ("torch", "tensorflow") and library in sys.modules and is_array
+
+
+class _FigureUnpickler(_PlainUnpickler):
+    libraries = (*_LIBRARIES, *_PLOT_LIBRARIES)
+    rebuilders = _REBUILDERS | _PLOT_REBUILDERS
+
+    def find_class(self, module: str, name: str) -> object:
+        if (module, name) == ("builtins", "getattr"):
+            return _method
+        return super().find_class(module, name)
+
+
+def _method(owner: object, name: str) -> object:
+    """Return a method of a plot's own objects, as which callbacks are pickled; nothing else by name."""
+    kind = type(owner)
+    is_plots = kind.__module__.partition(".")[0] in _PLOT_LIBRARIES or (kind, name) == (list, "remove")
+    function = getattr(kind, name, None) if is_plots and not name.startswith("__") else None
+    if not callable(function) or isinstance(function, type):
+        raise NotPlain(f"{name[:80]} of a {kind.__name__[:80]} is not plain data")
+    return getattr(owner, name) if name not in getattr(owner, "__dict__", {}) else function.__get__(owner)
+
+
+def pack_figures() -> bytes:
+    """Return all open figures, the active one last."""
+    managers = sys.modules["matplotlib._pylab_helpers"].Gcf.figs.values()
+    return _pickled([manager.canvas.figure for manager in managers])
+
+
+def load_figures(data: bytes) -> None:
+    """Have a candidate's figures be the open ones of this process.
+
+    Raises:
+        NotPlain: If there is more in them than plots have.
+    """
+    sys.modules["matplotlib.pyplot"].close("all")
+    try:
+        _FigureUnpickler(io.BytesIO(data)).load()
+    except NotPlain:
+        raise
+    except Exception as error:
+        raise NotPlain(f"a figure that can't be rebuilt: {type(error).__name__}") from error
 
 
 # What else a test leaves behind for the program that runs in the same process, where all is one process.
