@@ -39,11 +39,11 @@ def run(command: Callable[[], int]) -> NoReturn:
         if not watch.n_signals:
             raise
         code = 1
-    if watch.n_signals and code not in (0, EXIT_CODE):  # whatever failed then has failed of the interruption
+    if not watch.n_signals or code == 0:
+        raise SystemExit(code)
+    if code != EXIT_CODE:  # whatever failed has failed of the interruption
         say(MESSAGE)
-        code = EXIT_CODE
-    watch.is_over = True
-    raise SystemExit(code)
+    os._exit(EXIT_CODE)  # the interpreter's own end takes seconds where torch is loaded
 
 
 class _Watch:
