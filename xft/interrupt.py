@@ -13,7 +13,7 @@ import os
 import select
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 EXIT_CODE = 130
 MESSAGE = "interrupted; the same command goes on where it stopped"
 GRACE_S = 10.0
+_LOOK_S = 0.5
 _WATCHED: dict[int, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
 """Signal: what it does if nobody has asked for something else (nohup, for one, has SIGINT ignored)."""
 
@@ -46,6 +47,20 @@ def run(command: Callable[[], int]) -> NoReturn:
     os._exit(EXIT_CODE)  # the interpreter's own end takes seconds where torch is loaded
 
 
+_patient: list[None] = []
+"""One entry for each `patiently` that is open."""
+
+
+@contextlib.contextmanager
+def patiently() -> Iterator[None]:
+    """Give what runs here all the time it needs to end by itself after a first signal."""
+    _patient.append(None)
+    try:
+        yield
+    finally:
+        _patient.pop()
+
+
 class _Watch:
     """Waits for signals from its making to the end of the process."""
 
@@ -68,9 +83,12 @@ class _Watch:
             raise Interrupted
 
     def _wait(self) -> None:
-        seen = 0
-        while seen < 2 and select.select([self._wake], [], [], GRACE_S if seen else None)[0]:
-            seen += sum(number in _WATCHED for number in os.read(self._wake, 64))
+        seen, waited_s = 0, 0.0
+        while seen < 2 and waited_s < GRACE_S:
+            if select.select([self._wake], [], [], _LOOK_S if seen else None)[0]:
+                seen += sum(number in _WATCHED for number in os.read(self._wake, 64))
+            elif not _patient:
+                waited_s += _LOOK_S
         say(f"{MESSAGE} (ended at once)")
         _terminate_children()
         os._exit(EXIT_CODE)

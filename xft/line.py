@@ -151,7 +151,7 @@ class Line:
     def _tuned(
         self, name: str, epochs: float, options: Mapping[str, Any], data: Stage, source: Stage | None = None
     ) -> Stage:
-        from xft.training import TrainOptions, train
+        from xft.training import TrainOptions, state_of, train
 
         recipe, target = self._recipe, self._out / name
         chosen = TrainOptions(
@@ -170,7 +170,10 @@ class Line:
         asked = dataclasses.asdict(chosen) | ({} if source else {"base": self._base_hash})
         parents = (data, source) if source else (data,)
         about = f"tune {source.name if source else 'the base'} for {epochs:g} epochs"
-        return Stage(name=name, about=about, target=target, asked=asked, parents=parents, make=make)
+        return Stage(
+            name=name, about=about, target=target, asked=asked, parents=parents, scratch=(state_of(target),),
+            make=make,
+        )  # fmt: skip
 
     def _mixing(self, moe: Stage, data: Stage) -> Stage:
         from xft.learn import LearnOptions, learn_mixing
@@ -203,6 +206,7 @@ class Line:
             target=target,
             asked=asked,
             parents=(data, moe),
+            scratch=(state, state.with_name(f"{state.name}.tmp")),
             is_goal=False,
             make=make,
         )

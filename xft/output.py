@@ -59,10 +59,15 @@ def remove_leftovers(target: Path) -> None:
         is_left = kind == "tmp" or (kind == "old" and target.exists())
         if not is_left or not owner.isdecimal() or _is_running(int(owner)):
             continue
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+        remove(path)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a whole directory, if there is one."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _is_running(process_id: int) -> bool:

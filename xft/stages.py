@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from xft.errors import OutputError
-from xft.output import remove_leftovers, write_text_atomically
+from xft.output import remove, remove_leftovers, write_text_atomically
 
 STATE_FILE = "recipe.json"
 
@@ -34,6 +34,8 @@ class Stage:
     asked: Mapping[str, Any]
     """Everything that decides the result but the parents."""
     parents: tuple["Stage", ...] = ()
+    scratch: tuple[Path, ...] = ()
+    """What is kept while it is being made, to go on after an interruption."""
     is_goal: bool = True
     """Whether it is wanted for itself; others are made only if something that needs them is missing."""
     make: Callable[[bool], str]
@@ -143,6 +145,12 @@ class Workshop:
         made.seconds = round(time.monotonic() - start, 1)
         self._write()
         return made
+
+    def tidy(self, stage: Stage) -> None:
+        """Remove what a kill, behind the very last step of making a stage, has left of its making."""
+        remove_leftovers(stage.target)
+        for path in stage.scratch:
+            remove(path)
 
     def _write(self) -> None:
         record = msgspec.json.format(msgspec.json.encode(_State(stages=self.made)), indent=2)

@@ -63,6 +63,7 @@ def command(recipe: str, out: Path | None, dry_run: bool, **options: Any) -> Non
 
 def _bring(stage: Stage, workshop: Workshop, *, is_missing: bool, where: str) -> None:
     if not is_missing:
+        workshop.tidy(stage)
         click.echo(f"== {where} {stage.name}: done", err=True)
         return
     click.echo(f"== {where} {stage.name}: {stage.about}", err=True)

@@ -21,6 +21,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xft import interrupt
 from xft.checkpoint import (
     DEFAULT_WRITING,
     LINEAGE,
@@ -105,7 +106,7 @@ def train(
     encoded = encode(read_rows(data), tokenizer, options.max_tokens, style)
     compute = resolve_compute(options.compute, processes.device.type == "cuda")
     options = dataclasses.replace(options, compute=compute)
-    state_dir = target.absolute().with_name(f".{target.name}.training")
+    state_dir = state_of(target)
     spec = {
         "source": content_hash(source, writing.full_hash),
         "data": encoded.sha256,
@@ -131,6 +132,11 @@ def train(
             shutil.rmtree(state_dir)
         processes.wait_for_everyone()
     return str(encoded)
+
+
+def state_of(target: Path) -> Path:
+    """Return the directory that keeps the checkpoints of a run until its target is there."""
+    return target.absolute().with_name(f".{target.name}.training")
 
 
 def _claim(state_dir: Path, spec: dict[str, Any], overwrite: bool) -> ExitStack:
@@ -208,20 +214,23 @@ def _run(trainer: "XftTrainer", watch: "Watch", resumed: Path | None) -> None:
 
 @contextmanager
 def _graceful_interrupt(watch: "Watch") -> Iterator[None]:
-    """Let Ctrl-C end the step that is under way and keep its result; a second one stops at once."""
+    """Let Ctrl-C and SIGTERM end the step that is under way, and keep its result; a second one kills."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def stop(*_: object) -> None:
         watch.must_stop = True
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
-    before = signal.signal(signal.SIGINT, stop)
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        with interrupt.patiently():
+            yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _plan(state: dict[str, Any], source: Checkpoint, texts: dict[str, str]) -> Plan:

@@ -66,6 +66,14 @@ def test_a_second_one_ends_it_at_once() -> None:
     assert said == f"{MESSAGE} (ended at once)\n"
 
 
+def test_what_ends_by_itself_in_its_own_time_is_waited_for() -> None:
+    body = (
+        "import time\nsignal.signal(signal.SIGINT, lambda *_: None)\n"
+        "with interrupt.patiently():\n    print('ready', flush=True)\n    time.sleep(4)\ncode = 9"
+    )
+    assert ended(body, signal.SIGINT, grace_s=1.0) == (9, "")
+
+
 def test_one_that_hangs_in_its_clean_up_is_ended() -> None:
     hangs = "import threading\ntry:\n    print('ready', flush=True)\n    time.sleep(100)\nfinally:\n"
     code, said = ended(f"import time\n{hangs}    threading.Event().wait()", signal.SIGINT, grace_s=1.0)
