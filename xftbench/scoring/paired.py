@@ -1,0 +1,152 @@
+"""Passed and drawn counts of two runs -> everything that the pair says about their difference."""
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+
+from scipy.special import ndtri
+
+from xftbench.records import Record
+from xftbench.scoring import mcnemar, resampling
+from xftbench.scoring.pass_at_k import pass_at_k
+
+Tally = tuple[int, int]
+"""(samples with a verdict about the model, passed) of one problem."""
+
+FEW = 10
+"""With fewer differing problems than this, resampling them says little; see `compare_tallies`."""
+
+
+class Question(Record):
+    """What is asked of a pair of runs."""
+
+    k: int = 1
+    alpha: float = 0.05
+    """Level of the tests; intervals have a confidence of 1 - alpha."""
+    margin: float = 0.02
+    """Differences smaller than this are called equivalent, as a share of the problems."""
+    mid_p: bool = False
+    """McNemar's mid-p instead of the exact test."""
+
+
+class PairedTest(Record):
+    """The difference between two models on the same problems; shares of the problems, not points."""
+
+    n_problems: int
+    gained: tuple[str, ...]
+    """Problems on which the candidate is better."""
+    lost: tuple[str, ...]
+    """Problems on which the baseline is better."""
+    n_both_pass: int
+    """Problems that both always solve."""
+    n_both_fail: int
+    """Problems that neither ever solves."""
+    baseline: float
+    """pass@k of the baseline on these problems."""
+    candidate: float
+    difference: float
+    low: float
+    """Lower end of the confidence interval of the difference."""
+    high: float
+    p_value: float
+    """Two-sided, of "no difference"."""
+    test: str
+    """Name of the test and of the interval."""
+    equivalence_p: float
+    """Of "a difference of the margin or more"."""
+    net_needed: int
+    """Net gain in problems that would have been significant, with about as many disagreements as here."""
+    detectable: float | None
+    """Smallest true difference that this suite finds 4 times out of 5, the models disagreeing as they do."""
+
+
+def compare_tallies(
+    baseline: Mapping[str, Tally], candidate: Mapping[str, Tally], question: Question
+) -> PairedTest:
+    """Return the paired comparison over the problems that both have a verdict on.
+
+    With one answer to each problem: McNemar's exact test and Tango's score interval. With several: a test by
+    changing signs and a bootstrap interval, both by problem. Where fewer than `FEW` problems differ, the
+    interval and the equivalence test are Tango's in that case too, with the summed gains and losses as
+    counts: no longer exact but on the safe side, because a difference within [-1, 1] varies less than one
+    of -1 or 1 with the same mean.
+
+    Raises:
+        ValueError: If they have no problem in common, or some has fewer samples than k.
+    """
+    task_ids = [task_id for task_id in baseline if task_id in candidate]
+    if not task_ids:
+        raise ValueError("no problem in common")
+    before = [pass_at_k(*baseline[task_id], question.k) for task_id in task_ids]
+    after = [pass_at_k(*candidate[task_id], question.k) for task_id in task_ids]
+    differences = [ours - theirs for theirs, ours in zip(before, after, strict=True)]
+    single = all(tallies[task_id][0] == 1 for task_id in task_ids for tallies in (baseline, candidate))
+    answers = _single(differences, question) if single else _several(differences, question)
+    scores = list(zip(before, after, strict=True))
+    return PairedTest(
+        n_problems=len(task_ids),
+        gained=tuple(t for t, d in zip(task_ids, differences, strict=True) if d > 0),
+        lost=tuple(t for t, d in zip(task_ids, differences, strict=True) if d < 0),
+        n_both_pass=scores.count((1.0, 1.0)),
+        n_both_fail=scores.count((0.0, 0.0)),
+        baseline=fmean(before),
+        candidate=fmean(after),
+        difference=fmean(differences),
+        **answers,
+    )
+
+
+def _single(differences: Sequence[float], question: Question) -> dict[str, object]:
+    n = len(differences)
+    gained, lost = sum(d > 0 for d in differences), sum(d < 0 for d in differences)
+    interval = mcnemar.score_interval(gained, lost, n, 1 - question.alpha)
+    return {
+        "low": interval.low,
+        "high": interval.high,
+        "p_value": mcnemar.exact_p(gained, lost, mid_p=question.mid_p),
+        "test": f"McNemar {'mid-p' if question.mid_p else 'exact'}, Tango interval",
+        "equivalence_p": mcnemar.equivalence_p(gained, lost, n, question.margin),
+        "net_needed": mcnemar.net_needed(gained, lost, question.alpha),
+        "detectable": mcnemar.detectable(n, (gained + lost) / n, question.alpha),
+    }
+
+
+def _several(differences: Sequence[float], question: Question) -> dict[str, object]:
+    n = len(differences)
+    alpha, margin = question.alpha, question.margin
+    gained = sum(d for d in differences if d > 0)
+    lost = -sum(d for d in differences if d < 0)
+    error = resampling.standard_error(differences)
+    z = float(ndtri(1 - alpha / 2))
+    if sum(d != 0 for d in differences) < FEW:
+        interval = mcnemar.score_interval(gained, lost, n, 1 - alpha)
+        same = mcnemar.equivalence_p(gained, lost, n, margin)
+        detectable = mcnemar.detectable(n, sum(d != 0 for d in differences) / n, alpha)
+        name = "Tango interval on summed differences"
+    else:
+        interval = resampling.bootstrap_interval(differences, 1 - alpha)
+        same = resampling.equivalence_p(differences, margin)
+        detectable = (z + float(ndtri(0.8))) * error
+        name = "bootstrap interval by problem"
+    return {
+        "low": interval.low,
+        "high": interval.high,
+        "p_value": resampling.sign_flip_p(differences),
+        "test": f"sign flips by problem, {name}",
+        "equivalence_p": same,
+        "net_needed": max(1, -int(-z * error * n // 1)),
+        "detectable": detectable,
+    }
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p-values adjusted for how many questions are asked at once (Holm 1979).
+
+    Below alpha stays true with a chance of at most alpha that any of the differences called real is not.
+    """
+    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
+    adjusted = [0.0] * len(p_values)
+    highest = 0.0
+    for rank, index in enumerate(order):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = highest
+    return adjusted
