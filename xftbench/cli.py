@@ -14,6 +14,8 @@ _COMMANDS = {
     "generate": "Generate completions only; `run` or `score` goes on from there.",
     "score": "Judge samples made here or elsewhere; needs neither torch nor vllm.",
     "show": "Show one sample: prompt, completion, program, verdict, and why.",
+    "compare": "Say which differences between stored runs are real.",
+    "explain": "Say whether two runs may be compared, and what differs.",
     "leaderboard": "Build the tables from complete runs.",
     "report": "Write one HTML page: tables, differences, programs side by side, costs.",
     "moe-report": "Show which experts of a mixture wrote the replies of a run.",

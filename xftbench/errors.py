@@ -4,6 +4,7 @@ XftbenchError           1  any expected failure; printed as one message, without
 ├─ UsageProblem         2  unknown benchmark, style or model name, or options that contradict each other
 ├─ DataFileError        3  a data file is missing, truncated or not the one that was pinned
 ├─ ToolchainError       3  a compiler, interpreter or environment that programs need is missing or broken
+├─ NotComparableError   3  runs differ in more than the model, so they are not set side by side
 ├─ BackendError         4  a model could not be loaded, or its engine failed
 ├─ StoreError           5  a run directory can't be used: another spec or process, no space, not writable
 └─ SandboxError         6  the sandbox (never the model's program) failed
@@ -45,6 +46,12 @@ class DataFileError(XftbenchError):
 
 class ToolchainError(XftbenchError):
     """What programs are compiled or run with is missing, or is not what it should be."""
+
+    exit_code = 3
+
+
+class NotComparableError(XftbenchError):
+    """Two runs differ in more than the model, and the difference was not allowed by name."""
 
     exit_code = 3
 

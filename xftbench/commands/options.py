@@ -263,3 +263,40 @@ leaderboards_option = click.option(
 )
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+
+runs_option = click.option(
+    "--runs",
+    type=_DIRECTORY,
+    default="runs",
+    show_default=True,
+    help="Folder whose run directories can be named by their model's NAME.",
+)
+
+allow_option = click.option(
+    "--allow",
+    multiple=True,
+    metavar="FIELD",
+    help="Compare although this field differs, and mark the result; may be repeated. See xftbench explain.",
+)
+
+statistics_options = _apply(
+    [
+        click.option("--k", type=click.IntRange(min=1), default=1, show_default=True, help="k of pass@k."),
+        click.option(
+            "--alpha",
+            type=click.FloatRange(0, 0.5, min_open=True),
+            default=0.05,
+            show_default=True,
+            help="How often a difference that is not there may be called real.",
+        ),
+        click.option(
+            "--margin",
+            type=click.FloatRange(0, 100, min_open=True),
+            default=2.0,
+            show_default=True,
+            metavar="POINTS",
+            help="Differences smaller than this are as good as none.",
+        ),
+        click.option("--mid-p", is_flag=True, help="McNemar's mid-p: less conservative, not exact."),
+    ]
+)

@@ -25,6 +25,7 @@ from xftbench.commands.options import (
 from xftbench.commands.progress import ProgressView
 from xftbench.judge import Court
 from xftbench.pipeline import evaluate
+from xftbench.store.comparable import comparable_key
 from xftbench.store.run_dir import ScoresFile, is_settled
 
 _logger = logging.getLogger(__name__)
@@ -92,5 +93,5 @@ def _report(out: Path, runs: Sequence[ModelRun], leaderboards: Path, *, as_json:
         frame = frame[frame["suite"].isin({run.suite.name for run in runs})]
         paths = leaderboard.write(frame, leaderboards)
         _logger.info("tables: %s", ", ".join(str(path) for path in paths))
-        frame = frame[frame["group"].isin({leaderboard.comparable_key(run.spec) for run in runs})]
+        frame = frame[frame["group"].isin({comparable_key(run.spec) for run in runs})]
     click.echo(leaderboard.as_json(frame) if as_json else leaderboard.markdown(frame))

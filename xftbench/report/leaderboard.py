@@ -14,10 +14,10 @@ from xftbench.errors import StoreError
 from xftbench.report import formats
 from xftbench.report.formats import as_json, markdown
 from xftbench.report.rows import row
-from xftbench.report.runs import Run, comparable_key, find_runs, into_tables, read_runs
+from xftbench.report.runs import Run, find_runs, into_tables, read_runs
 from xftbench.store.run_dir import file_name
 
-__all__ = ["as_json", "averages", "build", "comparable_key", "find_runs", "from_runs", "markdown", "write"]
+__all__ = ["as_json", "averages", "build", "find_runs", "from_runs", "markdown", "write"]
 
 
 def build(

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from xftbench.report.runs import Run, comparable_key
+from xftbench.report.runs import Run
 from xftbench.scoring.aggregate import PassAtK, Scores
+from xftbench.store.comparable import comparable_key
 
 CHECKS = ("base", "plus", "strict")
 

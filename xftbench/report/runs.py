@@ -6,12 +6,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-import msgspec
-
 from xftbench import jsonl
 from xftbench.errors import DataFileError, StoreError
-from xftbench.hashing import sha256_record, short_id
 from xftbench.records import Problem, Sample, Verdict
+from xftbench.store.comparable import comparable_key
 from xftbench.store.run_dir import ScoresFile, read_scores, read_spec, read_verdicts
 from xftbench.store.spec import RunSpec, SpecFile
 
@@ -127,18 +125,3 @@ def into_tables(runs: Iterable[Run]) -> list[Table]:
     for run in runs:
         groups.setdefault((run.spec.scoring.suite, comparable_key(run.spec)), []).append(run)
     return [Table(group, members) for (_, group), members in sorted(groups.items())]
-
-
-def comparable_key(spec: RunSpec) -> str:
-    """Return a hash that is equal for two runs exactly if their scores may stand side by side.
-
-    Left out are the checkpoint, the seed, what is shown as a column instead (the engine's version, its
-    precision and device), and patch releases of Python and of the libraries that programs can import.
-    """
-    generation, scoring = msgspec.to_builtins(spec.generation), msgspec.to_builtins(spec.scoring)
-    for name in ("checkpoint_sha256", "engine_version", "dtype", "device"):
-        del generation[name]
-    del generation["sampling"]["seed"]
-    scoring["python"] = scoring["python"].rpartition(".")[0]
-    scoring["libraries"] = sorted(scoring["libraries"])
-    return short_id(sha256_record([generation, scoring]))

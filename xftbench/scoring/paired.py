@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from statistics import fmean
+from typing import Any
 
 from scipy.special import ndtri
 
@@ -95,7 +96,7 @@ def compare_tallies(
     )
 
 
-def _single(differences: Sequence[float], question: Question) -> dict[str, object]:
+def _single(differences: Sequence[float], question: Question) -> dict[str, Any]:
     n = len(differences)
     gained, lost = sum(d > 0 for d in differences), sum(d < 0 for d in differences)
     interval = mcnemar.score_interval(gained, lost, n, 1 - question.alpha)
@@ -110,7 +111,7 @@ def _single(differences: Sequence[float], question: Question) -> dict[str, objec
     }
 
 
-def _several(differences: Sequence[float], question: Question) -> dict[str, object]:
+def _several(differences: Sequence[float], question: Question) -> dict[str, Any]:
     n = len(differences)
     alpha, margin = question.alpha, question.margin
     gained = sum(d for d in differences if d > 0)

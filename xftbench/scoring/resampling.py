@@ -4,8 +4,8 @@ A problem's answers resemble each other, so problems are what is resampled and w
 answers. Everything works on one difference in pass@k for each problem. Distinct values are few, so a
 resample is a draw of how often each value occurs, which is the same thing and much faster.
 
-Sources: Efron and Tibshirani 1993 (the bootstrap); Hesterberg 2015, The American Statistician 69 (the expanded
-percentile interval); Fisher 1935 (the test by changing signs).
+Sources: Efron and Tibshirani 1993 (the bootstrap); Hesterberg 2015, The American Statistician 69 (the
+expanded percentile interval); Fisher 1935 (the test by changing signs).
 """
 
 from collections.abc import Sequence
@@ -27,8 +27,8 @@ def bootstrap_interval(differences: Sequence[float], confidence: float = 0.95) -
     """Return the expanded percentile interval of the mean difference over problems.
 
     The plain percentile interval is too short by the factor that separates dividing by n from dividing by
-    n - 1, and the normal from the t distribution; it is expanded by that. Chosen over BCa by measured coverage
-    (docs/comparing.md).
+    n - 1, and the normal from the t distribution; it is expanded by that. Chosen over BCa by measured
+    coverage (docs/comparing.md).
     """
     values, counts = np.unique(np.asarray(differences), return_counts=True)
     n = len(differences)

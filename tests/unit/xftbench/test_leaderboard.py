@@ -8,8 +8,9 @@ import pytest
 from factories import a_sample, a_spec, a_verdict, an_environment, some_problems
 
 from xftbench.records import SamplingParams
-from xftbench.report.leaderboard import build, comparable_key, find_runs, markdown, write
+from xftbench.report.leaderboard import build, find_runs, markdown, write
 from xftbench.scoring.aggregate import aggregate
+from xftbench.store.comparable import comparable_key
 from xftbench.store.run_dir import RunDir, Timings
 from xftbench.store.spec import RunSpec
 

@@ -1,0 +1,128 @@
+"""``xftbench compare`` and ``explain`` as people use them, on planted runs."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from factories import a_spec
+from planted import passed, plant
+
+Cli = Callable[[list[str]], Any]
+SFT = "1" * 60 + "0" * 9 + "1" * 4 + "0" * 91
+XFT = "1" * 60 + "1" * 9 + "0" * 4 + "0" * 91
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    plant(tmp_path / "runs", "sft", passed(SFT))
+    plant(tmp_path / "runs", "xft", passed(XFT))
+    return tmp_path / "runs"
+
+
+def test_a_small_difference_is_told_in_words_and_not_called_real(cli: Cli, runs: Path) -> None:
+    result = cli(["compare", "sft", "xft", "--runs", str(runs)])
+    assert result.exit_code == 0, result.stderr
+    assert (
+        "xft solves 9 that sft fails and loses 4 of 164; p = 0.27: this run can't tell them apart; "
+        "8 net problems would have been needed" in result.stdout
+    )
+    assert "Noise floor: not measured" in result.stdout
+    assert "better" not in result.stdout
+    assert "T/60" in result.stdout
+    assert "What to do:" in result.stdout
+
+
+def test_the_json_holds_what_was_computed(cli: Cli, runs: Path) -> None:
+    result = cli(["compare", "sft", "xft", "--runs", str(runs), "--json"])
+    (pair,) = json.loads(result.stdout)["pairs"]
+    assert pair["finding"] == "can't tell"
+    assert len(pair["test"]["gained"]) == 9
+    assert pair["test"]["p_value"] == pytest.approx(0.266846, abs=1e-6)
+
+
+def test_a_large_difference_is_real_in_both_directions(cli: Cli, tmp_path: Path) -> None:
+    good = plant(tmp_path, "good", passed("1" * 100))
+    bad = plant(tmp_path, "bad", passed("1" * 70 + "0" * 30))
+    assert "good is really better" in cli(["compare", str(bad), str(good)]).stdout
+    assert "bad is really worse" in cli(["compare", str(good), str(bad)]).stdout
+    turned = cli(["compare", str(good), str(bad), "--baseline", "bad"])
+    assert "good is really better" in turned.stdout
+
+
+def test_two_runs_alike_are_equivalent_within_a_margin_and_can_not_be_within_a_smaller_one(
+    cli: Cli, tmp_path: Path
+) -> None:
+    a = plant(tmp_path, "a", passed("10" * 100))
+    b = plant(tmp_path, "b", passed("10" * 100))
+    assert "EQUIVALENT" in cli(["compare", str(a), str(b)]).stdout
+    assert "CAN'T TELL" in cli(["compare", str(a), str(b), "--margin", "0.5"]).stdout
+
+
+def test_several_suites_are_paired_by_suite_and_counted_as_several_questions(cli: Cli, runs: Path) -> None:
+    for name, answers in (("sft", "0" * 6 + "1" * 94), ("xft", "1" * 100)):
+        plant(runs, name, passed(answers), suite="mbpp")
+    result = cli(["compare", "sft", "xft", "--runs", str(runs), "--json"])
+    pairs = {pair["suite"]: pair for pair in json.loads(result.stdout)["pairs"]}
+    assert set(pairs) == {"humaneval", "mbpp"}
+    assert pairs["mbpp"]["test"]["p_value"] == pytest.approx(2 / 64)
+    assert pairs["mbpp"]["p_adjusted"] == pytest.approx(4 / 64)
+    assert pairs["mbpp"]["finding"] == "can't tell", "alone it would have been called real"
+
+
+def test_runs_that_differ_in_more_than_the_model_are_refused(cli: Cli, runs: Path) -> None:
+    chat = a_spec(checkpoint_sha256="c" * 64, n_problems=164, style="chat", prompts_sha256="0" * 64)
+    other = plant(runs, "chat", passed(XFT), chat)
+    result = cli(["compare", "sft", str(other), "--runs", str(runs)])
+    assert result.exit_code == 3
+    assert "style: base -> chat (the problems were worded differently)" in result.stderr
+    explained = cli(["explain", "sft", str(other), "--runs", str(runs)])
+    assert explained.exit_code == 0
+    assert "not comparable" in explained.stdout
+    assert "worded differently" in explained.stdout
+    allowed = ["--allow", "style", "--allow", "prompts_sha256"]
+    result = cli(["compare", "sft", str(other), "--runs", str(runs), *allowed])
+    assert result.exit_code == 0, result.stderr
+    assert "humaneval*" in result.stdout
+    assert "not a comparison of the models alone" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "complaint"),
+    [
+        (["sft"], 2, "needs two models"),
+        (["sft", "nobody"], 2, "models there: sft, xft"),
+        (["sft", "xft", "--baseline", "base"], 2, "named: sft, xft"),
+        (["sft", "xft", "--allow", "stile"], 2, "no field"),
+        (["sft", "xft", "--k", "10"], 2, "k=10"),
+        (["sft", "xft", "--check", "plus"], 2, "no rule 'plus'"),
+        (["sft", "sft"], 2, "needs two models|twice"),
+    ],
+)
+def test_mistakes_are_told(cli: Cli, runs: Path, words: list[str], code: int, complaint: str) -> None:
+    import re
+
+    result = cli(["compare", *words, "--runs", str(runs)])
+    assert result.exit_code == code
+    assert re.search(complaint, result.stderr), result.stderr
+
+
+def test_a_name_with_two_runs_of_a_suite_is_ambiguous(cli: Cli, runs: Path) -> None:
+    plant(runs, "xft", passed(SFT), a_spec(checkpoint_sha256="9" * 64, n_problems=164, style="chat"))
+    result = cli(["compare", "sft", "xft", "--runs", str(runs)])
+    assert result.exit_code == 2
+    assert "more than one run of humaneval" in result.stderr
+
+
+def test_unfinished_and_changed_runs_are_refused(cli: Cli, runs: Path) -> None:
+    path = next(runs.glob("*xft*"))
+    verdicts = path / "verdicts.jsonl"
+    verdicts.write_text(verdicts.read_text().replace('"failed"', '"passed"'))
+    result = cli(["compare", "sft", "xft", "--runs", str(runs)])
+    assert result.exit_code == 5
+    assert "changed" in result.stderr
+    (path / "scores.json").unlink()
+    result = cli(["compare", "sft", "xft", "--runs", str(runs)])
+    assert result.exit_code == 5
+    assert "not finished" in result.stderr
