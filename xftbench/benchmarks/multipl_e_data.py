@@ -80,6 +80,18 @@ def load(part: Part, version: str, data_dir: Path | None) -> Loaded:
     return _verified(source, _rows(fetched, source), part, version, pin)
 
 
+def found(part: Part, version: str, data_dir: Path | None) -> str | None:
+    """Return where a part's file stands in a folder, once its content is verified; None if it does not.
+
+    Raises:
+        DataFileError: If it is not the pinned one.
+    """
+    path = locate(part, data_dir)
+    if path is None:
+        return None
+    return _verified(str(path), _read(path), part, version, pins()[version][part.config]).path
+
+
 def locate(part: Part, data_dir: Path | None) -> Path | None:
     """Return the file of a part in a folder, in any of the layouts in which it is published."""
     return next((path for path in _candidates(part, data_dir) if path.is_file()), None)

@@ -5,8 +5,9 @@ from pathlib import Path
 import click
 import msgspec
 
-from xftbench.benchmarks import DATA_FILES
+from xftbench.benchmarks import DATA_FILES, multipl_e_data
 from xftbench.benchmarks.datafiles import DataFile, MissingDataFileError, find
+from xftbench.benchmarks.multipl_e_parts import GROUPS, SOURCES, Part
 from xftbench.commands.options import data_dir_option, json_option
 from xftbench.errors import DataFileError
 from xftbench.records import Record
@@ -34,6 +35,31 @@ def data_status(data_file: DataFile, data_dir: Path | None) -> DataStatus:
         return DataStatus(file=data_file, path=None, problem=str(error), is_wrong=True)
 
 
+def multipl_e_status(data_dir: Path | None) -> list[DataStatus]:
+    """Look for each file of MultiPL-E; what is not here yet comes from the hub."""
+    statuses = []
+    for version, pins in multipl_e_data.pins().items():
+        for source in SOURCES:
+            for part in [Part(source, language) for language in GROUPS["all"]]:
+                data_file = DataFile(
+                    benchmark="multipl-e",
+                    version=version,
+                    file_name=f"{part.config}.jsonl.gz",
+                    sha256=pins[part.config].sha256,
+                    licence=multipl_e_data.LICENCE,
+                    source=f"huggingface.co/datasets/{multipl_e_data.REPOSITORY}",
+                    folder="multipl-e",
+                )
+                try:
+                    path, problem = multipl_e_data.found(part, version, data_dir), None
+                except DataFileError as error:
+                    path, problem = None, str(error)
+                statuses.append(
+                    DataStatus(file=data_file, path=path, problem=problem, is_wrong=problem is not None)
+                )
+    return statuses
+
+
 @click.command
 @data_dir_option
 @json_option
@@ -43,7 +69,7 @@ def command(data_dir: Path | None, as_json: bool) -> None:
     Exits with 3 if one that was found is not the pinned one. Files that are not here yet are named; a
     benchmark that needs one loads it, or says where to put it.
     """
-    statuses = [data_status(data_file, data_dir) for data_file in DATA_FILES]
+    statuses = [*(data_status(data_file, data_dir) for data_file in DATA_FILES), *multipl_e_status(data_dir)]
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(statuses), indent=2))
     else:

@@ -9,9 +9,11 @@ import click
 import msgspec
 
 from xftbench.benchmarks import DATA_FILES
-from xftbench.commands.data import data_status
+from xftbench.commands.data import data_status, multipl_e_status
 from xftbench.commands.options import data_dir_option, json_option
 from xftbench.errors import XftbenchError
+from xftbench.execution.native.languages import LANGUAGES
+from xftbench.execution.native.toolchains import Missing, find_toolchain
 from xftbench.execution.pool import Isolation
 from xftbench.execution.probe import Probe, describe, probe
 from xftbench.generation import choose_backend
@@ -108,12 +110,36 @@ def _toolchains() -> list[Finding]:
     detail = f"{executor.python}; programs can import the standard library" + (
         f" and {libraries}" if libraries else ""
     )
-    return [Finding(area="toolchain", name="python", works=True, detail=detail)]
+    return [Finding(area="toolchain", name="python", works=True, detail=detail), *map(_language, LANGUAGES)]
+
+
+def _language(name: str) -> Finding:
+    found = find_toolchain(name)
+    title = LANGUAGES[name].title
+    if isinstance(found, Missing):
+        detail = f"{title}: no {', '.join(found.what)} here"
+        return Finding(area="toolchain", name=name, works=False, detail=detail, advice=found.install)
+    return Finding(area="toolchain", name=name, works=True, detail=f"{title}: {found.version}")
+
+
+def _multipl_e(data_dir: Path | None) -> Finding:
+    """Sum up its many files in one line."""
+    statuses = multipl_e_status(data_dir)
+    wrong = [status.problem for status in statuses if status.problem]
+    here = sum(status.path is not None for status in statuses)
+    detail = wrong[0] if wrong else f"{here} of {len(statuses)} files are in the data directory, verified"
+    return Finding(
+        area="data",
+        name=f"multipl-e@{statuses[0].file.version}",
+        works=not wrong and here > 0,
+        detail=detail,
+        advice=None if here else "they come from the hub when they are asked for; docs/multipl-e.md",
+    )
 
 
 def _data(data_dir: Path | None) -> list[Finding]:
     statuses = [data_status(data_file, data_dir) for data_file in DATA_FILES]
-    return [
+    return [_multipl_e(data_dir)] + [
         Finding(
             area="data",
             name=f"{status.file.benchmark}@{status.file.version}",

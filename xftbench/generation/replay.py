@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from xftbench.errors import BackendError, DataFileError
-from xftbench.generation import evalplus_files
+from xftbench.generation import evalplus_files, multipl_e_files
 from xftbench.generation.backend import Engine, Request
 from xftbench.generation.checkpoints import Checkpoint
 from xftbench.generation.options import BackendOptions
@@ -22,8 +22,8 @@ Folder = Callable[[Path, Sequence[str]], list[Sample] | None]
 Document = Callable[[Path, str, Sequence[str]], list[Sample] | None]
 """(path, text, the suite's task_ids) -> the samples of a JSON file; None if it is of another harness."""
 
-FOLDERS: tuple[Folder, ...] = (evalplus_files.from_folder,)
-DOCUMENTS: tuple[Document, ...] = (evalplus_files.from_results,)
+FOLDERS: tuple[Folder, ...] = (evalplus_files.from_folder, multipl_e_files.from_folder)
+DOCUMENTS: tuple[Document, ...] = (evalplus_files.from_results, multipl_e_files.from_document)
 
 
 def samples_file(path: Path) -> Path:

@@ -3,12 +3,13 @@
 import difflib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from xftbench.errors import DataFileError
 from xftbench.generation.answers import as_sample_row
+from xftbench.generation.multipl_e_files import known_id
 from xftbench.records import Sample, SampleKey
 
 _COUNTS = ("seed", "n_prompt_tokens", "n_tokens")
@@ -49,21 +50,23 @@ def _parse_row(where: str, line: str, *, is_last: bool) -> dict[str, Any]:
     return row
 
 
-def known_task_id(where: str, row: dict[str, Any], known: Iterable[str]) -> str:
+def known_task_id(where: str, row: dict[str, Any], known: Collection[str]) -> str:
     """Return a row's task_id, which must be one of the suite's."""
     if "task_id" not in row:
         raise DataFileError(f"{where}: no task_id (fields: {', '.join(map(str, row)) or 'none'})")
     task_id = row["task_id"]
     if not isinstance(task_id, str):
         raise DataFileError(f"{where}: task_id is {_kind(task_id)}, not a string")
-    if task_id not in known:
+    # In some suites an id may be written with or without its language.
+    spelling = known_id(task_id, row.get("language"), known)
+    if spelling is None:
         near = difflib.get_close_matches(task_id, known, n=1)
         raise DataFileError(
             f"{where}: the suite has no problem {task_id!r}"
             + (f"; did you mean {near[0]!r}?" if near else ""),
             hint="is --suite the one that these samples answer?",
         )
-    return task_id
+    return spelling
 
 
 def _sample(where: str, row: dict[str, Any], task_id: str, default_index: int) -> Sample:
