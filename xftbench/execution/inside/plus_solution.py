@@ -4,6 +4,8 @@ The inputs are no secret, so the process has them and need not be asked one by o
 learns. As in `solution`, the worst that a program which takes this process over can do is to answer wrong.
 """
 
+import builtins
+import contextlib
 import gc
 import io
 import json
@@ -57,6 +59,8 @@ class _Session:
 
     def run(self, source: str, inputs_fd: int) -> None:
         code = self._compiled(source)
+        if "numpy" in source:
+            _import_numpy()
         _lay_traps()
         _allow_stack(self._job["stack_bytes"])
         self._clock.start()
@@ -178,7 +182,9 @@ def _as_error(error: BaseException) -> bytes:
 
 def _type_name(value: Any) -> str:
     kind = type(value)
-    return str(kind.__name__) if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    name = str(kind.__name__)
+    # Not by its module: a class that a solution defines thinks that it is of `builtins`, see `_load`.
+    return name if getattr(builtins, name, None) is kind else f"{getattr(kind, '__module__', '?')}.{name}"
 
 
 class _Reference:
@@ -247,6 +253,12 @@ class _Sink(io.StringIO):
 
     def readable(self) -> bool:
         return False
+
+
+def _import_numpy() -> None:
+    """Parity: evalplus has imported it before it lays its traps, in which it would be caught."""
+    with contextlib.suppress(ImportError):
+        import numpy  # noqa: F401
 
 
 _TRAPPED = {

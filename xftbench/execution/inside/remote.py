@@ -73,7 +73,10 @@ class Kept:
 
     def keep(self, value: Any) -> int | None:
         """Return a number for a value that can't travel."""
-        if hasattr(type(value), "__next__") or type(value).__module__.partition(".")[0] == "numpy":
+        if (
+            hasattr(type(value), "__next__")
+            or getattr(type(value), "__module__", "").partition(".")[0] == "numpy"
+        ):
             return None  # for these `wire` has a better stand-in
         self._values.append(value)
         return len(self._values) - 1

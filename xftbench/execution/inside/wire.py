@@ -162,7 +162,7 @@ class _Encoder:
 
     def _stand_in(self, value: Any, kind: type, depth: int) -> object:
         name = kind.__name__[:80]
-        if kind.__module__.partition(".")[0] == "numpy":
+        if getattr(kind, "__module__", "").partition(".")[0] == "numpy":
             if getattr(value, "shape", None) == ():
                 item = value.item()
                 return {"o": name} if type(item) is kind else self.plain(item, depth + 1)
