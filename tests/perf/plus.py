@@ -1,4 +1,4 @@
-"""Our pool against evalplus.evaluate on the canonical solutions of HumanEval+ or MBPP+, in interleaved rounds.
+"""Our pool against evalplus.evaluate on the canonical solutions of a plus suite, in interleaved rounds.
 
     python tests/perf/plus.py mbpp+ --data-dir DIR --evalplus PYTHON [--rounds 3] [--repeat 1] [--light]
 
@@ -140,19 +140,16 @@ def compare(arguments: argparse.Namespace) -> None:
             )  # fmt: skip
             row = json.loads(finished.stdout.splitlines()[-1])
             figures.setdefault(engine, []).append(row)
-            sys.stdout.write(
-                f"{engine:9} {row['passed']:5} passed  CPU {row['cpu_s']:7.2f} s  wall {row['wall_s']:7.2f} s\n"
-            )
+            told = f"{engine:9} {row['passed']:5} passed"
+            sys.stdout.write(f"{told}  CPU {row['cpu_s']:7.2f} s  wall {row['wall_s']:7.2f} s\n")
             sys.stdout.flush()
     for unit in ("cpu_s", "wall_s"):
-        ours, theirs = (
-            [row[unit] for row in figures[name][-arguments.rounds :]] for name in ("xftbench", "evalplus")
-        )
+        ours = [row[unit] for row in figures["xftbench"][-arguments.rounds :]]
+        theirs = [row[unit] for row in figures["evalplus"][-arguments.rounds :]]
         ratios = [their / our for our, their in zip(ours, theirs, strict=True)]
-        sys.stdout.write(
-            f"evalplus / xftbench, {unit[:-2]:4}: median {statistics.median(ratios):.2f} of rounds "
-            f"{', '.join(f'{ratio:.2f}' for ratio in ratios)}; best against best {min(theirs) / min(ours):.2f}\n"
-        )
+        told = f"median {statistics.median(ratios):.2f} of rounds {', '.join(f'{one:.2f}' for one in ratios)}"
+        best = min(theirs) / min(ours)
+        sys.stdout.write(f"evalplus / xftbench, {unit[:-2]:4}: {told}; best against best {best:.2f}\n")
 
 
 def main() -> None:
