@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from xftbench.benchmarks import DATA_FILES, multipl_e_data
+from xftbench.benchmarks import BENCHMARKS, DATA_FILES, multipl_e_data, parse_suite
 from xftbench.benchmarks.datafiles import DataFile, MissingDataFileError, find
 from xftbench.benchmarks.multipl_e_parts import GROUPS, SOURCES, Part
 from xftbench.commands.options import data_dir_option, json_option
@@ -60,16 +60,20 @@ def multipl_e_status(data_dir: Path | None) -> list[DataStatus]:
     return statuses
 
 
-@click.command
+@click.group(invoke_without_command=True)
 @data_dir_option
 @json_option
-def command(data_dir: Path | None, as_json: bool) -> None:
+@click.pass_context
+def command(context: click.Context, data_dir: Path | None, as_json: bool) -> None:
     """List every benchmark's data file with source and licence, and verify its hash.
 
-    Exits with 3 if one that was found is not the pinned one. Files that are not here yet are named; a
-    benchmark that needs one loads it, or says where to put it.
+    Exits with 3 if one that was found is not the pinned one. Files that are not here yet are named; `data
+    fetch` gets them, and a benchmark that needs one loads it, or says where to put it.
     """
     statuses = [*(data_status(data_file, data_dir) for data_file in DATA_FILES), *multipl_e_status(data_dir)]
+    if context.invoked_subcommand is not None:
+        return
+    statuses = [data_status(data_file, data_dir) for data_file in DATA_FILES]
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(statuses), indent=2))
     else:
@@ -81,3 +85,25 @@ def command(data_dir: Path | None, as_json: bool) -> None:
     problems = [status.problem for status in statuses if status.problem and status.is_wrong]
     if problems:
         raise DataFileError("\n".join(problems))
+
+
+@command.command
+@click.argument("suites", nargs=-1, metavar="[SUITE ...]")
+@data_dir_option
+def fetch(suites: tuple[str, ...], data_dir: Path | None) -> None:
+    """Load the data of each SUITE through its ecosystem's own door, and verify it.
+
+    Without a SUITE, of every benchmark. evalplus loads its releases, `datasets` MBPP and MultiPL-E; what they
+    download stays in their own caches. What is here already is only verified.
+    """
+    failures = []
+    for text in suites or BENCHMARKS:
+        benchmark, version = parse_suite(text)
+        try:
+            data = benchmark.load(version, data_dir)
+        except DataFileError as error:
+            failures.append(f"{benchmark.name}@{version}: {error}")
+            continue
+        click.echo(f"{benchmark.name}@{version}  {len(data.problems)} problems, verified, {data.path}")
+    if failures:
+        raise DataFileError("\n".join(failures))

@@ -6,15 +6,18 @@ from pathlib import Path
 from statistics import fmean
 
 from xftbench.plan import Suite
+from xftbench.records import Verdict
 from xftbench.scoring.aggregate import PassAtK, Scores, Stratum
 from xftbench.store.run_dir import ScoresFile
 
+_SHOWN = 10
 
-def scores_table(scores_file: ScoresFile, suite: Suite, run_dir: Path) -> str:
+
+def scores_table(scores_file: ScoresFile, verdicts: Sequence[Verdict], suite: Suite, run_dir: Path) -> str:
     """Return what `score` prints."""
     scores, timings = scores_file.scores, scores_file.timings
     part = "" if scores.n_problems == len(suite.data.problems) else f" selected of {len(suite.data.problems)}"
-    lines = [*_pass_at(scores), *_checks(scores), *_strata(scores)]
+    lines = [*_pass_at(scores), *_checks(scores, verdicts), *_strata(scores)]
     lines += [f"{count:>6} {name}" for name, count in scores.counts.items()]
     lines.append(f"{scores.n_samples} samples of {scores.n_scored} of {scores.n_problems} problems{part}")
     if suite.left_out:
@@ -37,11 +40,38 @@ def _interval(score: PassAtK) -> str:
     return f"{100 * score.value:.1f} %   95 % interval {100 * score.low:.1f} to {100 * score.high:.1f} %"
 
 
-def _checks(scores: Scores) -> Iterator[str]:
-    """Yield the score by each rule, where the suite has several; `plus` is the score itself."""
-    for name, by_rule in scores.checks.items():
-        for score in by_rule:
-            yield f"  {name:<7} pass@{score.k}  {_interval(score)}"
+def _checks(scores: Scores, verdicts: Sequence[Verdict]) -> Iterator[str]:
+    """Yield the score by each rule side by side, where the suite has several, and where they differ."""
+    if not scores.checks:
+        return
+    yield ""
+    for k in [score.k for score in scores.pass_at]:
+        yield f"{f'pass@{k} by rule':<24}" + "".join(f"{name:>10}" for name in scores.checks)
+        values = [next((s.value for s in by_rule if s.k == k), None) for by_rule in scores.checks.values()]
+        yield f"{'':<24}" + "".join(f"{_percent(value):>10}" for value in values)
+    yield from _differing(verdicts)
+    yield ""
+
+
+def _differing(verdicts: Sequence[Verdict]) -> Iterator[str]:
+    """Yield the samples on which a closed hole makes a difference."""
+    found = [
+        v for v in verdicts if v.strict is not None and (v.strict == "passed") != (v.verdict == "passed")
+    ]
+    if not found:
+        yield "strict differs on no sample"
+        return
+    yield f"strict differs on {len(found)} samples:"
+    for verdict in found[:_SHOWN]:
+        yield (
+            f"  {verdict.task_id}, sample {verdict.sample_index}: {verdict.verdict}, strict {verdict.strict}"
+        )
+    if len(found) > _SHOWN:
+        yield f"  and {len(found) - _SHOWN} more (verdicts.jsonl has them)"
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f} %"
 
 
 def _strata(scores: Scores) -> Iterator[str]:
@@ -56,20 +86,20 @@ def _strata(scores: Scores) -> Iterator[str]:
 
 
 def _tag_table(tag: str, strata: Sequence[Stratum]) -> Iterator[str]:
-    ks = [score.k for score in strata[0].pass_at]
+    ks = sorted({score.k for stratum in strata for score in stratum.pass_at})
     width = max(len("problem-weighted average"), len(tag), *(len(stratum.value) for stratum in strata))
     yield f"{tag:<{width}} {'problems':>9}" + "".join(f"{f'pass@{k}':>10}" for k in ks)
-    for stratum in strata:
-        yield _row(stratum.value, width, stratum.n_problems, [score.value for score in stratum.pass_at])
-    columns = [
-        [stratum.pass_at[i].value for stratum in strata if i < len(stratum.pass_at)] for i in range(len(ks))
-    ]
+    values = [{score.k: score.value for score in stratum.pass_at} for stratum in strata]
     weights = [stratum.n_problems for stratum in strata]
-    n_problems = sum(weights)
-    yield _row("macro average", width, n_problems, [fmean(column) for column in columns])
-    weighted = [fmean(column, weights[: len(column)]) for column in columns]
-    yield _row("problem-weighted average", width, n_problems, weighted)
+    for stratum, row in zip(strata, values, strict=True):
+        yield _row(stratum.value, width, stratum.n_problems, [row.get(k) for k in ks])
+    # A k that one of them has too few samples for has no average.
+    columns = [[row[k] for row in values] if all(k in row for row in values) else None for k in ks]
+    macro = [fmean(column) if column else None for column in columns]
+    weighted = [fmean(column, weights) if column else None for column in columns]
+    yield _row("macro average", width, sum(weights), macro)
+    yield _row("problem-weighted average", width, sum(weights), weighted)
 
 
-def _row(name: str, width: int, n_problems: int, values: Sequence[float]) -> str:
-    return f"{name:<{width}} {n_problems:>9}" + "".join(f"{f'{100 * value:.1f} %':>10}" for value in values)
+def _row(name: str, width: int, n_problems: int, values: Sequence[float | None]) -> str:
+    return f"{name:<{width}} {n_problems:>9}" + "".join(f"{_percent(value):>10}" for value in values)
