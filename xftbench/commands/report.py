@@ -38,7 +38,7 @@ _DIRECTORY = click.Path(file_okay=False, path_type=Path)
     help="Look for problems in this data (as xft train takes it) instead of that of the lineages.",
 )  # fmt: skip
 @click.option(
-    "--max-mb", type=click.FloatRange(min=0.1), default=11.0, show_default=True,
+    "--max-mb", type=click.FloatRange(min=0.1), default=13.0, show_default=True,
     help="Programs in the page, packed; above it, fewer samples of each problem are kept.",
 )  # fmt: skip
 def command(paths: tuple[Path, ...], **options: Any) -> None:

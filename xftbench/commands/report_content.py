@@ -56,7 +56,7 @@ def build(
         published=_published(published_dir, tables),
         title=title,
         notes=notes,
-        max_bytes=int(max_mb * 2**20),
+        max_bytes=int(max_mb * 1e6),
     )
 
 

@@ -17,9 +17,8 @@ from xftbench.records import Problem, Sample, Verdict
 from xftbench.report.runs import Run, Table
 
 _PER_CHUNK = 40
-_CAPS = (10_000, 12, 6, 3, 2, 1)
 _MAX_TEXT, _MAX_CODE = 4_000, 40_000
-DEFAULT_MAX_BYTES = 11 << 20
+DEFAULT_MAX_BYTES = 13_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,13 +38,16 @@ class Packed:
 def pack(tables: Sequence[Table], max_bytes: int = DEFAULT_MAX_BYTES) -> Packed:
     """Return the browser's data in at most `max_bytes`, or with one sample per model and problem."""
     n_samples = sum(run.scores_file.scores.n_samples for table in tables for run in table.runs)
-    for cap in _CAPS:
-        entries = [_Entry(number, table, task_id) for number, table in enumerate(tables)
-                   for task_id in table.task_ids]  # fmt: skip
+    entries = [_Entry(number, table, task_id) for number, table in enumerate(tables)
+               for task_id in table.task_ids]  # fmt: skip
+    cap = max((entry.most_samples for entry in entries), default=1)
+    while True:
         starts = range(0, len(entries), _PER_CHUNK)
         texts = [_zipped([entry.texts(cap) for entry in entries[at : at + _PER_CHUNK]]) for at in starts]
-        if sum(map(len, texts)) <= max_bytes or cap == _CAPS[-1]:
+        size = sum(map(len, texts))
+        if size <= max_bytes or cap == 1:
             break
+        cap = max(1, min(cap - 1, int(cap * max_bytes / size)))
     n_kept = sum(entry.n_kept for entry in entries)
     index = {
         "tables": [_about(table) for table in tables],
@@ -94,6 +96,11 @@ class _Entry:
         self._problem = table.problems.get(task_id)
         self.n_kept = 0
 
+    @property
+    def most_samples(self) -> int:
+        """Of any model."""
+        return max(len(run.verdicts.get(self._task_id, ())) for run in self._table.runs)
+
     def summary(self) -> dict[str, object]:
         """Return what the list shows and filters by."""
         tags = dict(self._problem.tags) if self._problem else {}
@@ -113,6 +120,7 @@ class _Entry:
     def texts(self, cap: int) -> dict[str, object]:
         """Return the prompt and at most `cap` different samples of each model; strings stand once."""
         strings: dict[str, int] = {}
+        self.n_kept = 0
         models = [list(self._samples(run, cap, strings)) for run in self._table.runs]
         prompt = self._problem.prompt if self._problem else ""
         return {"p": prompt, "s": list(strings), "m": models}

@@ -198,6 +198,8 @@ def lines(
         if len(series) > 1:
             axes.legend(fontsize=8.5)
         axes.grid()
+        if x == "layer":
+            axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_xlabel(x)
         axes.set_ylabel(y)
         axes.set_title(title)
