@@ -75,7 +75,8 @@ def write_run(
             )
             verdicts.append(Verdict(
                 task_id=task.task_id, sample_index=index, verdict="passed" if passed else "failed",
-                rule="append", solution=code, program_sha256="0" * 64, cpu_s=0.01, wall_s=0.02, failure=failure,
+                rule="append", solution=code, program_sha256="0" * 64, cpu_s=0.01, wall_s=0.02,
+                failure=failure,
                 detail="" if passed else "AssertionError: expected [2, 3]",
             ))  # fmt: skip
     spec = a_spec(suite=suite, checkpoint_sha256=(model.encode().hex() * 64)[:64], n_problems=n_problems,

@@ -10,7 +10,7 @@ from xftbench.benchmarks import parse_suite
 from xftbench.commands.report import choose_baseline
 from xftbench.errors import StoreError, XftbenchError
 from xftbench.records import Problem
-from xftbench.report import contamination, leaderboard, mixing, published, routing
+from xftbench.report import contamination, differences, leaderboard, mixing, published, routing
 from xftbench.report.page import Content
 from xftbench.report.runs import Table, expand, into_tables, read_runs
 
@@ -37,6 +37,7 @@ def build(
     names = list(dict.fromkeys(run.name for run in runs))
     chosen = choose_baseline(baseline, names)
     tables = [replace(table, problems=problems_of(table, data_dir)) for table in into_tables(runs)]
+    compared = differences.against(tables, chosen, differences.certificates_beside(runs))
     notes = []
     if len(runs) < len(found):
         notes.append(f"{len(found) - len(runs)} of {len(found)} runs are incomplete and left out.")
@@ -55,6 +56,8 @@ def build(
         ],
         published=_published(published_dir, tables),
         title=title,
+        sentences=differences.sentences(compared),
+        differences=differences.blocks(tables, compared),
         notes=notes,
         max_bytes=int(max_mb * 1e6),
     )
@@ -63,7 +66,8 @@ def build(
 def _published(directory: Path | None, tables: Sequence[Table]) -> Any:
     if directory is None:
         return None
-    return published.relevant(published.read(directory), [table.suite for table in tables])
+    found = published.relevant(published.read(directory), [table.suite for table in tables])
+    return None if found.empty else found
 
 
 def problems_of(table: Table, data_dir: Path | None) -> Mapping[str, Problem]:

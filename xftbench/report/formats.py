@@ -31,11 +31,13 @@ def _p_value(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-_OPTIONAL: dict[str, tuple[str, _Cells]] = {
+_OPTIONAL: dict[str, tuple[str, Callable[..., str]]] = {
     "p_value": ("p", _p_value),
+    "p_adjusted": ("p, adjusted", _p_value),
+    "finding": ("finding", str),
     "n_parameters": ("parameters", count),
     "n_active_parameters": ("active", count),
-    "train_flops": ("training FLOPs", lambda value: f"{value:.2e}"),
+    "train_flops": ("training FLOPs", lambda value: f"{value:.2e}" if value else "0"),
     "train_device_hours": ("training hours", lambda value: f"{value:.3g}"),
     "n_tokens": ("tokens", lambda value: f"{value:.0f}"),
     "tokens_per_s": ("tokens/s", lambda value: f"{value:.0f}"),
@@ -67,7 +69,8 @@ def for_people(group: pd.DataFrame) -> pd.DataFrame:
     for column, (heading, cell) in _OPTIONAL.items():
         if column in group and group[column].notna().any():
             table[heading] = _cells(group[column], cell)
-    table["precision"] = group["dtype"]
+    if group["dtype"].any():
+        table["precision"] = group["dtype"]
     table["run"] = group["run"]
     return table
 

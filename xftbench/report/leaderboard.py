@@ -42,6 +42,11 @@ def from_runs(
     frame = pd.DataFrame([row(run, money_per_hour) for run in runs])
     if frame.empty:
         return frame
+    if baseline is not None:
+        from xftbench.report import differences  # not at the top: it imports scipy
+
+        found = differences.against(into_tables(runs), baseline, differences.certificates_beside(runs))
+        frame = frame.merge(differences.columns(found), on=["model", "run"], how="left")
     return frame.sort_values(
         ["suite", "group", "pass@1", "model", "run"], ascending=[True, True, False, True, True]
     ).reset_index(drop=True)

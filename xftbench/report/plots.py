@@ -15,6 +15,7 @@ import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 SERIES = ("#0b6fb8", "#d1600a", "#1b8a5a", "#a8489b", "#8a6d00", "#5b6472")
 """Of models, in their order; told apart by the colour-blind, and never the only mark."""
@@ -199,7 +200,7 @@ def lines(
             axes.legend(fontsize=8.5)
         axes.grid()
         if x == "layer":
-            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel(x)
         axes.set_ylabel(y)
         axes.set_title(title)

@@ -47,9 +47,12 @@ def _read(path: Path) -> pd.DataFrame:
 
 
 def relevant(frame: pd.DataFrame, suites: Sequence[str]) -> pd.DataFrame:
-    """Return the rows of the families of some suites: ``multipl-e:java`` asks for ``multipl-e``."""
-    families = {suite.partition(":")[0] for suite in suites}
-    return frame[frame["suite"].isin(families)]
+    """Return the rows of the families of some suites: ``multipl-e:java`` asks for ``multipl-e``.
+
+    A suite and its plus suite belong together: the plus suite's rule ``base`` is the suite's own.
+    """
+    families = {suite.partition(":")[0].rstrip("+") for suite in suites}
+    return frame[frame["suite"].str.rstrip("+").isin(families)]
 
 
 def markdown(frame: pd.DataFrame) -> str:

@@ -20,7 +20,7 @@ def row(run: Run, money_per_hour: float | None = None) -> dict[str, object]:
     generation, scoring = run.spec.generation, run.spec.scoring
     facts = environment.model
     return {
-        "model": environment.name,
+        "model": run.name,
         "kind": environment.kind,
         "stage": facts.stage if facts else None,
         "suite": scoring.suite,

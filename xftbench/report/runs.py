@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -23,11 +23,13 @@ class Run:
     path: Path
     spec_file: SpecFile
     scores_file: ScoresFile
+    label: str = ""
+    """Stands for the name where another run that it is compared with has the same."""
 
     @property
     def name(self) -> str:
         """What the user calls the model."""
-        return self.spec_file.environment.name
+        return self.label or self.spec_file.environment.name
 
     @property
     def spec(self) -> RunSpec:
@@ -116,7 +118,16 @@ def read_runs(paths: Iterable[Path]) -> list[Run]:
             _logger.warning("left out: %s is incomplete", path)
             continue
         runs.append(run)
-    return runs
+    return _told_apart(runs)
+
+
+def _told_apart(runs: Sequence[Run]) -> list[Run]:
+    """Add the run to names that stand twice in one table, such as those of two seeds."""
+    names = [(run.spec.scoring.suite, comparable_key(run.spec), run.name) for run in runs]
+    return [
+        replace(run, label=f"{run.name} {run.spec_file.run_id}") if names.count(name) > 1 else run
+        for run, name in zip(runs, names, strict=True)
+    ]
 
 
 def into_tables(runs: Iterable[Run]) -> list[Table]:
