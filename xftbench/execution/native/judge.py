@@ -20,7 +20,7 @@ class Ended:
     status: int
     """As waitpid returns it."""
     why: str
-    """Why it was killed: "wall" for the wall limit, "flood" for too much output."""
+    """Why it was killed: "wall" or "cpu" for the time of all its processes, "flood" for too much output."""
     cpu_s: float
     wall_s: float
     stdout: str
@@ -91,7 +91,7 @@ def _failure(language: Language, step: Step, last: Ended, ending: Ending) -> tup
         return "timed_out", f"the {what} ran out of wall time"
     if last.why == "flood":
         return "timed_out", f"the {what} wrote without end"
-    if last.status and last.cpu_s >= limit_s * _CPU_NEARLY:
+    if last.why == "cpu" or (last.status and last.cpu_s >= limit_s * _CPU_NEARLY):
         return "timed_out", f"the {what} used {limit_s:g} s of CPU time"
     signs = language.signs
     if ending.out_of_memory or (signs.memory and re.search(signs.memory, last.output)):

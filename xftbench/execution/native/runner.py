@@ -19,6 +19,7 @@ from xftbench.records import Limits, NativeProgram, Outcome, Program
 _DISK_BYTES = 256 << 20  # what a compiler leaves beside the program
 _PROCESSES = 256  # threads of virtual machines
 _IDLE_S = 10.0
+_MAY_BE_OURS = ("failed", "crashed", "compile_error")
 _EXIT_1 = 1 << 8  # as waitpid tells it
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _PATH = "/usr/local/bin:/usr/bin:/bin"
@@ -135,7 +136,7 @@ class _Trial:
             outcome, _ = self._judged(proof.plain(self._program))
             return msgspec.structs.replace(outcome, evidence="the exit status alone")
         outcome, ending = self._judged(sealed.text)
-        if outcome.verdict != "passed" and sealed.is_blamed(ending.output):
+        if outcome.verdict in _MAY_BE_OURS and sealed.is_blamed(ending.output):
             outcome, ending = self._judged(proof.plain(self._program))
         if outcome.verdict != "passed":
             return msgspec.structs.replace(outcome, strict=outcome.verdict)
