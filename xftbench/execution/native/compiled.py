@@ -29,6 +29,7 @@ CPP = Language(
         r"""std::fflush(stdout), std::printf("\n%2$s%1$s\n", "@2@", "@1@"), std::fflush(stdout);""",
         before=r"(?:return\s+0\s*;\s*)?\}\s*\Z",
         wary=_MEDDLING + r"|#\s*(?!include)|\b(?:operator|asm|terminate|goto)\b|std::set_",
+        equality=r"operator\s*==\s*\([^)]*,",
     ),
 )
 
@@ -76,6 +77,8 @@ JAVA = Language(
         r"\b(?:exit|halt|Runtime|Process\w*|getClass|forName|Thread|assert|invoke|setAccessible|Unsafe|ClassLoader|"
         r"Files?|Path|InputStream|Shutdown\w*|desiredAssertionStatus)\b|reflect\.(?!\*;)|static\s*\{|Problem\s*[.(]|"
         r"class\s+(?!Problem\b)|\bmain\b",
+        equality=r"(?s)(?:extends\s+\w*(?:List|Map|Set|Collection|Vector)|new\s+[\w.]+(?:<[^>]*>)?\([^)]*\)\s*\{)"
+        r".*boolean\s+equals\s*\(",
     ),
     runtime_memory=True,
 )  # fmt: skip
@@ -132,6 +135,7 @@ SWIFT = Language(
     proof=Proof(
         line='assert([@A@] == [@B@]); print("\\n" + { (b: String, a: String) in a + b }("@2@", "@1@"))',
         wary=_MEDDLING + r"|func\s+(?:assert|print|==)|Foundation|Glibc|unsafe|dlsym",
+        equality=r"func\s*==",
     ),
 )
 
@@ -176,6 +180,7 @@ CSHARP_PROOF = Proof(
     before=_ENDS_CLASS,
     wary=r"Debug|Trace|Environment|Process|Exit|Abort|Kill|Reflection|GetType|Invoke|unsafe|DllImport|static\s+Problem|"
     r"Console\s*\.\s*(?:Set|Open)|class\s+(?:Console|String|Object)|Listener|Conditional|^\s*#|\bMain\b",
+    equality=r"override\s+bool\s+Equals|operator\s*==|bool\s+SequenceEqual",
 )
 
 

@@ -108,6 +108,7 @@ RUBY = Language(
         wary=_MEDDLING
         + r"|assert|Test|class|module|define_method|alias|ObjectSpace|raise|send|STD|\$|at_exit"
         r"|def\s+(?:=|!)",
+        equality=r"def\s+(?:==|eql\?|equal\?)|(?:define_method|alias\w*)\W+(?:==|eql)",
     ),
 )
 
@@ -185,6 +186,7 @@ R = Language(
         "(function(b, a) cat('\\n', a, b, '\\n', sep=''))('@2@', '@1@')",
         wary=_MEDDLING
         + r"|\bq\(|stop|isTRUE|all\.equal|assign|environment|options|source|parse|tryCatch|sink|library|attr",
+        equality=r"all\.equal|Ops\.|`==",
     ),
 )
 
@@ -359,6 +361,7 @@ PYTHON = Language(
         comment="# xftbench",
         line="assert [@A@] == [@B@]; (lambda b, a: print('\\n' + a + b, flush=True))('@2@', '@1@')",
         wary=_MEDDLING + r"|os\.|sys|import|assert|print|globals|builtins|__eq__|class|raise|gc\b|inspect",
+        equality=r"__eq__|__ne__",
     ),
 )
 

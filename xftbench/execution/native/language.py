@@ -80,6 +80,8 @@ class Proof:
     """Pattern whose match in the test tells where the line goes; at the end if there is none."""
     wary: str = ""
     """Pattern of what a solution needs to meddle with the checks; one that has it gets a control run."""
+    equality: str = ""
+    """Pattern of what a solution needs to return an answer that claims to equal anything."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -63,6 +63,13 @@ def seal(program: NativeProgram, language: Language, *, control: bool = False) -
     )
 
 
+def claims_equality(program: NativeProgram, language: Language) -> bool:
+    """Return whether a solution defines anew when values of the kind that it returns are equal."""
+    assert language.proof is not None
+    pattern = language.proof.equality
+    return bool(pattern) and re.search(pattern, program.solution) is not None
+
+
 def is_wary(program: NativeProgram, language: Language) -> bool:
     """Return whether a solution has what it takes to disarm checks."""
     assert language.proof is not None

@@ -153,6 +153,10 @@ class _Trial:
                 strict="failed",
                 evidence="it ended well, but the secret behind the last check is missing",
             )
+        if proof.claims_equality(self._program, self._language):
+            return msgspec.structs.replace(
+                outcome, strict="failed", evidence="it defines anew when answers are equal"
+            )
         evidence = "the secret behind the last check was printed"
         if not proof.is_wary(self._program, self._language):
             return msgspec.structs.replace(outcome, strict="passed", evidence=evidence)
