@@ -11,6 +11,7 @@ import msgspec
 
 from xftbench.benchmarks import parse_suite
 from xftbench.benchmarks.benchmark import Benchmark, DataSet, select
+from xftbench.benchmarks.ds1000 import Ds1000
 from xftbench.benchmarks.suggest import suggestion
 from xftbench.errors import ToolchainError, UsageProblem, XftbenchError
 from xftbench.execution.native.toolchains import missing_toolchains
@@ -45,6 +46,8 @@ class SuiteOptions:
     """Decoding options that were given; the style's own stand for the others."""
     missing_toolchains: Literal["refused", "left_out", "not_needed"] = "refused"
     """What becomes of problems in a language that can't be run here."""
+    ds1000_unseeded: bool = False
+    """Whether DS-1000's programs run as officially, without seeds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +93,7 @@ def plan_suites(options: SuiteOptions) -> list[Suite]:
         XftbenchError: What the suites that can't run here lack; each with what to do about it.
     """
     selections = expand(list(options.suites))
-    named = [(selection, *_benchmark(selection)) for selection in selections]
+    named = [(selection, *_benchmark(selection, options)) for selection in selections]
     names = [benchmark.name for _, benchmark, _ in named]
     if len(set(names)) < len(names):
         raise UsageProblem("--suite names one suite twice", hint="give each version a command of its own")
@@ -103,13 +106,16 @@ def plan_suites(options: SuiteOptions) -> list[Suite]:
     return _each(names, [partial(_finish, suite, options) for suite in chosen])
 
 
-def _benchmark(selection: Selection) -> tuple[Benchmark, str]:
+def _benchmark(selection: Selection, options: SuiteOptions) -> tuple[Benchmark, str]:
     try:
-        return parse_suite(selection.suite)
+        benchmark, version = parse_suite(selection.suite)
     except UsageProblem as error:
         if error.message.startswith("unknown suite"):
             error.hint = f"{error.hint or ''}; presets: {', '.join(PRESETS)}"
         raise
+    if options.ds1000_unseeded and isinstance(benchmark, Ds1000):
+        benchmark = benchmark.unseeded()
+    return benchmark, version
 
 
 def _load(benchmark: Benchmark, version: str, style: PromptStyle, data_dir: Path | None) -> _Loaded:
@@ -265,5 +271,6 @@ def scoring_spec(suite: Suite, extraction: ExtractionName, policy: Policy) -> Sc
         python=suite.executor.python,
         libraries=suite.executor.libraries,
         toolchains=suite.executor.toolchains,
+        options=suite.benchmark.options if isinstance(suite.benchmark, Ds1000) else {},
         left_out=suite.left_out,
     )

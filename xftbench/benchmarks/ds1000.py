@@ -78,6 +78,15 @@ class Ds1000:
         chosen = [word for word in LIBRARIES if word in libraries]
         self.name = "ds1000" + (":" + ",".join(chosen) if 0 < len(chosen) < len(LIBRARIES) else "")
 
+    def unseeded(self) -> "Ds1000":
+        """Return the same without seeds, as the authors' script runs it."""
+        return Ds1000([word for word, name in LIBRARIES.items() if name in self._libraries], seeded=False)
+
+    @property
+    def options(self) -> dict[str, str]:
+        """Settings that change verdicts and are not the default."""
+        return {} if self._seeded else {"seeded": "no"}
+
     def load(self, version: str, data_dir: Path | None) -> DataSet:
         """Return the problems, verified against the pinned hash."""
         data_file = DATA_FILES[version]

@@ -136,6 +136,12 @@ execution_options = _apply(
             metavar="X",
             help="Multiply every time limit, for a machine that is much slower or faster.",
         ),
+        click.option(
+            "--ds1000-unseeded",
+            is_flag=True,
+            help="Seed no random numbers before DS-1000's programs, as its authors' script; a few verdicts "
+            "then change from run to run.",
+        ),
     ]
 )
 
@@ -227,6 +233,7 @@ def suite_request(options: dict[str, Any]) -> SuiteOptions:
         limit=options.pop("limit"),
         isolation=options.pop("isolation", "namespaces"),
         timeout_scale=options.pop("timeout_scale", 1.0),
+        ds1000_unseeded=options.pop("ds1000_unseeded", False),
         missing_toolchains=_MISSING[options.pop("skip_missing_toolchains", None)],
         style=options.pop("style", None),
         sampling={name: value for name, value in given.items() if value is not None},

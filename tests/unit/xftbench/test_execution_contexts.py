@@ -1,0 +1,130 @@
+"""Context programs: what passes, what each failure is called, and what a test leaves to a program."""
+
+from collections.abc import Callable, Iterator
+
+import contexts
+import pytest
+
+from xftbench.errors import ToolchainError
+from xftbench.execution import environments
+from xftbench.execution.contexts import family
+from xftbench.execution.pool import Pool
+from xftbench.records import Limits, Outcome
+
+LIMITS = Limits(cpu_s=5, wall_s=30.0, memory_bytes=4 << 30, disk_bytes=64 << 20, processes=64)
+Judge = Callable[..., Outcome]
+
+
+@pytest.fixture(scope="module")
+def judge() -> Iterator[Judge]:
+    try:
+        environments.find("ds1000")
+    except ToolchainError as error:
+        pytest.skip(f"no environment: {error}")
+    with Pool(1, LIMITS) as pool:
+        yield lambda context, solution: pool.submit(contexts.program(context, solution)).result()
+
+
+RIGHT = [
+    (contexts.ARRAY, contexts.ARRAY_SOLUTION),
+    (contexts.EQUALITY, contexts.EQUALITY_SOLUTION),
+    (contexts.PLOT, contexts.SAME_PICTURE),
+    (contexts.PLOT, contexts.OTHER_PICTURE),
+]
+
+
+@pytest.mark.parametrize(("context", "solution"), RIGHT)
+def test_a_right_program_passes_and_was_compared_where_it_never_ran(
+    judge: Judge, context: str, solution: str
+) -> None:
+    outcome = judge(context, solution)
+    assert (outcome.verdict, outcome.strict) == ("passed", "passed"), outcome
+    assert "never ran in" in outcome.evidence
+
+
+WRONG = [
+    (contexts.ARRAY, "result = data", "failed", "exec_test"),
+    (contexts.ARRAY, "result = unknown", "failed", "NameError"),
+    (contexts.ARRAY, "results = 1", "failed", "KeyError"),
+    (contexts.ARRAY, "result = (", "compile_error", "SyntaxError"),
+    (contexts.ARRAY, "    result = data", "compile_error", "IndentationError"),
+    (contexts.ARRAY, "while True: pass", "timed_out", "CPU"),
+    (contexts.ARRAY, "result = np.ones(1 << 40)", "out_of_memory", "allocate"),
+    (contexts.ARRAY, "import os; os.abort()", "crashed", "killed by"),
+    (contexts.EQUALITY, "result = data", "failed", "not the expected one"),
+    (contexts.EQUALITY, "result = iter([])", "failed", "not the expected one"),
+    (contexts.PLOT, "plt.plot([1, 2])", "failed", "exec_test"),
+    (contexts.STRING, "for _ in [1]: " + contexts.ARRAY_SOLUTION, "failed", "no loop is wanted"),
+]
+
+
+@pytest.mark.parametrize(("context", "solution", "verdict", "detail"), WRONG)
+def test_a_failure_is_called_by_its_name(
+    judge: Judge, context: str, solution: str, verdict: str, detail: str
+) -> None:
+    outcome = judge(context, solution)
+    assert outcome.verdict == verdict, outcome
+    assert detail in outcome.detail
+
+
+def test_what_a_program_writes_to_stderr_is_kept(judge: Judge) -> None:
+    outcome = judge(contexts.ARRAY, "import sys; print('to stderr', file=sys.stderr); result = 0")
+    assert outcome.stderr == "to stderr\n"
+
+
+def test_an_indented_solution_stands_where_the_context_wants_it(judge: Judge) -> None:
+    context = contexts.ARRAY.replace("[insert]\n", "def f(data):\n[insert]\nresult = f(data)\n")
+    assert judge(context, "    return np.cumsum(data) * 7 + 0.125").verdict == "passed"
+    assert judge(context, "return np.cumsum(data) * 7 + 0.125").verdict == "compile_error"
+
+
+def test_the_generator_goes_on_where_the_test_left_it(judge: Judge) -> None:
+    context = contexts.ARRAY.replace(
+        "    return test_input, generate", "    np.random.seed(5)\n    return test_input, generate"
+    )
+    solution = "assert np.random.rand() == np.random.RandomState(5).rand()\n" + contexts.ARRAY_SOLUTION
+    assert judge(context, solution).verdict == "passed"
+
+
+def test_files_of_the_test_are_there(judge: Judge) -> None:
+    context = contexts.ARRAY.replace(
+        "    code = exec", '    open("train.csv", "w").write("a,b")\n    code = exec'
+    )
+    solution = "assert open('train.csv').read() == 'a,b'\n" + contexts.ARRAY_SOLUTION
+    assert judge(context, solution).verdict == "passed"
+
+
+def test_an_object_of_the_tests_own_class_reaches_the_program(judge: Judge) -> None:
+    context = contexts.ARRAY.replace(
+        "    test_input = np.arange(4.0)",
+        "    class Box:\n        value = 3\n    box = Box()\n    test_input = np.arange(4.0)",
+    ).replace("    return test_input, generate_ans(copy.deepcopy(test_input))",
+              "    return (test_input, box), generate_ans(test_input)").replace(
+        "data = test_input\n", "data, box = test_input\n"
+    )  # fmt: skip
+    assert judge(context, "assert box.value == 3\n" + contexts.ARRAY_SOLUTION).verdict == "passed"
+
+
+def test_two_runs_draw_alike_if_seeded(judge: Judge) -> None:
+    solution = "import random\nraise ValueError(str((np.random.rand(), random.random())))"
+    assert judge(contexts.ARRAY, solution).detail == judge(contexts.ARRAY, solution).detail
+
+
+def test_a_context_that_fails_by_itself_is_not_the_programs_failure(judge: Judge) -> None:
+    context = contexts.ARRAY.replace(
+        "    test_input = np", "    raise OSError('no network')\n    test_input = np"
+    )
+    outcome = judge(context, contexts.ARRAY_SOLUTION)
+    assert outcome.verdict == "infrastructure_error"
+    assert "no network" in outcome.detail
+
+
+def test_a_program_finds_imported_what_its_context_imports() -> None:
+    def of(text: str) -> str:
+        return family(contexts.program(text, ""))
+
+    assert of("import numpy as np") == "numpy"
+    assert of("    from scipy import stats") == "scipy"
+    assert of("import numpy\nimport torch\nimport tensorflow as tf") == "tensorflow"
+    assert of("import xgboost") == "sklearn"
+    assert of("import seaborn as sns") == "plots"

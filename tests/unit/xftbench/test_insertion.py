@@ -1,0 +1,66 @@
+"""How a reply becomes the code that DS-1000 inserts."""
+
+import pytest
+
+from xftbench.generation.answers import as_sample_row
+from xftbench.prompts.extract import extract
+from xftbench.records import Problem, Sample
+
+FREE = Problem(task_id="0", prompt="A:\n<code>\nx = 1\n</code>\nBEGIN SOLUTION\n<code>\n")
+IN_FUNCTION = Problem(task_id="1", prompt="<code>\ndef f(x):\n    ### BEGIN SOLUTION")
+
+
+def code_of(problem: Problem, reply: str, policy: str = "strict") -> str:
+    sample = Sample(task_id=problem.task_id, sample_index=0, completion=reply)
+    return extract(problem, sample, "insert", policy).code  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("reply", "code"),
+    [
+        ("    result = x\n    return result\n</code>\nmore", "    result = x\n    return result\n"),
+        ("```python\nresult = 1\n```\ntext", "\nresult = 1\n"),
+        ("<code>\nresult = 1\nEND SOLUTION\nrest", "\nresult = 1"),
+        ("Sure:\n```python\nresult = 1\n```", "Sure:\n\nresult = 1\n"),
+        (" result = 1", " result = 1"),
+        ("", ""),
+    ],
+)
+def test_the_official_rule_is_kept_and_nothing_is_stripped(reply: str, code: str) -> None:
+    assert code_of(FREE, reply) == code
+
+
+def test_lenient_keeps_what_can_be_inserted() -> None:
+    assert code_of(FREE, "result = 1\n</code>", "lenient") == "result = 1\n"
+    assert code_of(IN_FUNCTION, "    return x", "lenient") == "    return x"
+
+
+def test_lenient_finds_the_block_behind_prose() -> None:
+    assert code_of(FREE, "Here it is:\n```python\nresult = 1\n```\n", "lenient") == "result = 1\n"
+    assert code_of(FREE, "Here it is:\n<code>\nresult = 1\n</code>\n", "lenient").strip() == "result = 1"
+
+
+def test_lenient_indents_for_a_prompt_that_ends_inside_a_function() -> None:
+    assert code_of(IN_FUNCTION, "So:\n```python\nreturn x\n```", "lenient") == "    return x\n"
+    whole = "So:\n```python\ndef f(x):\n    y = x\n    return y\n```"
+    assert code_of(IN_FUNCTION, whole, "lenient") == "    y = x\n    return y"
+
+
+@pytest.mark.parametrize("task_id", ["17", 17, "ds1000/17", "DS-1000/17"])
+def test_a_problem_may_be_named_in_four_ways(task_id: object) -> None:
+    assert as_sample_row("", {"task_id": task_id, "completion": "x"}, {"17"})["task_id"] == "17"
+
+
+@pytest.mark.parametrize("code", ["x", ["x"], ["x", "y"]])
+def test_a_row_of_the_official_answer_files_is_a_sample(code: object) -> None:
+    row = as_sample_row("", {"code": code, "metadata": {"problem_id": 3}}, {"3"})
+    assert row == {"task_id": "3", "completion": "x"}
+
+
+def test_other_rows_are_left_alone() -> None:
+    for row in (
+        {"task_id": 11, "completion": ""},
+        {"task_id": "HumanEval/17", "completion": ""},
+        {"code": ""},
+    ):
+        assert as_sample_row("", row, {"Mbpp/11", "HumanEval/17", "17"}) == row
