@@ -71,8 +71,8 @@ def merge(
     recipe: dict[str, Any] = {"rule": options.rule, "out_dtype": options.out_dtype}
     recipe |= {"shared_weights": mixing.shared_weights, "logits": mixing.logits, "mixing_cost": mixing.cost}
     plan = Plan(
-        config=_config(source, options.out_dtype),
-        tensors=list(_tensors(source, layout, mixing, options.out_dtype)),
+        config=merged_config(source, options.out_dtype),
+        tensors=list(planned_tensors(source, layout, mixing, options.out_dtype)),
         side_files=source.side_files(),
         texts={LINEAGE: encode(record("merge", [source], recipe, full_hash=writing.full_hash))},
     )
@@ -87,7 +87,8 @@ def _mixing(source: Checkpoint, layout: MlpLayout, moe: MoeConfig, options: Merg
     return as_mixing(by_rule(options.rule, moe, layout.n_layers, options.shared_weight, options.counts), moe)
 
 
-def _config(source: Checkpoint, out_dtype: str | None) -> dict[str, Any]:
+def merged_config(source: Checkpoint, out_dtype: str | None) -> dict[str, Any]:
+    """Return the config of the dense model that an MoE merges into."""
     base = source.config.get("xft_base_config")
     if not isinstance(base, dict):
         raise CheckpointError(
@@ -112,7 +113,7 @@ def _entry(source: Checkpoint, name: str) -> TensorEntry:
     return source.tensors[name]
 
 
-def _tensors(
+def planned_tensors(
     source: Checkpoint, layout: MlpLayout, mixing: Mixing, out_dtype: str | None
 ) -> Iterator[PlannedTensor]:
     """Plan every tensor of the dense model, in the order of the MoE checkpoint."""

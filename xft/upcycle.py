@@ -80,7 +80,7 @@ def _plan(dense: Checkpoint, layout: MlpLayout, moe: MoeConfig, seed: int, full_
     std = moe.init_std or float(dense.config.get("initializer_range") or 0.02)
     return Plan(
         config=_config(base, layout, moe),
-        tensors=list(_tensors(dense, layout, moe, std, seed)),
+        tensors=list(planned_tensors(dense, layout, moe, std, seed)),
         side_files=dense.side_files(),
         texts=texts,
     )
@@ -136,7 +136,7 @@ def _travelling_files(architecture: str) -> dict[str, str]:
     return texts
 
 
-def _tensors(
+def planned_tensors(
     dense: Checkpoint, layout: MlpLayout, moe: MoeConfig, std: float, seed: int
 ) -> Iterator[PlannedTensor]:
     """Plan every tensor of the MoE, layer by layer, in the order of the dense checkpoint."""
