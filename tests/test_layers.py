@@ -67,7 +67,15 @@ def test_only_what_loads_a_model_reads_its_record_or_ends_a_command_may_import_t
     users = {
         path.name for path in modules(xftbench) if any(name.split(".")[0] == "xft" for name in imported(path))
     }
-    assert users <= {"hf.py", "smollm2.py", "model_facts.py", "contamination.py", "mixing.py", "__main__.py"}
+    assert users <= {
+        "hf.py",
+        "smollm2.py",
+        "model_facts.py",
+        "contamination.py",
+        "mixing.py",
+        "invariants.py",
+        "__main__.py",
+    }
 
 
 def loaded_after(code: str) -> set[str]:

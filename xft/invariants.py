@@ -377,3 +377,19 @@ _CHECKS = (
     _parents_unchanged, _numbers, _same_tokenizer, _same_shape_of_model, _routing, _upcycled_equals_dense,
     _coefficients, _merge_is_reproducible,
 )  # fmt: skip
+
+
+def check_step_0(directory: Path, parents: Path | None = None) -> Iterator[Check]:
+    """Load every upcycled mixture of a line and its dense parent in fp32, and compare their logits."""
+    checkpoint, lineage = open_checkpoint(directory), read_lineage(directory)
+    found: list[Checkpoint] = []
+    for parent in lineage.parents if lineage else []:
+        list(_find_parent(checkpoint, parent.path, parents, found))
+    for dense in found:
+        if lineage is not None and lineage.stage == "upcycle":
+            from xft.verify import verify_upcycled
+
+            difference = verify_upcycled(dense.directory, directory)
+            wrong = [] if difference.is_within else [f"logits differ by {difference}"]
+            yield _verdict("logits at step 0", checkpoint, wrong, f"logits differ by {difference}")
+        yield from check_step_0(dense.directory, parents)

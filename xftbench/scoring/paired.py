@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from scipy.special import ndtri
+from scipy.special import bdtr, ndtr, ndtri
 
 from xftbench.records import Record
 from xftbench.scoring import mcnemar, resampling
@@ -137,6 +137,25 @@ def _several(differences: Sequence[float], question: Question) -> dict[str, Any]
         "net_needed": max(1, -int(-z * error * n // 1)),
         "detectable": detectable,
     }
+
+
+def below_p(baseline: Mapping[str, Tally], candidate: Mapping[str, Tally], k: int, threshold: float) -> float:
+    """Return the one-sided p-value of "the true difference is `threshold` or more".
+
+    Small means: the candidate surely does worse than the baseline by more than that. Swap the models and the
+    sign for the other direction. At a threshold of 0 with one answer each it is exact.
+    """
+    task_ids = [task_id for task_id in baseline if task_id in candidate]
+    differences = [
+        pass_at_k(*candidate[task_id], k) - pass_at_k(*baseline[task_id], k) for task_id in task_ids
+    ]
+    gained, lost = sum(d for d in differences if d > 0), -sum(d for d in differences if d < 0)
+    single = all(tallies[task_id][0] == 1 for task_id in task_ids for tallies in (baseline, candidate))
+    if single and threshold == 0:
+        return float(bdtr(gained, round(gained + lost), 0.5))
+    if single or sum(d != 0 for d in differences) < FEW:
+        return float(ndtr(mcnemar.score_z(gained, lost, len(differences), threshold)))
+    return resampling.below_p(differences, threshold)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -63,7 +63,12 @@ def standard_error(differences: Sequence[float]) -> float:
 
 def equivalence_p(differences: Sequence[float], margin: float) -> float:
     """Return the p-value of "the models differ by `margin` or more", by two one-sided t tests on problems."""
+    return max(below_p(differences, margin), below_p([-d for d in differences], margin))
+
+
+def below_p(differences: Sequence[float], threshold: float) -> float:
+    """Return the p-value of "the true difference is `threshold` or more": a one-sided t test."""
     mean, error = float(np.mean(differences)), standard_error(differences)
     if error == 0:
-        return 0.0 if abs(mean) < margin else 1.0
-    return float(stdtr(len(differences) - 1, (abs(mean) - margin) / error))
+        return 0.0 if mean < threshold else 1.0
+    return float(stdtr(len(differences) - 1, (mean - threshold) / error))
