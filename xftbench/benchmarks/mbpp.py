@@ -7,6 +7,7 @@ in one namespace; here the assertions run in another process and reach the solut
 import ast
 import builtins
 import json
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -153,19 +154,25 @@ def _problem(row: dict[str, Any], shots: tuple[AssertProblem, ...] = ()) -> Asse
 
 def _entry_point(code: str, tests: Iterable[str]) -> str:
     """Return the function that the assertions are about: the first one of the reference's that they name."""
-    defined = {node.name for node in ast.walk(ast.parse(code)) if isinstance(node, ast.FunctionDef)}
+    defined = {node.name for node in ast.walk(_parsed(code)) if isinstance(node, ast.FunctionDef)}
     for test in tests:
-        for node in ast.walk(ast.parse(test)):
+        for node in ast.walk(_parsed(test)):
             if isinstance(node, ast.Name) and node.id in defined:
                 return node.id
     raise ValueError(f"no test calls one of {sorted(defined)}")
+
+
+def _parsed(source: str) -> ast.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # some references have escapes such as "\\w" in ordinary texts
+        return ast.parse(source)
 
 
 def _borrowed_names(body: str, entry_point: str) -> tuple[str, ...]:
     """Return the names that setup and assertions use but don't define, in order."""
     known = {entry_point, *dir(builtins)}
     used: list[str] = []
-    for node in ast.walk(ast.parse(body)):
+    for node in ast.walk(_parsed(body)):
         if isinstance(node, ast.Import | ast.ImportFrom):
             known |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.Name):
@@ -177,4 +184,4 @@ def _borrowed_names(body: str, entry_point: str) -> tuple[str, ...]:
 
 def _indented(body: str) -> str:
     """Return statements as the body of a function; unparsed, because a text may go over several lines."""
-    return "\n".join(f"    {line}" for line in ast.unparse(ast.parse(body)).splitlines())
+    return "\n".join(f"    {line}" for line in ast.unparse(_parsed(body)).splitlines())

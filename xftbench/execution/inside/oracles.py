@@ -108,7 +108,7 @@ def _equal(answer: Answer, expected: Expected) -> bool:
 def _not_none(answer: Answer, expected: Expected) -> bool:
     if answer.type_name == "bool":
         return bool(answer.value == expected.value)
-    return bool(expected.value == (answer.type_name != "NoneType"))
+    return bool(expected.value == (answer.type_name != "None"))
 
 
 def _other_surface(answer: Answer, expected: Expected) -> bool:

@@ -181,6 +181,8 @@ def _as_error(error: BaseException) -> bytes:
 
 
 def _type_name(value: Any) -> str:
+    if value is None:
+        return "None"
     kind = type(value)
     name = str(kind.__name__)
     # Not by its module: a class that a solution defines thinks that it is of `builtins`, see `_load`.

@@ -1,6 +1,6 @@
 """Wrong and odd variants of a canonical solution, made the same way every time from the problem and a name.
 
-    python tests/parity/mutants.py DATA_FILE.jsonl[.gz] [--per-problem N] [--ids ...] > samples.jsonl
+    python tests/support/mutants.py DATA_FILE.jsonl[.gz] [--per-problem N] [--ids ...] > samples.jsonl
 
 Writes evalplus' sample format, with the mutant's name beside it. Standard library only: it also runs in the
 environment that evalplus is recorded in.
