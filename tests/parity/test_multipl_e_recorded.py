@@ -39,7 +39,7 @@ def differing(pool: Pool, corpus: str, cases: list[Case]) -> list[str]:
     """The programs whose verdict is not the recorded one, and for which no reason is known."""
     outcomes = [(case, pool.submit(case.program)) for case in cases]
     return [
-        f"{case.name}: recorded {case.passed}, here {outcome.verdict}: {outcome.detail} {outcome.stderr[-300:]}"
+        f"{case.name}: recorded {case.passed}, here {outcome.verdict}: {outcome.detail}\n{outcome.stderr}"
         for case, future in outcomes
         if ((outcome := future.result(timeout=250)).verdict == "passed") != case.passed
         and case.name not in DIFFERENCES.get(corpus, {})

@@ -20,6 +20,9 @@ from xftbench.benchmarks.multipl_e_syntax import (
 from xftbench.records import Problem
 
 _NAMES = {
+    "clj": re.compile(r"^\(defn (\S+)", re.MULTILINE),
+    "hs": re.compile(r"^([\w']+) ::", re.MULTILINE),
+    "ml": re.compile(r"^let (?:rec )?([\w']+)", re.MULTILINE),
     "pl": re.compile(r"^sub (\w+)", re.MULTILINE),
     "r": re.compile(r"^(\w+) <- function", re.MULTILINE),
     "rkt": re.compile(r"^\(define \((\S+)", re.MULTILINE),
@@ -48,6 +51,8 @@ _DROPPED = {
     "ts": re.compile(
         r"^[ \t]*(?:const|let)[ \t]+assert[ \t]*=[^\n]*\n?|^import[ \t]+[^\n]*\n?", re.MULTILINE
     ),
+    # What runs a program is the tests' own.
+    "hs": re.compile(r"^module\s[^\n]*\n?|^main\b[^\n]*(?:\n[ \t]+[^\n]*|\n(?=\n*[ \t]))*\n?", re.MULTILINE),
     "lua": re.compile(r"^return\b[^\n]*\s*\Z", re.MULTILINE),
     "rkt": re.compile(r"^#lang[^\n]*\n?", re.MULTILINE),
 }
@@ -83,6 +88,8 @@ def assemble(problem: Problem, code: str) -> str | None:
         return _go(problem, code)
     if language == "d":
         return _joined(_preamble(problem, code), _without(language, code, "main"))
+    if language == "elixir":
+        return _elixir(problem, code)
     if language == "php":
         code = _open_php(code)
     code = _DROPPED[language].sub("", code) if language in _DROPPED else code
@@ -112,6 +119,13 @@ def _opened(code: str, function: Function) -> str:
     head = code[function.start : function.body]
     body = code[function.body : function.end]
     return head + body.removesuffix("}") if function.has_braces else f"{head} {{ {body}"
+
+
+def _elixir(problem: Problem, code: str) -> str:
+    """Put the functions of a reply into the prompt's module, which has an alias for the tests."""
+    head = problem.prompt.rstrip().rpartition("\n")[0]
+    module = re.search(r"^defmodule [\w.]+ do\n(.*?)^end$", code, re.DOTALL | re.MULTILINE)
+    return _joined(head, module[1] if module else code, "end")
 
 
 def _open_php(code: str) -> str:

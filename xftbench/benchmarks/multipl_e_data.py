@@ -4,6 +4,7 @@ A file is known by its content, not its bytes: the same problems are published a
 with fields added by others.
 """
 
+import logging
 import tomllib
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
@@ -18,6 +19,8 @@ from xftbench.benchmarks.multipl_e_parts import Part
 from xftbench.errors import DataFileError
 from xftbench.hashing import sha256_record
 from xftbench.records import Record
+
+_logger = logging.getLogger(__name__)
 
 REPOSITORY = "nuprl/MultiPL-E"
 REVISION = "28441b6024e71d4a1c1c0f6bf171c935cd5a43f2"
@@ -68,7 +71,7 @@ def load(part: Part, version: str, data_dir: Path | None) -> Loaded:
     Raises:
         DataFileError: If they are in neither place, or are not the pinned ones.
     """
-    pin = pins()[version][part.config]
+    pin = pins()[version].get(part.config)
     path = locate(part, data_dir)
     if path is not None:
         return _verified(str(path), _read(path), part, version, pin)
@@ -89,7 +92,7 @@ def found(part: Part, version: str, data_dir: Path | None) -> str | None:
     path = locate(part, data_dir)
     if path is None:
         return None
-    return _verified(str(path), _read(path), part, version, pins()[version][part.config]).path
+    return _verified(str(path), _read(path), part, version, pins()[version].get(part.config)).path
 
 
 def locate(part: Part, data_dir: Path | None) -> Path | None:
@@ -124,9 +127,11 @@ def _rows(objects: list[dict[str, Any]], source: str) -> list[Row]:
         raise DataFileError(f"{source} does not hold problems of MultiPL-E: {error}") from error
 
 
-def _verified(source: str, rows: list[Row], part: Part, version: str, pin: Pin) -> Loaded:
+def _verified(source: str, rows: list[Row], part: Part, version: str, pin: Pin | None) -> Loaded:
     found = content_sha256(rows)
-    if found != pin.sha256:
+    if pin is None:
+        _logger.warning("%s: %d problems of %s, whose content is not pinned", source, len(rows), part.config)
+    elif found != pin.sha256:
         raise DataFileError(
             f"{source} holds {len(rows)} problems with content sha256 {found[:12]}…, expected {pin.problems} "
             f"with {pin.sha256[:12]}… (multipl-e {version}, {part.config})",
@@ -136,11 +141,12 @@ def _verified(source: str, rows: list[Row], part: Part, version: str, pin: Pin) 
     return Loaded(part=part.config, path=source, sha256=found, rows=tuple(rows))
 
 
-def _missing(part: Part, version: str, pin: Pin, data_dir: Path | None, reason: str) -> DataFileError:
+def _missing(part: Part, version: str, pin: Pin | None, data_dir: Path | None, reason: str) -> DataFileError:
+    count = f" ({pin.problems} problems)" if pin else ""
     where = "and no data directory was given" if data_dir is None else f"and is not in {data_dir}"
     return DataFileError(
         f"multipl-e {version}: {part.config} can't be had from the hub {where}: {reason}",
-        hint=f"put {part.config}.jsonl.gz or {part.config}.jsonl ({pin.problems} problems), or the hub's "
+        hint=f"put {part.config}.jsonl.gz or {part.config}.jsonl{count}, or the hub's "
         f"{part.config}/test-00000-of-00001.parquet, in a folder and pass --data-dir or set "
         f"XFTBENCH_DATA_DIR; published at huggingface.co/datasets/{REPOSITORY}, revision {REVISION[:8]}",
     )

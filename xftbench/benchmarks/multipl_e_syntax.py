@@ -56,6 +56,10 @@ _OPENING = re.compile(r"[^;{}]*\{")
 _SCALA_OPENING = re.compile(r"[^;{}=]*=\s*\{?")
 
 _DEFINES = {
+    "clj": r"\(defn-?\s+%s[\s\[]",
+    "elixir": r"\bdefp?\s+%s\b",
+    "hs": r"^%s\s*::|^%s\s[^=\n]*=(?!=)",
+    "ml": r"\blet\s+(?:rec\s+)?%s\b",
     "jl": r"\bfunction\s+%s\b|^%s\s*\([^\n]*\)[^=\n]*=(?!=)",
     "js": r"\bfunction\s*\*?\s*%s\b|\b%s\s*=(?![=>])",
     "lua": r"\bfunction\s+%s\b|\b%s\s*=(?!=)",
