@@ -23,7 +23,7 @@ from xft.checkpoint import (
     write_checkpoint,
 )
 from xft.coefficients import DEFAULT_SHARED_WEIGHT, MIXING_FILE, Mixing, Rule, as_mixing, by_rule, read_mixing
-from xft.config import MoeConfig
+from xft.config import MoeConfig, check_shared_weight
 from xft.errors import CheckpointError
 from xft.lineage import encode, record
 from xft.numeric import FLOAT_DTYPES, require_float, weighted_sum
@@ -47,6 +47,9 @@ class MergeOptions:
     """Per layer, how often each routed expert was chosen; for the rule ``frequency``."""
     out_dtype: str | None = None
     """``BF16``, ``F16``, ``F32``: round every tensor to this; by default each keeps the MoE's dtype."""
+
+    def __post_init__(self) -> None:
+        check_shared_weight(self.shared_weight)
 
 
 def merge(

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import click
+from click.core import ParameterSource
 
 from xft.coefficients import Mixing, Rule
 from xft.combine import CombineOptions, CombineRule, combine
@@ -12,8 +13,22 @@ from xft.commands.options import DIRECTORY, writing, writing_options
 from xft.errors import CheckpointError, ParityError, UsageProblem
 from xft.merge import MergeOptions, merge
 
-_MOE_RULES = ["learned", "uniform", "mean", "shared-only", "frequency"]
-_DENSE_RULES = ["soup", "task-arithmetic", "ties", "dare", "slerp"]
+# Rule → the options that it takes, besides those of every rule of its kind.
+_MOE_RULES = {
+    "learned": {"mixing"},
+    "uniform": {"shared_weight"},
+    "mean": set(),
+    "shared-only": set(),
+    "frequency": {"shared_weight", "frequencies"},
+}
+_DIFFERENCES = {"base", "weights", "scale"}
+_DENSE_RULES = {
+    "soup": {"weights"},
+    "task-arithmetic": _DIFFERENCES,
+    "ties": _DIFFERENCES | {"density"},
+    "dare": _DIFFERENCES | {"density", "seed"},
+    "slerp": {"t"},
+}
 _DTYPES = {"bf16": "BF16", "fp16": "F16", "fp32": "F32"}
 
 
@@ -21,7 +36,7 @@ _DTYPES = {"bf16": "BF16", "fp16": "F16", "fp32": "F32"}
 @click.argument("sources", type=DIRECTORY, nargs=-1, required=True)
 @click.option(
     "--rule",
-    type=click.Choice(_MOE_RULES + _DENSE_RULES),
+    type=click.Choice([*_MOE_RULES, *_DENSE_RULES]),
     default="learned",
     show_default=True,
     help="One MoE: learned, uniform, mean, shared-only, frequency. Dense checkpoints: the others.",
@@ -58,26 +73,36 @@ _DTYPES = {"bf16": "BF16", "fp16": "F16", "fp32": "F32"}
     "--verify", is_flag=True, help="One MoE: compare with the mixing model, and print the difference."
 )
 @writing_options
-def command(sources: tuple[Path, ...], rule: str, out: Path, verify: bool, **options: Any) -> None:
+@click.pass_context
+def command(
+    context: click.Context, /, sources: tuple[Path, ...], rule: str, out: Path, verify: bool, **options: Any
+) -> None:
     """Merge an MoE, or several dense checkpoints, into a dense one.
 
     The merged checkpoint is an ordinary one of the base architecture. Memory: a few MB for an MoE, a few
     fp32 copies of the largest tensor for dense checkpoints.
     """
     how = writing(options)
-    if rule in _DENSE_RULES:
-        given = [name for name in ("dtype", "mixing", "frequencies") if options[name] is not None]
-        if verify or given:
-            raise UsageProblem(f"--{given[0] if given else 'verify'} doesn't apply to the rule {rule}")
+    merging = None if rule in _DENSE_RULES else _merging(rule, options)
+    _refuse_idle(context, rule)
+    if merging is None:
         combine(sources, options["base"], out, _combining(rule, options), how)
         click.echo(f"{out}: {rule} of {len(sources)} checkpoints")
         return
     if len(sources) != 1:
         raise UsageProblem(f"the rule {rule} takes one MoE, got {len(sources)} checkpoints")
-    used = merge(sources[0], out, _merging(rule, options), writing=how)
+    used = merge(sources[0], out, merging, writing=how)
     click.echo(f"{out}: merged by the rule {rule}")
     if verify:
         _verify(sources[0], out, used)
+
+
+def _refuse_idle(context: click.Context, rule: str) -> None:
+    """Refuse an option that was given and that the rule would not look at."""
+    takes = _DENSE_RULES.get(rule) or _MOE_RULES[rule] | {"dtype", "verify"}
+    for name in {"dtype", "verify"}.union(*_MOE_RULES.values(), *_DENSE_RULES.values()) - takes:
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise UsageProblem(f"--{name.replace('_', '-')} doesn't apply to the rule {rule}")
 
 
 def _combining(rule: str, options: dict[str, Any]) -> CombineOptions:
