@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from processes import started
 
 from xftbench.records import Problem
 
@@ -168,8 +169,7 @@ def command(checkpoint: Path, out: Path, *more: str) -> list[str]:
 
 def stopped_when(arguments: list[str], out: Path, n_lines: int, how: signal.Signals) -> tuple[int, str]:
     """Exit code and stderr of a command that gets a signal once so many samples are stored."""
-    process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    try:
+    with started(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline and process.poll() is None:
             files = list(out.glob("runs/*/samples.jsonl"))
@@ -179,9 +179,6 @@ def stopped_when(arguments: list[str], out: Path, n_lines: int, how: signal.Sign
             time.sleep(0.01)
         _, said = process.communicate(timeout=60)
         return process.returncode, said.decode()
-    finally:
-        process.kill()
-        process.communicate()
 
 
 @pytest.mark.slow

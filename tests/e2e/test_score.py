@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from processes import started
 
 from xftbench.records import Problem
 
@@ -193,16 +194,14 @@ def test_killed_while_executing_it_goes_on_and_ends_with_the_same_scores(
 
     killed = tmp_path / "killed"
     for wanted in (50, 300):
-        process = subprocess.Popen(command(killed), stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline and process.poll() is None:
-            path = killed / "verdicts.jsonl"
-            if path.exists() and path.read_bytes().count(b"\n") >= wanted:
-                break
-            time.sleep(0.02)
-        assert process.poll() is None, "the run ended before it could be killed"
-        process.kill()
-        process.wait()
+        with started(command(killed), stderr=subprocess.DEVNULL) as process:
+            deadline = time.monotonic() + 120
+            while time.monotonic() < deadline and process.poll() is None:
+                path = killed / "verdicts.jsonl"
+                if path.exists() and path.read_bytes().count(b"\n") >= wanted:
+                    break
+                time.sleep(0.02)
+            assert process.poll() is None, "the run ended before it could be killed"
         assert not (killed / "scores.json").exists()
     whole = tmp_path / "whole"
     for run_dir in (killed, whole):

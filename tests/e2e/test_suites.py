@@ -1,8 +1,6 @@
 """Several suites in one command: planned together, loaded once, resumed apart."""
 
 import json
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -11,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from processes import started
 
 pytest.importorskip("torch", reason="generating needs torch: pip install 'xftbench[hf]'")
 
@@ -152,7 +151,7 @@ def test_killed_in_the_second_suite_it_goes_on_there_and_ends_the_same(
     pico_checkpoint: Path, tmp_path: Path
 ) -> None:
     killed, whole = tmp_path / "killed", tmp_path / "whole"
-    with subprocess.Popen(command(pico_checkpoint, killed), stderr=subprocess.DEVNULL) as process:
+    with started(command(pico_checkpoint, killed), stderr=subprocess.DEVNULL) as process:
         deadline = time.monotonic() + 180
         while time.monotonic() < deadline and process.poll() is None:
             second = list(killed.glob("runs/humaneval+--*/samples.jsonl"))
@@ -160,7 +159,6 @@ def test_killed_in_the_second_suite_it_goes_on_there_and_ends_the_same(
                 break
             time.sleep(0.01)
         assert process.poll() is None, "the run ended before it could be killed"
-        os.kill(process.pid, signal.SIGKILL)
     first = {path: path.read_bytes() for path in killed.glob("runs/humaneval--*/*.json*")}
     assert any(path.name == "scores.json" for path in first)
     assert not list(killed.glob("runs/humaneval+--*/scores.json"))

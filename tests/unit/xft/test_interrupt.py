@@ -7,6 +7,7 @@ import sys
 import time
 
 import pytest
+from processes import started
 
 from xft.interrupt import EXIT_CODE, MESSAGE
 
@@ -30,8 +31,8 @@ def script(body: str, grace_s: float = 60.0) -> list[str]:
 
 def ended(body: str, *signals: signal.Signals, grace_s: float = 60.0) -> tuple[int, str]:
     """Exit code and stderr of a process that says "ready" and gets some signals after it."""
-    process = subprocess.Popen(script(body, grace_s), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    try:
+    pipe = subprocess.PIPE
+    with started(script(body, grace_s), stdout=pipe, stderr=pipe) as process:
         assert process.stdout is not None
         if signals:
             assert process.stdout.readline() == b"ready\n"
@@ -40,9 +41,6 @@ def ended(body: str, *signals: signal.Signals, grace_s: float = 60.0) -> tuple[i
             time.sleep(0.5)
         _, said = process.communicate(timeout=30)
         return process.returncode, said.decode()
-    finally:
-        process.kill()
-        process.communicate()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from processes import started
 from xft_pico import fails, run, tensors
 
 from xft.checkpoint import open_checkpoint
@@ -143,14 +144,13 @@ def test_killed_at_any_point_it_goes_on_to_the_same_end(ready: Path) -> None:
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     n_kills = 0
     for target in watched:
-        process = subprocess.Popen(command, env=environment, **quiet)
-        deadline = time.monotonic() + 100
-        while process.poll() is None and not (ready / "out" / target).exists():
-            if time.monotonic() > deadline:
-                break
-            time.sleep(0.002)
-        process.kill()
-        n_kills += process.wait() == -signal.SIGKILL
+        with started(command, env=environment, **quiet) as process:
+            deadline = time.monotonic() + 100
+            while process.poll() is None and not (ready / "out" / target).exists():
+                if time.monotonic() > deadline:
+                    break
+                time.sleep(0.002)
+        n_kills += process.returncode == -signal.SIGKILL
     assert n_kills >= 4
     # What a kill between two lines would have left: all of it goes, although nothing is to be made.
     (ready / "out" / ".sft.training").mkdir()

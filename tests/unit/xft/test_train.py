@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from processes import started
 from xft_pico import WILD, fails, load, run, tensors
 
 from xft.config import MoeConfig
@@ -366,13 +367,12 @@ def test_a_killed_training_goes_on(ready: Path) -> None:
     command += ["400", "--batch-size", "2", "--compute", "fp32", "--checkpoint-minutes", "0.005", "-o"]
     path = os.pathsep.join(path for path in sys.path if path)
     options: dict[str, Any] = {"env": os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path}}
-    with subprocess.Popen([*command, "again"], stderr=subprocess.DEVNULL, **options) as process:
+    with started([*command, "again"], stderr=subprocess.DEVNULL, **options) as process:
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline and process.poll() is None:
             if list(ready.glob(".again.training/checkpoint-*/xft_complete.json")):
                 break
             time.sleep(0.01)
-        process.kill()
     assert not (ready / "again").exists()
     subprocess.run([*command, "again"], check=True, capture_output=True, **options)
     subprocess.run([*command, "whole"], check=True, capture_output=True, **options)

