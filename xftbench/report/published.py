@@ -43,7 +43,7 @@ def _read(path: Path) -> pd.DataFrame:
             raise ValueError("a row has no source")
     except (OSError, ValueError) as error:
         raise DataFileError(f"can't read {path}: {error}") from error
-    return frame.assign(part=frame["part"].fillna(""), score=frame["score"] / 100)
+    return frame.assign(part=frame["part"].fillna(""), score=(frame["score"] / 100).round(6))
 
 
 def relevant(frame: pd.DataFrame, suites: Sequence[str]) -> pd.DataFrame:

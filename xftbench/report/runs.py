@@ -122,11 +122,13 @@ def read_runs(paths: Iterable[Path]) -> list[Run]:
 
 
 def _told_apart(runs: Sequence[Run]) -> list[Run]:
-    """Add the run to names that stand twice in one table, such as those of two seeds."""
+    """Add what differs to names that stand twice in one table: the run, or for the same run its path."""
     names = [(run.spec.scoring.suite, comparable_key(run.spec), run.name) for run in runs]
+    ids = [run.spec_file.run_id for run in runs]
+    twice = [names.count(name) > 1 for name in names]
     return [
-        replace(run, label=f"{run.name} {run.spec_file.run_id}") if names.count(name) > 1 else run
-        for run, name in zip(runs, names, strict=True)
+        replace(run, label=f"{run.name} {run_id if ids.count(run_id) == 1 else run.path}") if double else run
+        for run, run_id, double in zip(runs, ids, twice, strict=True)
     ]
 
 

@@ -1,0 +1,176 @@
+"""What goes into a leaderboard besides the scores: averages, costs, other formats, published numbers."""
+
+import json
+from pathlib import Path
+
+import msgspec
+import pandas as pd
+import pytest
+from factories import a_sample, a_spec, a_verdict, an_environment
+from many_runs import write_run
+
+from xftbench.cli import run as xftbench
+from xftbench.errors import DataFileError
+from xftbench.records import Problem
+from xftbench.report import formats, leaderboard, published
+from xftbench.report.cost import cost_points
+from xftbench.report.plots import pareto_front
+from xftbench.report.runs import read_runs
+from xftbench.scoring.aggregate import aggregate
+from xftbench.store.model_facts import ModelFacts, StageCost
+from xftbench.store.run_dir import RunDir, Timings
+
+REPOSITORY = Path(__file__).parents[3]
+
+
+def make_run(path: Path, name: str, passed: str, tags: dict[str, str] | None = None, **facts: object) -> Path:
+    """One problem per letter: p passes, f fails; `tags` gives the language of each letter's index."""
+    problems = [
+        Problem(task_id=f"T/{index}", prompt="", tags={"language": (tags or {}).get(str(index), "py")})
+        for index in range(len(passed))
+    ]
+    environment = msgspec.structs.replace(
+        an_environment(name),
+        model=ModelFacts(**facts) if facts else None,  # type: ignore[arg-type]
+    )
+    spec = a_spec(checkpoint_sha256=(name.encode().hex() * 64)[:64], n_problems=len(passed))
+    with RunDir(path / name, spec, environment) as run:
+        for problem, letter in zip(problems, passed, strict=True):
+            run.add_sample(a_sample(problem.task_id))
+            verdict = "passed" if letter == "p" else "failed"
+            run.add_verdict(a_verdict(problem.task_id, verdict=verdict))  # type: ignore[arg-type]
+        timings = Timings(n_tokens=3 * len(passed), generation_s=6.0, total_s=9.0, peak_memory_bytes=2 << 30)
+        scores = aggregate(problems, run.verdicts.values(), n=1)
+        run.finish(scores, timings, [problem.task_id for problem in problems], "2026-01-01")
+    return path / name
+
+
+def test_macro_counts_parts_and_weighted_counts_problems(tmp_path: Path) -> None:
+    languages = {"0": "js"} | {str(index): "cpp" for index in range(1, 5)}
+    path = make_run(tmp_path, "m", "pfffp", languages)
+    frame = leaderboard.averages(read_runs([path]))
+    (line,) = frame[frame["over"].str.endswith("language")].to_dict("records")
+    assert line["macro"] == pytest.approx((1.0 + 0.25) / 2)
+    assert line["weighted"] == pytest.approx(2 / 5)
+    assert (line["parts"], line["n_problems"]) == ("cpp, js", 5)
+
+
+def test_a_model_that_lacks_a_part_has_no_average(tmp_path: Path) -> None:
+    for suite in ("one", "two"):
+        write_run(tmp_path, "whole", suite, n_problems=4, n=1, rate=0.5)
+    write_run(tmp_path, "half", "one", n_problems=4, n=1, rate=0.5)
+    frame = leaderboard.averages(read_runs(sorted(tmp_path.iterdir())))
+    assert list(frame["model"]) == ["whole"]
+
+
+def test_costs_per_solved_problem(tmp_path: Path) -> None:
+    step = StageCost(stage="sft", tokens=10, flops=6e12, device_s=7200.0, device="cpu", data="d.jsonl")
+    make_run(tmp_path, "m", "ppff", n_parameters=1000, n_active_parameters=1000, stage="sft", line=(step,))
+    row = leaderboard.build([tmp_path / "m"], money_per_hour=36.0).iloc[0]
+    assert row["tokens_per_solved"] == 4 * 3 / 2
+    assert row["seconds_per_solved"] == 6.0 / 2
+    assert row["money_per_solved"] == pytest.approx(36.0 / 3600 * 3)
+    assert row["train_flops"] == 6e12
+    assert row["train_device_hours"] == 2.0
+    assert row["peak_memory_bytes"] == 2 << 30
+
+
+def test_what_is_unknown_is_blank_and_not_zero(tmp_path: Path) -> None:
+    make_run(tmp_path, "m", "ff")
+    row = leaderboard.build([tmp_path / "m"]).iloc[0]
+    for column in ("train_flops", "n_parameters", "tokens_per_solved", "money_per_solved"):
+        assert pd.isna(row[column]), column
+
+
+def test_the_difference_to_the_baseline_is_that_of_the_pairs(tmp_path: Path) -> None:
+    make_run(tmp_path, "sft", "pffffffffp")
+    make_run(tmp_path, "xft", "fppppppppp")
+    frame = leaderboard.build(sorted(tmp_path.iterdir()), baseline="sft").set_index("model")
+    assert frame.loc["xft", "difference"] == pytest.approx(0.7)
+    assert (frame.loc["xft", "gained"], frame.loc["xft", "lost"]) == (8, 1)
+    assert frame.loc["xft", "p_value"] == pytest.approx(2 * (1 + 9) / 2**9), "9 coins, one tail of 8 or more"
+    assert pd.isna(frame.loc["sft", "difference"])
+
+
+def test_latex_is_booktabs_and_escapes_names(tmp_path: Path) -> None:
+    make_run(tmp_path, "a_b", "pf")
+    text = formats.latex(leaderboard.build([tmp_path / "a_b"]))
+    assert r"\toprule" in text
+    assert r"a\_b" in text
+    assert r"50.0 \%" in text
+
+
+def test_model_cards_hold_the_scores_and_where_they_are_from(tmp_path: Path) -> None:
+    yaml = pytest.importorskip("yaml")
+    make_run(tmp_path, "m", "pppf")
+    (card,) = yaml.safe_load_all(formats.model_index(leaderboard.build([tmp_path / "m"])))
+    (entry,) = card["model-index"]
+    (result,) = entry["results"]
+    assert entry["name"] == "m"
+    assert result["task"] == {"type": "text-generation"}
+    assert result["dataset"]["type"] == "openai_humaneval"
+    assert result["metrics"][0]["type"] == "pass@1"
+    assert result["metrics"][0]["value"] == 0.75
+
+
+def test_nobody_on_the_front_is_beaten() -> None:
+    points = [("a", 1.0, 10.0), ("b", 2.0, 30.0), ("c", 3.0, 20.0), ("d", 2.0, 25.0), ("e", 4.0, 31.0)]
+    assert [name for name, _, _ in pareto_front(points)] == ["a", "b", "e"]
+
+
+def test_the_cost_is_one_that_every_model_has(tmp_path: Path) -> None:
+    sizes = {"n_parameters": 2000, "n_active_parameters": 500}
+    make_run(tmp_path / "x", "a", "pf", **sizes)
+    make_run(tmp_path / "x", "b", "pp", **sizes)
+    found = cost_points(leaderboard.build(sorted((tmp_path / "x").iterdir())))
+    assert found is not None
+    assert found.name == "inference FLOPs per sample"
+    assert {name: cost for name, cost, _ in found.points} == {"a": 2 * 500 * 3, "b": 2 * 500 * 3}
+    make_run(tmp_path / "x", "c", "pf")
+    found = cost_points(leaderboard.build(sorted((tmp_path / "x").iterdir())))
+    assert found is not None
+    assert found.name == "tokens per sample"
+
+
+def test_published_rows_are_marked_and_have_sources() -> None:
+    frame = published.read(REPOSITORY / "leaderboards" / "published")
+    assert set(frame["kind"]) == {"published"}
+    assert frame["source"].str.len().min() > 5
+    xft = frame[(frame["model"].str.startswith("XFT_DS")) & (frame["check"] == "plus")]
+    assert list(xft["score"]) == [0.646], "arXiv 2404.15247, abstract"
+
+
+def test_a_published_row_without_source_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text(",".join(published.COLUMNS) + "\nm,humaneval,1.0,pass,,1,50,greedy,\n")
+    with pytest.raises(DataFileError, match="no source"):
+        published.read(tmp_path)
+
+
+def test_published_numbers_stand_apart_from_measured_ones(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_run(tmp_path / "runs", "ours", "humaneval", n_problems=4, n=1, rate=0.5)
+    folder = str(REPOSITORY / "leaderboards" / "published")
+    arguments = ["leaderboard", str(tmp_path / "runs"), "--leaderboards", str(tmp_path / "out")]
+    assert xftbench(["-q", *arguments, "--published", folder]) == 0
+    measured, separator, others = capsys.readouterr().out.partition("Published numbers")
+    assert separator
+    assert "ours" in measured
+    assert "XFT_DS" not in measured
+    assert "XFT_DS" in others
+    written = json.loads((tmp_path / "out" / "humaneval.json").read_text())
+    assert [row["model"] for row in written] == ["ours"]
+
+
+def test_a_baseline_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    write_run(tmp_path / "runs", "ours", "humaneval", n_problems=4, n=1, rate=0.5)
+    arguments = ["leaderboard", str(tmp_path / "runs"), "--leaderboards", str(tmp_path / "out")]
+    assert xftbench([*arguments, "--baseline", "theirs"]) == 2
+    assert not (tmp_path / "out").exists()
+
+
+def test_two_seeds_of_one_model_are_told_apart(tmp_path: Path) -> None:
+    first = make_run(tmp_path / "a", "m", "pf")
+    second = make_run(tmp_path / "b", "m", "pp")
+    names = [run.name for run in read_runs([first, second])]
+    assert len(set(names)) == 2
