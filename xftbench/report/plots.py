@@ -14,6 +14,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
+from matplotlib.colors import Normalize, TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -25,6 +26,8 @@ _VARIABLES = {color: f"var(--s{number})" for number, color in enumerate(SERIES, 
     INK: "var(--ink)", MUTED: "var(--muted)", LINE: "var(--line)", GOOD: "var(--good)", BAD: "var(--bad)",
 }  # fmt: skip
 _MARKERS = "osD^vPX*"
+_DECADES_APART = 20
+"""Costs further apart than this are drawn on a logarithmic axis."""
 _STYLE: Any = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
@@ -120,10 +123,11 @@ def pareto(
             axes.scatter([x], [y], s=64, marker=marker_of(index), color=color_of(index), zorder=2)
         for (x, y), names in _by_place(points).items():
             axes.annotate(", ".join(names), (x, y), xytext=(8, 4), textcoords="offset points", fontsize=9)
-        if min(x for _, x, _ in points) > 0:
+        costs = [x for _, x, _ in points]
+        if min(costs) > 0 and max(costs) / min(costs) > _DECADES_APART:
             axes.set_xscale("log")
-            axes.xaxis.set_major_formatter("{x:.3g}")
-            axes.xaxis.set_minor_formatter(lambda _value, _position: "")
+        else:
+            axes.ticklabel_format(axis="x", style="sci", scilimits=(-3, 4), useMathText=True)
         axes.margins(0.18, 0.18)
         axes.grid()
         axes.set_xlabel(f"{cost} (less is better)")
@@ -156,15 +160,18 @@ def heat(
     """Return a heat map of (rows, columns); with a `center`, two colours part there."""
     with mpl.rc_context(_STYLE):
         n_rows, n_columns = values.shape
-        figure = Figure(figsize=(1.9 + 0.36 * n_columns, 1.0 + 0.17 * max(n_rows, 6)), layout="constrained")
+        figure = Figure(
+            figsize=(max(3.5, 1.9 + 0.36 * n_columns), 1.0 + 0.15 * max(n_rows, 8)), layout="constrained"
+        )
         axes = figure.add_subplot()
         low, high = float(np.nanmin(values)), float(np.nanmax(values))
+        scale: Normalize = Normalize(low, max(high, low + 1e-9))
         if center is not None:
-            reach = max(abs(high - center), abs(center - low), 1e-9)
-            low, high = center - reach, center + reach
+            # Each side has its own length: a load can't be less than none.
+            scale = TwoSlopeNorm(center, min(low, center - 1e-9), max(high, center + 1e-9))
         mesh = axes.pcolormesh(
-            values, cmap="viridis" if center is None else "RdBu_r", vmin=low, vmax=max(high, low + 1e-9),
-            edgecolors="face", linewidth=0.2,
+            values, cmap="viridis" if center is None else "RdBu_r", norm=scale, edgecolors="face",
+            linewidth=0.2,
         )  # fmt: skip
         axes.set_xticks(np.arange(n_columns) + 0.5, labels=list(columns))
         step = max(1, n_rows // 12)
@@ -188,7 +195,7 @@ def lines(
 ) -> Figure:  # fmt: skip
     """Return lines, each (name, xs, ys), with a band of (lows, highs) around each where there are some."""
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(5.6, 3.2), layout="constrained")
+        figure = Figure(figsize=(4.6, 3.2), layout="constrained")
         axes = figure.add_subplot()
         for index, (name, xs, ys) in enumerate(series):
             color = color_of(index)

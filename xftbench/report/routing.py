@@ -118,6 +118,7 @@ def frame(parts: dict[str, Routing]) -> pd.DataFrame:
     """Return one row per part and layer.
 
     Columns: ``part``, ``layer``, ``n_samples``, ``n_tokens``, ``load_E`` and ``weight_E`` for each expert,
+    ``together_A_B`` for each pair of routed experts (share of the tokens that chose both),
     ``shared_weight``, ``entropy``, ``busiest`` (over an even load), ``dead`` (experts, with commas).
     """
     rows: list[dict[str, object]] = []
@@ -135,8 +136,15 @@ def frame(parts: dict[str, Routing]) -> pd.DataFrame:
             }
             row |= {f"load_{expert}": value for expert, value in enumerate(routing.load[layer])}
             row |= {f"weight_{expert}": value for expert, value in enumerate(routing.weight[layer])}
+            row |= _pairs(routing, layer)
             rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _pairs(routing: Routing, layer: int) -> dict[str, float]:
+    first = int(routing.has_shared)
+    pairs = combinations(range(routing.together.shape[1]), 2)
+    return {f"together_{a + first}_{b + first}": routing.together[layer, a, b] for a, b in pairs}
 
 
 def summary(parts: dict[str, Routing]) -> pd.DataFrame:
@@ -191,7 +199,7 @@ def _block(table: Table, run: Run, parts: dict[str, Routing]) -> Block:
         ),
         Figure(
             name=f"routing-together-{name}",
-            figure=heat(everything.together.mean(axis=0), title="Chosen together, mean over layers",
+            figure=heat(everything.together.mean(axis=0), title="Chosen together",
                         rows="expert", columns=experts, unit="share of tokens", first_row=first),
         ),
     ]  # fmt: skip
