@@ -65,7 +65,7 @@ class MultiplE:
 
     def load(self, version: str, data_dir: Path | None) -> DataSet:
         """Return the problems of all parts, each verified against its pinned content."""
-        loaded = [data.load(part, version, data_dir) for part in self._parts]
+        loaded = data.load_all(self._parts, version, data_dir)
         problems = [
             self._problem(row, part)
             for part, file in zip(self._parts, loaded, strict=True)

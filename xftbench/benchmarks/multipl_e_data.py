@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from xftbench import jsonl
-from xftbench.benchmarks.datafiles import as_data_error, hub_rows, unpacked
+from xftbench.benchmarks.datafiles import MissingDataFileError, as_data_error, hub_rows, unpacked
 from xftbench.benchmarks.multipl_e_parts import Part
 from xftbench.errors import DataFileError
 from xftbench.hashing import sha256_record
@@ -83,6 +83,24 @@ def load(part: Part, version: str, data_dir: Path | None) -> Loaded:
     return _verified(source, _rows(fetched, source), part, version, pin)
 
 
+def load_all(parts: Sequence[Part], version: str, data_dir: Path | None) -> list[Loaded]:
+    """Return the problems of several parts.
+
+    Raises:
+        DataFileError: As `load`; of files that can't be had, it names all.
+    """
+    loaded = []
+    for part in parts:
+        try:
+            loaded.append(load(part, version, data_dir))
+        except MissingDataFileError as error:
+            others = [other.config for other in parts[len(loaded) + 1 :] if locate(other, data_dir) is None]
+            if others:
+                error.hint = f"{error.hint}; no file is here of these either: {', '.join(others)}"
+            raise
+    return loaded
+
+
 def found(part: Part, version: str, data_dir: Path | None) -> str | None:
     """Return where a part's file stands in a folder, once its content is verified; None if it does not.
 
@@ -141,10 +159,12 @@ def _verified(source: str, rows: list[Row], part: Part, version: str, pin: Pin |
     return Loaded(part=part.config, path=source, sha256=found, rows=tuple(rows))
 
 
-def _missing(part: Part, version: str, pin: Pin | None, data_dir: Path | None, reason: str) -> DataFileError:
+def _missing(
+    part: Part, version: str, pin: Pin | None, data_dir: Path | None, reason: str
+) -> MissingDataFileError:
     count = f" ({pin.problems} problems)" if pin else ""
     where = "and no data directory was given" if data_dir is None else f"and is not in {data_dir}"
-    return DataFileError(
+    return MissingDataFileError(
         f"multipl-e {version}: {part.config} can't be had from the hub {where}: {reason}",
         hint=f"put {part.config}.jsonl.gz or {part.config}.jsonl{count}, or the hub's "
         f"{part.config}/test-00000-of-00001.parquet, in a folder and pass --data-dir or set "

@@ -168,8 +168,9 @@ def test_without_files_and_without_the_hub_it_says_which_file_to_put_where(
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     with pytest.raises(DataFileError, match=rf"humaneval-java can't be had .* not in {tmp_path}") as caught:
-        MultiplE([Part("humaneval", "java")]).load("3", tmp_path)
+        MultiplE([Part("humaneval", "java"), Part("mbpp", "js")]).load("3", tmp_path)
     assert "humaneval-java.jsonl.gz" in str(caught.value.hint)
+    assert "mbpp-js" in str(caught.value.hint)
     assert "XFTBENCH_DATA_DIR" in str(caught.value.hint)
 
 
