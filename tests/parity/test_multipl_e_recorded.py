@@ -46,6 +46,7 @@ def differing(pool: Pool, corpus: str, cases: list[Case]) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", probes())
 def test_the_probe_of_a_language_passes_and_its_twin_fails(language: str, pool: Pool) -> None:
     need(language)
