@@ -9,7 +9,7 @@ import threading
 from collections import deque
 from concurrent.futures import Future
 
-from xftbench.execution.runners import Kind, kind_of
+from xftbench.execution.runners import Kind, is_long, kind_of
 from xftbench.records import Outcome, Program
 
 Job = tuple[Program, "Future[Outcome]"]
@@ -97,7 +97,11 @@ class Lanes:
         elif isinstance(entry, tuple):
             kind = kind_of(entry[0])
             self._kinds[kind.key] = kind
-            self._lanes.setdefault(kind.key, deque()).append(entry)
+            lane = self._lanes.setdefault(kind.key, deque())
+            if is_long(entry[0]):
+                lane.appendleft(entry)  # or one worker is still busy with it when the others are done
+            else:
+                lane.append(entry)
 
     def _choose(self, worker: object, warm: list[str]) -> str | None:
         waiting = {key: len(lane) for key, lane in self._lanes.items() if lane}

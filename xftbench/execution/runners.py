@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple, Protocol
 
-from xftbench.execution import contexts, job
+from xftbench.execution import contexts, job, references
 from xftbench.execution.native.runner import NativeRunner
 from xftbench.execution.native.warm import Compilers
 from xftbench.execution.plus import PlusRunner
@@ -75,8 +75,14 @@ class FunctionRunner:
 PROBED = Kind("function", FunctionRunner)
 """What a pool starts at once, to find out whether its isolation works on this machine."""
 
+_LONG_S = 0.5
 _PLUS = Kind("plus", PlusRunner)
 _NATIVE = Kind("native", partial(NativeRunner, compilers=Compilers()))
+
+
+def is_long(program: Program) -> bool:
+    """Return whether a program is known to take much longer than most, and had better be started early."""
+    return isinstance(program, PlusProgram) and references.cost_s(program.problem) > _LONG_S
 
 
 def kind_of(program: Program) -> Kind:
