@@ -1,7 +1,7 @@
 """Shorter ways to what a language's compile step does, where there are some.
 
-Each gives what the published command would give, or steps aside. C++: the two includes with which MultiPL-E's
-programs begin are compiled once. Java and TypeScript: the compiler stays warm.
+Each gives what the published command would give, or steps aside. C++: the headers that MultiPL-E's programs
+include are compiled once. Java and TypeScript: the compiler stays warm.
 """
 
 import re
@@ -16,7 +16,11 @@ from xftbench.execution.native.toolchains import Toolchain
 from xftbench.execution.native.warm import Compiler
 from xftbench.execution.worker import Worker
 
-_INCLUDES = re.compile(r"\s*#include\s*<assert\.h>\s*\n\s*#include\s*<bits/stdc\+\+\.h>\s*\n")
+_INCLUDES = re.compile(
+    r"(?:[ \t]*(?:using\s+namespace\s+std;|//.*(?<!\\)|#include[ \t]*<[\w./+]+>)?[ \t\r]*\n)*?"
+    r"[ \t]*#include[ \t]*<bits/stdc\+\+\.h>[ \t\r]*\n"
+)
+"""Nothing but includes before the one of everything: no macro that could change what the headers say."""
 _SERVER_CPU_S = 100_000
 _JAVA_FLAGS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "-Xss4m", "-Xmx768m")
 

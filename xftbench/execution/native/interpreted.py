@@ -186,7 +186,7 @@ R = Language(
         "(function(b, a) cat('\\n', a, b, '\\n', sep=''))('@2@', '@1@')",
         wary=_MEDDLING
         + r"|\bq\(|stop|isTRUE|all\.equal|assign|environment|options|source|parse|tryCatch|sink|library|attr",
-        equality=r"all\.equal|Ops\.|`==",
+        equality=r"all\.equal[\w.]*\s*(?:<-|=)|Ops\.\w+\s*(?:<-|=)|`==",
     ),
 )
 
