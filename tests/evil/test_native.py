@@ -24,7 +24,7 @@ from xftbench.records import Limits, Outcome
 
 HERE = Path(__file__).parent / "native"
 PROGRAMS = sorted(HERE.glob("*.txt"))
-LIMITS = Limits(cpu_s=5, wall_s=20.0, memory_bytes=2 << 30, disk_bytes=256 << 20)
+LIMITS = Limits(cpu_s=4, wall_s=20.0, memory_bytes=2 << 30, disk_bytes=256 << 20)
 EVIL = "xftbench-evil"
 FOLDERS = ("/etc", "/root", "/work", "/", "/usr/lib", "/dev", "/var/tmp", "/dev/shm", "/tmp")
 
@@ -89,7 +89,6 @@ def test_a_hostile_program_gets_its_verdicts_and_leaves_nothing(path: Path, scen
     attack = read_attack(path)
     if isinstance(found := find_toolchain(attack.language), Missing):
         pytest.skip(found.install)
-    assert scene.run(attack.language, CASES[attack.language].right).verdict == "passed", "before"
     before = survivors()
     outcome = scene.run(attack.language, attack.solution)
     assert outcome.verdict in attack.verdicts, outcome

@@ -116,7 +116,7 @@ def _by_status(language: Language, last: Ended) -> tuple[VerdictName, str]:
     lines = [line for line in last.stderr.splitlines() if line.strip()]
     if not lines:
         # Bash and Perl programs say nothing when a check fails, they only exit.
-        return ("failed" if code == 1 else "crashed"), f"exited with status {code}"
+        return ("failed" if code <= 1 else "crashed"), f"exited with status {code}"
     return "crashed" if code else "failed", lines[-1]
 
 

@@ -1,0 +1,222 @@
+"""The parts of running other languages, each alone: proof, judge, what is found, what is kept warm."""
+
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from native import CASES, native, with_result
+
+from xftbench.execution.native import proof, toolchains
+from xftbench.execution.native.judge import Ended, Ending, judge
+from xftbench.execution.native.languages import LANGUAGES
+from xftbench.execution.native.runner import NativeRunner
+from xftbench.execution.native.toolchains import Missing, Toolchain, find_toolchain
+from xftbench.execution.native.warm import Compilers
+from xftbench.execution.pool import Pool
+from xftbench.execution.probe import describe
+from xftbench.execution.worker import WorkerLostError
+from xftbench.records import Limits, NativeProgram
+
+LIMITS = Limits(cpu_s=15, wall_s=60.0)
+SWIFTC = """#!/bin/sh
+# Stands for swiftc: builds a program that fails if the source says so, and prints what its proof prints.
+grep -q BROKEN program.swift && { echo "program.swift:1:1: error: expected expression" >&2; exit 1; }
+echo '#!/bin/sh' > program
+grep -q WRONG program.swift && echo 'echo "program/program.swift:3: Assertion failed" >&2; kill -ILL $$' >> program
+sed -n 's/.*("\\([0-9a-f]*\\)", "\\([0-9a-f]*\\)").*/echo; echo \\2\\1/p' program.swift >> program
+chmod +x program
+"""
+
+
+@pytest.fixture
+def runner() -> Iterator[NativeRunner]:
+    try:
+        runner = NativeRunner(LIMITS, "namespaces", Compilers())
+    except WorkerLostError as error:
+        pytest.skip(str(error))
+    yield runner
+    runner.kill()
+
+
+@pytest.mark.parametrize("language", [name for name in CASES if LANGUAGES[name].proof])
+def test_the_proof_stands_behind_the_last_check_and_its_secret_nowhere_in_one_piece(language: str) -> None:
+    program = native(language, CASES[language].right)
+    sealed = proof.seal(program, LANGUAGES[language])
+    assert sealed is not None
+    line = sealed.text.splitlines()[sealed.line_number - 1]
+    assert "xftbench" in line
+    assert sealed.secret not in sealed.text
+    assert sealed.secret[:16] in line
+    assert sealed.secret[16:] in line
+    without = sealed.text.replace(line + "\n", "")
+    assert without.split() == proof.plain(program).split(), "nothing else is changed"
+    checks = [text for text in program.test.splitlines() if "candidate(1, 2)" in text or "add(1, 2)" in text]
+    for check in checks:
+        assert sealed.text.index(check) < sealed.text.index(line)
+
+
+def test_a_control_differs_only_in_that_its_check_can_not_be_met() -> None:
+    program, language = native("cpp", CASES["cpp"].right), LANGUAGES["cpp"]
+    usual, control = proof.seal(program, language), proof.seal(program, language, control=True)
+    assert usual
+    assert control
+    numbers = [
+        re.findall(r"\{(\d+)\}", sealed.text.splitlines()[sealed.line_number - 1])
+        for sealed in (usual, control)
+    ]
+    assert numbers[0][0] == numbers[0][1]
+    assert numbers[1][0] != numbers[1][1]
+
+
+def test_a_test_without_a_place_for_the_proof_gets_none() -> None:
+    program = NativeProgram(task_id="T/0", solution="int x;", language="cpp", test="// no brace")
+    assert proof.seal(program, LANGUAGES["cpp"]) is None
+
+
+def ended(**changes: object) -> Ending:
+    values: dict[str, object] = {
+        "status": 0, "why": "", "cpu_s": 0.1, "wall_s": 0.1, "stdout": "", "stderr": "",
+    }  # fmt: skip
+    return Ending(steps=(Ended(**(values | changes)),), limits_s=(5.0,))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("language", "changes", "expected"),
+    [
+        ("js", {}, "passed"),
+        ("js", {"status": 256, "stderr": "AssertionError [ERR_ASSERTION]: x"}, "failed"),
+        ("js", {"status": 256, "stderr": "SyntaxError: Unexpected token"}, "compile_error"),
+        ("js", {"status": 256, "stderr": "TypeError: x is not a function"}, "crashed"),
+        ("js", {"status": signal.SIGKILL, "cpu_s": 4.9}, "timed_out"),
+        ("js", {"status": signal.SIGKILL, "why": "wall"}, "timed_out"),
+        ("js", {"status": signal.SIGSEGV}, "crashed"),
+        ("rkt", {"stderr": "FAILURE"}, "failed"),
+        ("pl", {"stdout": "ok! ERROR"}, "failed"),
+        ("clj", {"stdout": "1 failures, 0 errors.\n"}, "failed"),
+        ("clj", {"stdout": "x\n0 failures, 0 errors.\n"}, "passed"),
+        ("go", {"status": 256, "stdout": "FAIL x [build failed]"}, "compile_error"),
+        ("sh", {"status": 256}, "failed"),
+    ],
+)
+def test_the_published_rule_and_the_kind_of_failure(
+    language: str, changes: dict[str, object], expected: str
+) -> None:
+    row = LANGUAGES[language]
+    assert judge(row, row.variants[-1].steps, ended(**changes)).verdict == expected
+
+
+def test_csharp_is_judged_by_stderr_because_mono_exits_with_0() -> None:
+    row = LANGUAGES["cs"]
+    built = ended().steps[0]
+    wrong = ended(stderr="at System.Diagnostics.DefaultTraceListener.Fail (System.String message)").steps[0]
+    assert (
+        judge(row, row.variants[-1].steps, Ending(steps=(built, built), limits_s=(15, 5))).verdict == "passed"
+    )
+    assert (
+        judge(row, row.variants[-1].steps, Ending(steps=(built, wrong), limits_s=(15, 5))).verdict == "failed"
+    )
+
+
+def test_the_identity_of_an_executor_names_the_toolchains_that_are_asked_for() -> None:
+    named = describe("namespaces", ("python", "cpp", "pl")).toolchains
+    assert set(named) == {"cpp", "pl"}
+    assert named["cpp"].startswith("g++ ")
+
+
+def test_a_missing_toolchain_is_named_with_what_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/nowhere")
+    find_toolchain.cache_clear()
+    try:
+        ruby, typescript = find_toolchain("rb"), find_toolchain("ts")
+        assert isinstance(ruby, Missing)
+        assert ruby.what == ("ruby",)
+        assert ruby.install == "apt-get install --no-install-recommends ruby ruby-test-unit"
+        assert isinstance(typescript, Missing)
+        assert "npm install --prefix /nowhere/xftbench/toolchains typescript@" in typescript.install
+    finally:
+        find_toolchain.cache_clear()
+
+
+def test_a_program_without_a_toolchain_is_not_the_models_failure() -> None:
+    if isinstance(find_toolchain("jl"), Toolchain):
+        pytest.skip("julia is installed")
+    with Pool(1, LIMITS) as pool:
+        program = NativeProgram(task_id="T/0", solution="", language="jl", test="")
+        outcome = pool.submit(program).result()
+    assert outcome.verdict == "infrastructure_error"
+    assert "julialang.org" in outcome.detail
+
+
+@pytest.fixture
+def fake_swift(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A shell script in swiftc's place: no Swift can be installed here, but its whole path can be walked."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    folder = toolchains.cache_directory() / "bin"
+    folder.mkdir(parents=True)
+    (folder / "swiftc").write_text(SWIFTC)
+    (folder / "swiftc").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    find_toolchain.cache_clear()
+    yield
+    find_toolchain.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("solution", "expected"),
+    [
+        (CASES["swift"].right, ("passed", "passed")),
+        ("// WRONG\n" + CASES["swift"].right, ("failed", "failed")),
+        ("// BROKEN\n" + CASES["swift"].right, ("compile_error", "compile_error")),
+    ],
+)
+def test_swift_is_compiled_run_and_judged(
+    solution: str, expected: tuple[str, str], fake_swift: None, runner: NativeRunner
+) -> None:
+    outcome = runner.run(native("swift", solution))
+    assert (outcome.verdict, outcome.strict) == expected, outcome
+
+
+@pytest.mark.parametrize("language", ["java", pytest.param("ts", marks=pytest.mark.slow)])
+def test_a_warm_compiler_gives_what_the_command_gives_and_its_death_does_no_harm(
+    language: str, runner: NativeRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if isinstance(found := find_toolchain(language), Missing):
+        pytest.skip(found.install)
+    programs = [
+        native(language, CASES[language].right),
+        native(language, with_result(language, "42")),
+        native(language, with_result(language, ")](} +")),
+        native(language, CASES[language].right + "\n" + "/* " + "\u00e9\u4e2d" + " */"),
+    ]
+    warm = [runner.run(program) for program in programs]
+    (compiler,) = runner._compilers._idle[language]
+    signal.pidfd_send_signal(compiler._pidfd, signal.SIGKILL)
+    assert runner.run(programs[0]).strict == "passed", "the command takes over"
+    assert not runner._compilers._idle[language], "the dead one is not asked again"
+    assert runner.run(programs[0]).strict == "passed", "a new one takes over"
+    assert runner._compilers._idle[language]
+    monkeypatch.setattr("xftbench.execution.native.builders.warm", lambda toolchain: None)
+    runner._warm.clear()
+    cold = [runner.run(program) for program in programs]
+    assert [(one.verdict, one.strict) for one in warm] == [(one.verdict, one.strict) for one in cold]
+    assert [one.verdict for one in warm] == ["passed", "failed", "compile_error", "passed"]
+    assert warm[2].detail == cold[2].detail
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("language", ["cpp", "java", "js", "php", "pl", "lua", "sh", "rb"])
+def test_the_weaker_isolation_gives_the_same_verdicts(language: str) -> None:
+    if isinstance(found := find_toolchain(language), Missing):
+        pytest.skip(found.install)
+    with Pool(1, LIMITS, "rlimits") as pool:
+        solutions = (CASES[language].right, with_result(language, "42"))
+        outcomes = [pool.submit(native(language, solution)).result() for solution in solutions]
+    assert [outcome.verdict for outcome in outcomes] == ["passed", "failed"], outcomes
+
+
+def test_the_cache_directory_is_below_the_users_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "/some/cache")
+    assert toolchains.cache_directory() == Path("/some/cache/xftbench/toolchains")
