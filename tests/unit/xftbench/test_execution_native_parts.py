@@ -24,7 +24,7 @@ SWIFTC = """#!/bin/sh
 # Stands for swiftc: builds a program that fails if the source says so, and prints what its proof prints.
 grep -q BROKEN program.swift && { echo "program.swift:1:1: error: expected expression" >&2; exit 1; }
 echo '#!/bin/sh' > program
-grep -q WRONG program.swift && echo 'echo "program/program.swift:3: Assertion failed" >&2; kill -ILL $$' >> program
+grep -q WRONG program.swift && echo 'echo "Assertion failed: file program.swift" >&2; kill -ILL $$' >> program
 sed -n 's/.*("\\([0-9a-f]*\\)", "\\([0-9a-f]*\\)").*/echo; echo \\2\\1/p' program.swift >> program
 chmod +x program
 """
