@@ -52,7 +52,7 @@ _DROPPED = {
         r"^[ \t]*(?:const|let)[ \t]+assert[ \t]*=[^\n]*\n?|^import[ \t]+[^\n]*\n?", re.MULTILINE
     ),
     # What runs a program is the tests' own.
-    "hs": re.compile(r"^module\s[^\n]*\n?|^main\b[^\n]*(?:\n[ \t]+[^\n]*|\n(?=\n*[ \t]))*\n?", re.MULTILINE),
+    "hs": re.compile(r"^module\s[^\n]*\n?|^main\b[^\n]*(?:\n(?:[ \t][^\n]*)?(?=\n|\Z))*", re.MULTILINE),
     "lua": re.compile(r"^return\b[^\n]*\s*\Z", re.MULTILINE),
     "rkt": re.compile(r"^#lang[^\n]*\n?", re.MULTILINE),
 }
@@ -106,12 +106,18 @@ def _in_a_file(problem: Problem, code: str) -> str:
     """Put the function last and open, and everything else before it, without ``main``."""
     language = problem.language
     code = _without(language, code, "main")
-    function = functions(language, skeleton(language, code), problem.entry_point)[-1]
+    function = _last(language, code, problem.entry_point)
     before, after = code[: function.start], code[function.end :]
     if language == "sh":
         after = _shell_functions(after)
     after = after if skeleton(language, after).strip() else ""
     return _joined(_preamble(problem, code), before, after, _opened(code, function))
+
+
+def _last(language: str, code: str, name: str) -> Function:
+    """Return the last definition of a function; the end of a text that is too broken to have one."""
+    found = functions(language, skeleton(language, code), name)
+    return found[-1] if found else Function(len(code), len(code), len(code), has_braces=True)
 
 
 def _opened(code: str, function: Function) -> str:
@@ -151,19 +157,14 @@ def _in_a_class(problem: Problem, code: str) -> str:
     language = problem.language
     imports, code = _split_imports(language, code)
     bones = skeleton(language, code)
-    function = functions(language, bones, problem.entry_point)[-1]
-    opening = enclosing(
-        bones, function.start + 1 if bones[function.start : function.start + 1] == "{" else function.start
-    )
+    opening = enclosing(bones, _last(language, code, problem.entry_point).start)
     siblings, members = "", code
     if opening is not None:
         end = closing(bones, opening, "{}")
         siblings = _siblings(language, code, bones, opening, end)
-        members = (
-            code[opening + 1 : end].removesuffix("}") if bones[end - 1 : end] == "}" else code[opening + 1 :]
-        )
+        members = code[opening + 1 : end - 1] if bones[end - 1] == "}" else code[opening + 1 :]
     members = _without(language, members, _MAIN.get(language, "main"))
-    function = functions(language, skeleton(language, members), problem.entry_point)[-1]
+    function = _last(language, members, problem.entry_point)
     rest = members[: function.start] + members[function.end :]
     head, class_line = _class_head(problem.prompt)
     return _joined(*imports, head, siblings, class_line, rest, _opened(members, function))

@@ -4,6 +4,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from xftbench.benchmarks.multipl_e_code import assemble, entry_point, truncate
 from xftbench.benchmarks.multipl_e_syntax import defines
@@ -108,7 +110,22 @@ def test_a_corrected_answer_counts_and_one_that_is_cut_off_does_not() -> None:
     assert (code.rpartition("\n")[2], rule) == ("    x + y", "fence")
 
 
-@pytest.mark.parametrize("language", ["cs", "rs", "sh", "php"])
+FRAGMENTS = [
+    *"{}();=\n\"'# ", "//", "/*", "class P {", "main", "import a;", "package b", "use c;", "<?php", "?>", "#lang x",
+    "static long NAME(long x)", "fn NAME()", "def NAME()", "func NAME()", "NAME()", "int main()", "fn main() {",
+    "def main(", "void Main(",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("language", CASES)
+@given(pieces=st.lists(st.sampled_from(FRAGMENTS), max_size=25))
+def test_the_most_broken_text_is_still_some_program(language: str, pieces: list[str]) -> None:
+    name = problem(language).entry_point
+    text = " ".join(pieces).replace("NAME", name)
+    assert isinstance(assemble(problem(language), text), str | None)
+
+
+@pytest.mark.parametrize("language", ["cs", "rs", "sh", "php", "hs"])
 def test_a_long_text_takes_seconds_at_most(language: str) -> None:
     name = problem(language).entry_point
     noise = [f"Then {name}(x", "{ ' \" /* `", f"  {name}(1);", " " * 60, "R\"x( r#\" ''' ?> <?"]
