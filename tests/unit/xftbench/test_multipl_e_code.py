@@ -111,10 +111,27 @@ def test_a_corrected_answer_counts_and_one_that_is_cut_off_does_not() -> None:
 
 
 FRAGMENTS = [
-    *"{}();=\n\"'# ", "//", "/*", "class P {", "main", "import a;", "package b", "use c;", "<?php", "?>", "#lang x",
-    "static long NAME(long x)", "fn NAME()", "def NAME()", "func NAME()", "NAME()", "int main()", "fn main() {",
-    "def main(", "void Main(",
-]  # fmt: skip
+    *"{}();=\n\"'# ",
+    "//",
+    "/*",
+    "class P {",
+    "main",
+    "import a;",
+    "package b",
+    "use c;",
+    "<?php",
+    "?>",
+    "#lang x",
+    "static long NAME(long x)",
+    "fn NAME()",
+    "def NAME()",
+    "func NAME()",
+    "NAME()",
+    "int main()",
+    "fn main() {",
+    "def main(",
+    "void Main(",
+]
 
 
 @pytest.mark.parametrize("language", CASES)
