@@ -114,7 +114,8 @@ def _strata(
             tallies = members.setdefault((tag, value), [])
             if problem.task_id in scored:
                 tallies.append(scored[problem.task_id])
-    for (tag, value), tallies in members.items():
+    tags = list(dict.fromkeys(tag for tag, _ in members))
+    for (tag, value), tallies in sorted(members.items(), key=lambda member: tags.index(member[0][0])):
         yield Stratum(tag=tag, value=value, n_problems=len(tallies), pass_at=_scores(tallies, ks))
 
 
