@@ -41,7 +41,8 @@ _SCIPY = (
     "scipy.stats",
 )  # fmt: skip
 _PLOTS = (
-    *_ALL, "PIL.Image", "PIL.PngImagePlugin", "matplotlib.pyplot", "matplotlib.backends.backend_agg",
+    *_ALL, "PIL.BmpImagePlugin", "PIL.GifImagePlugin", "PIL.JpegImagePlugin", "PIL.PngImagePlugin",
+    "PIL.PpmImagePlugin", "matplotlib.pyplot", "matplotlib.backends.backend_agg",
     "seaborn",
 )  # fmt: skip
 _PRELOADS: dict[str, tuple[re.Pattern[str], tuple[str, ...]]] = {

@@ -7,7 +7,6 @@ be moved, and only after the program has answered.
 # ruff: noqa: PTH123
 # pathlib would be one more import in every jail
 
-import gc
 import json
 import os
 import pickle
@@ -36,7 +35,6 @@ def become(
         for fd in closed:
             os.close(fd)
         _, errors = kept
-        gc.collect()  # functions refer to their globals in a circle
         jail.confine_candidate()
         os.dup2(errors, 2)
         for fd in kept:
