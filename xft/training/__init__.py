@@ -221,6 +221,7 @@ def _graceful_interrupt(watch: "Watch") -> Iterator[None]:
 
     def stop(*_: object) -> None:
         watch.must_stop = True
+        interrupt.say("interrupted: the step under way is finished and kept; once more ends at once")
         for number, handler in before.items():
             signal.signal(number, handler)
 
