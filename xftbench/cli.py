@@ -20,6 +20,7 @@ _COMMANDS = {
     "leaderboard": "Build the tables from complete runs.",
     "report": "Write one HTML page: tables, differences, programs side by side, costs.",
     "moe-report": "Show which experts of a mixture wrote the replies of a run.",
+    "contamination": "Score apart the problems that a checkpoint's tuning data gives away.",
     "doctor": "Say what works on this machine, and what to do about the rest.",
     "env": "Create and check the environments that some suites' programs run in.",
     "data": "List the benchmarks' data files and verify them.",

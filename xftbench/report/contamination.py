@@ -136,21 +136,24 @@ def frame(tables: Sequence[Table], named: Sequence[str] = ()) -> pd.DataFrame:
     how hard it is.
 
     Columns: ``suite``, ``group``, ``model``, ``data`` (that the strata are of), ``is_tuned_on`` (whether the
-    model was), ``stratum`` (``overlapping``, ``clean`` or ``unknown``), ``n_problems``, ``pass@1``,
-    ``pass@1_low``, ``pass@1_high``, ``reason`` (of ``unknown``).
+    model was; blank if unknown), ``stratum`` (``overlapping``, ``clean`` or ``unknown``), ``n_problems``,
+    ``pass@1``, ``pass@1_low``, ``pass@1_high``, ``reason`` (of ``unknown``).
     """
     rows: list[dict[str, object]] = []
     for table in tables:
         by_data: dict[tuple[str, ...], tuple[Overlaps, set[str]]] = {}
+        unknown = set()
         for run in table.runs:
             found = overlaps(run, table, named)
             if isinstance(found, Unknown):
+                unknown.add(run.name)
                 rows.append(_row(table, run, stratum="unknown", reason=found.reason))
             else:
                 by_data.setdefault(found.data, (found, set()))[1].add(run.name)
         for data, (found, tuned) in by_data.items():
             for run in table.runs:
-                known = {"data": ", ".join(data), "is_tuned_on": None if named else run.name in tuned}
+                is_tuned = None if named or run.name in unknown else run.name in tuned
+                known = {"data": ", ".join(data), "is_tuned_on": is_tuned}
                 rows += [
                     _row(table, run, stratum=stratum, **known, **values)
                     for stratum, values in strata(table, run, found.given_away).items()
@@ -177,6 +180,17 @@ def section(tables: Sequence[Table], named: Sequence[str] = ()) -> Section | Non
     )
 
 
+def text(tables: Sequence[Table], found: pd.DataFrame) -> str:
+    """Return the rows of `frame` as a terminal shows them."""
+    parts = []
+    for table in tables:
+        for block in _blocks(label(table), found[found["group"] == table.group]):
+            parts += [part for part in (block.title, *block.notes) if part]
+            if block.frame is not None:
+                parts.append(block.frame.to_markdown(index=False, disable_numparse=True))
+    return "\n\n".join(parts)
+
+
 def _blocks(title: str, rows: pd.DataFrame) -> list[Block]:
     unknown = rows[rows["stratum"] == "unknown"]
     notes = [
@@ -200,7 +214,9 @@ def _table(rows: pd.DataFrame) -> pd.DataFrame:
     lines = []
     for model, of_model in rows.groupby("model", sort=False):
         tuned = of_model["is_tuned_on"].iloc[0]
-        line = {"model": str(model), "tuned on it": "" if tuned is None else "yes" if tuned else "no"}
+        line = {"model": str(model)}
+        if rows["is_tuned_on"].notna().any():
+            line["tuned on it"] = "unknown" if pd.isna(tuned) else "yes" if tuned else "no"
         for stratum in ("overlapping", "clean"):
             found = of_model[of_model["stratum"] == stratum]
             line[f"{stratum}, pass@1"] = (
