@@ -70,8 +70,8 @@ def run_floor(arguments: argparse.Namespace) -> int:
 def run_evalplus(arguments: argparse.Namespace, folder: Path) -> int:
     """Return how many pass in evalplus, called from its command line."""
     dataset = _DATASETS[arguments.suite]
-    results = folder / "samples.eval_results.json"
-    results.unlink(missing_ok=True)
+    for old in folder.glob("*eval_results.json"):
+        old.unlink()
     command = [arguments.evalplus, "-m", "evalplus.evaluate", "--dataset", dataset, "--parallel", "2"]
     variable = "HUMANEVAL_OVERRIDE_PATH" if dataset == "humaneval" else "MBPP_OVERRIDE_PATH"
     environment = {
@@ -83,6 +83,7 @@ def run_evalplus(arguments: argparse.Namespace, folder: Path) -> int:
         [*command, "--samples", str(folder / "samples.jsonl")],
         env=environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
+    (results,) = folder.glob("*eval_results.json")  # its name depends on the version
     rows = json.loads(results.read_text())["eval"].values()
     return sum(row["base_status"] == row["plus_status"] == "pass" for task in rows for row in task)
 

@@ -19,7 +19,7 @@ from xftbench.errors import DataFileError, UsageProblem
 from xftbench.records import AssertProblem, FunctionProgram, Limits, Problem, Program
 
 _HUB = "google-research-datasets/mbpp"
-_SOURCE = "https://github.com/google-research/google-research/blob/master/mbpp/"
+_SOURCE = "https://raw.githubusercontent.com/google-research/google-research/master/mbpp/"
 DATA_FILES = {
     "sanitized": DataFile(
         benchmark="mbpp",
