@@ -15,6 +15,7 @@ _COMMANDS = {
     "score": "Judge samples made here or elsewhere; needs neither torch nor vllm.",
     "show": "Show one sample: prompt, completion, program, verdict, and why.",
     "compare": "Say which differences between stored runs are real.",
+    "noise": "Measure how far a checkpoint differs from itself.",
     "gate": "Fail a build whose model is worse than its reference.",
     "explain": "Say whether two runs may be compared, and what differs.",
     "leaderboard": "Build the tables from complete runs.",

@@ -252,6 +252,8 @@ def generation_spec(
         engine_version=engine.version,
         dtype=engine.dtype,
         device=engine.device,
+        batch_size=engine.batch_size,
+        order=engine.order,
     )
 
 

@@ -16,6 +16,7 @@ from xftbench.errors import SandboxError, UsageProblem
 from xftbench.generation import BackendOptions, choose_backend, describe_engine, open_backend
 from xftbench.generation.backend import Backend, Engine
 from xftbench.generation.checkpoints import Checkpoint, resolve
+from xftbench.generation.options import Order
 from xftbench.generation.replay import read_samples
 from xftbench.pipeline import Source, Task, from_model, from_samples
 from xftbench.plan import Suite, SuiteOptions, generation_spec, plan_suites, scoring_spec
@@ -41,6 +42,8 @@ class ModelsRequest:
     backend: str
     dtype: str
     policy: Policy | None = None
+    batch_size: int | None = None
+    order: Order = "engine"
     out: Path
     cache_dir: Path
 
@@ -120,7 +123,7 @@ def plan_models(request: ModelsRequest) -> tuple[list[Suite], list[Model]]:
 def _generated(request: ModelsRequest, suites: Sequence[Suite], checkpoint: Checkpoint) -> Model:
     name, reason = choose_backend(request.backend)
     _logger.info("%s: %s (%s)", checkpoint.name, checkpoint.ref, reason)
-    options = BackendOptions(dtype=request.dtype)
+    options = BackendOptions(dtype=request.dtype, batch_size=request.batch_size, order=request.order)
 
     def opened() -> AbstractContextManager[Backend]:
         _logger.info("%s: loading into %s; the first answers take a while", checkpoint.name, name)

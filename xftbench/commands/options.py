@@ -145,15 +145,8 @@ execution_options = _apply(
     ]
 )
 
-generation_options = _apply(
+decoding_options = _apply(
     [
-        click.option(
-            "--models",
-            multiple=True,
-            required=True,
-            metavar="NAME=REF [NAME=REF ...]",
-            help="REF: a checkpoint directory, a hub id (org/name[@revision]), smollm2, or a samples file.",
-        ),
         click.option(
             "--style",
             help="Prompt style, such as base, chat, instruct or magicoder; docs/prompts.md has them all.  "
@@ -178,7 +171,6 @@ generation_options = _apply(
             metavar="TOKENS",
             help="[default: the style's]",
         ),
-        click.option("--seed", type=click.IntRange(min=0), help="[default: 0]"),
         click.option(
             "--out",
             type=_DIRECTORY,
@@ -186,6 +178,25 @@ generation_options = _apply(
             show_default=True,
             help="Where run directories are made: OUT/SUITE--NAME--RUN.",
         ),
+    ]
+)
+
+generation_options = _apply(
+    [
+        click.option(
+            "--models",
+            multiple=True,
+            required=True,
+            metavar="NAME=REF [NAME=REF ...]",
+            help="REF: a checkpoint directory, a hub id (org/name[@revision]), smollm2, or a samples file.",
+        ),
+        decoding_options,
+        click.option(
+            "--batch-size",
+            type=click.IntRange(min=1),
+            help="Prompts generated together, at most.  [default: the engine's]",
+        ),
+        click.option("--seed", type=click.IntRange(min=0), help="[default: 0]"),
     ]
 )
 

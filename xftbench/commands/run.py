@@ -63,12 +63,13 @@ def command(
         for model in models:
             with model.loader:
                 for run in model.runs:
-                    results[run.path] = _make(run, court)
+                    results[run.path] = make_run(run, court)
     _report(request.out, runs, leaderboards, as_json=as_json)
     refuse_infrastructure_errors(results)
 
 
-def _make(run: ModelRun, court: Court) -> ScoresFile:
+def make_run(run: ModelRun, court: Court) -> ScoresFile:
+    """Bring a run to its end from wherever it stands."""
     with run.open() as run_dir, ProgressView(run.label) as view:
         if run_dir.is_complete():
             _logger.info("%s: already complete in %s", run.label, run.path)

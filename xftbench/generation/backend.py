@@ -18,6 +18,10 @@ class Engine(Record):
     """Precision that the weights are run in."""
     device: str
     """``cuda`` or ``cpu``."""
+    batch_size: int | None = None
+    """Prompts generated together, at most; None if the engine decides it while it runs."""
+    order: str = "engine"
+    """See `xftbench.generation.options.Order`."""
 
 
 class Request(Record):
@@ -36,6 +40,11 @@ class Request(Record):
         """
         digest = hashlib.sha256(f"{run_seed}\0{prompt.task_id}\0{sample_index}".encode()).digest()
         return cls(prompt=prompt, sample_index=sample_index, seed=int.from_bytes(digest[:4], "big"))
+
+    @property
+    def key(self) -> str:
+        """The request's identity in words."""
+        return f"{self.prompt.task_id} {self.sample_index}"
 
 
 class Backend(Protocol):

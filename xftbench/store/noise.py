@@ -10,7 +10,7 @@ import msgspec
 
 from xftbench import jsonl
 from xftbench.errors import StoreError
-from xftbench.records import Record
+from xftbench.records import Record, SampleKey
 from xftbench.scoring.pass_at_k import pass_at_k
 from xftbench.store.comparable import comparable_key
 from xftbench.store.run_dir import file_name
@@ -24,7 +24,7 @@ _TWICE_SE = 1.96
 class Condition(Record):
     """One evaluation of the checkpoint: nothing but these differed."""
 
-    batch_size: int
+    batch_size: int | None
     order: str
     seed: int
     run_id: str
@@ -42,11 +42,15 @@ class NoiseCertificate(Record):
     comparable: str
     """See `comparable_key`: the certificate is for comparisons of runs that have this key."""
     engine: str
+    dtype: str
+    device: str
     style: str
     n_problems: int
     conditions: tuple[Condition, ...]
     n_flipped: int
     """Problems whose result is not the same under all conditions."""
+    n_texts_changed: int
+    """Answers whose text is not the same under all conditions; most of these change no result."""
     flip_rate: float
     """Mean over pairs of conditions of the share of problems (by answers that changed) that differ."""
     spread: float
@@ -56,7 +60,11 @@ class NoiseCertificate(Record):
 
 
 def certify(
-    name: str, spec: RunSpec, conditions: Sequence[Condition], tallies: Sequence[Mapping[str, Tally]]
+    name: str,
+    spec: RunSpec,
+    conditions: Sequence[Condition],
+    tallies: Sequence[Mapping[str, Tally]],
+    texts: Sequence[Mapping[SampleKey, str]],
 ) -> NoiseCertificate:
     """Return what several runs of one checkpoint say about its noise.
 
@@ -65,6 +73,7 @@ def certify(
         spec: Of any of the runs.
         conditions: What each run was.
         tallies: Problem -> (drawn, passed), for each run; of the same problems.
+        texts: The answers of each run.
     """
     shares = [{task: pass_at_k(n, c, 1) for task, (n, c) in run.items()} for run in tallies]
     tasks = [task for task in shares[0] if all(task in run for run in shares)]
@@ -78,10 +87,13 @@ def certify(
         suite=spec.scoring.suite,
         comparable=comparable_key(spec),
         engine=spec.generation.engine,
+        dtype=spec.generation.dtype,
+        device=spec.generation.device,
         style=spec.generation.style,
         n_problems=len(tasks),
         conditions=tuple(conditions),
         n_flipped=sum(len({run[task] for run in shares}) > 1 for task in tasks),
+        n_texts_changed=sum(len({run.get(key) for run in texts}) > 1 for key in texts[0]),
         flip_rate=fmean([fmean([abs(d) for d in pair]) for pair in pairs]),
         spread=spread,
         floor=max(spread, _TWICE_SE * sqrt(squares) / len(tasks)),
@@ -91,6 +103,7 @@ def certify(
 def certificate_path(directory: Path, certificate: NoiseCertificate) -> Path:
     """Return where a certificate is kept."""
     name = f"{certificate.suite}--{certificate.name}--{certificate.checkpoint_sha256[:8]}"
+    name += f"-{certificate.dtype}-{certificate.device}"
     return directory / f"{file_name(name)}-{certificate.comparable}.noise.json"
 
 
@@ -126,5 +139,6 @@ def read_certificates(directory: Path) -> list[NoiseCertificate]:
 
 def matching(certificates: Sequence[NoiseCertificate], spec: RunSpec) -> list[NoiseCertificate]:
     """Return the certificates of this very checkpoint, measured as this run was made."""
-    key, checkpoint = comparable_key(spec), spec.generation.checkpoint_sha256
-    return [c for c in certificates if c.comparable == key and c.checkpoint_sha256 == checkpoint]
+    ours = spec.generation
+    wanted = (comparable_key(spec), ours.checkpoint_sha256, ours.dtype, ours.device)
+    return [c for c in certificates if (c.comparable, c.checkpoint_sha256, c.dtype, c.device) == wanted]

@@ -25,6 +25,10 @@ class GenerationSpec(Record):
     engine_version: str
     dtype: str
     device: str
+    batch_size: int | None = None
+    """Prompts generated together, at most; None if the engine decides it while it runs, or for replay."""
+    order: str = "engine"
+    """In which the prompts were handed over: the engine's own, ``reversed`` or ``shuffled``."""
 
 
 class ScoringSpec(Record, kw_only=True):
