@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from xftbench.benchmarks import DATA_FILES
-from xftbench.commands.data import data_status, multipl_e_status
+from xftbench.commands.data import DataStatus, data_status, multipl_e_status
 from xftbench.commands.options import data_dir_option, json_option
 from xftbench.errors import XftbenchError
 from xftbench.execution.native.languages import LANGUAGES
@@ -46,10 +46,10 @@ def command(data_dir: Path | None, as_json: bool) -> None:
     click.echo(f"{platform.platform()}, {os.cpu_count()} CPUs, generating on {_describe_device()}")
     for finding in findings:
         click.echo(
-            f"{'ok ' if finding.works else 'NO '} {finding.area:<10} {finding.name:<12} {finding.detail}"
+            f"{'ok ' if finding.works else 'NO '} {finding.area:<10} {finding.name:<16} {finding.detail}"
         )
         if finding.advice:
-            click.echo(f"{'':28}-> {finding.advice}")
+            click.echo(f"{'':32}-> {finding.advice}")
 
 
 def _describe_device() -> str:
@@ -139,12 +139,15 @@ def _multipl_e(data_dir: Path | None) -> Finding:
 
 def _data(data_dir: Path | None) -> list[Finding]:
     statuses = [data_status(data_file, data_dir) for data_file in DATA_FILES]
-    return [_multipl_e(data_dir)] + [
-        Finding(
-            area="data",
-            name=f"{status.file.benchmark}@{status.file.version}",
-            works=status.path is not None,
-            detail=f"{status.path}, verified" if status.path else (status.problem or ""),
-        )
-        for status in statuses
-    ]
+    return [_multipl_e(data_dir), *(_data_finding(status) for status in statuses)]
+
+
+def _data_finding(status: DataStatus) -> Finding:
+    problem, _, advice = (status.problem or "").partition("\n\nhint: ")
+    return Finding(
+        area="data",
+        name=f"{status.file.benchmark}@{status.file.version}",
+        works=status.path is not None,
+        detail=f"{status.path}, verified" if status.path else problem,
+        advice=None if status.path else advice or f"xftbench data fetch {status.file.benchmark}",
+    )

@@ -9,7 +9,7 @@ from typing import Any
 import click
 import msgspec
 
-from xftbench.commands.models import REPLAY, open_run, refuse_infrastructure_errors, task_of
+from xftbench.commands.models import open_run, refuse_infrastructure_errors, task_of
 from xftbench.commands.options import (
     cache_option,
     execution_options,
@@ -20,16 +20,16 @@ from xftbench.commands.options import (
     suite_options,
     suite_request,
 )
+from xftbench.commands.origin import Origin, fill_in, generation_of, origin_of
 from xftbench.commands.progress import ProgressView
 from xftbench.commands.tables import scores_table
 from xftbench.errors import UsageProblem
-from xftbench.generation.checkpoints import resolve_samples
 from xftbench.generation.replay import read_samples, samples_file
 from xftbench.judge import Court
 from xftbench.pipeline import evaluate, from_samples
-from xftbench.plan import Suite, generation_spec, plan_suites, scoring_spec
+from xftbench.plan import Suite, plan_suites, scoring_spec
 from xftbench.reading import Reading, reading_of
-from xftbench.records import Sample, SamplingParams
+from xftbench.records import Sample
 from xftbench.scoring.aggregate import Scores
 from xftbench.store.run_dir import RunDir, ScoresFile
 from xftbench.store.spec import RunSpec
@@ -61,18 +61,21 @@ _logger = logging.getLogger(__name__)
 def command(workers: int | None, no_cache: bool, cache_dir: Path, as_json: bool, **options: Any) -> None:
     """Judge samples; needs neither torch nor vllm.
 
-    A row's `completion` is read in the style that the row names; without one it is appended to its problem's
-    prompt. A `solution` stands alone, as in evalplus. RUN_DIR/verdicts.jsonl then has one line per sample.
+    Of a run directory of ours the suite and its problems are known. A row's `completion` is read in the style
+    that the row names; without one it is appended to its problem's prompt. A `solution` stands alone, as in
+    evalplus. RUN_DIR/verdicts.jsonl then has one line per sample.
     """
     style = options.pop("style")
+    path, run_dir = samples_file(options["samples_path"]), options["run_dir"]
+    origin = origin_of(path)
+    fill_in(origin, options)
     suites = plan_suites(suite_request(options))
     if len(suites) > 1:
         raise UsageProblem("score judges one suite at a time", hint="give each suite a --run-dir of its own")
     (suite,) = suites
-    path, run_dir = samples_file(options["samples_path"]), options["run_dir"]
     samples = _selected(suite, read_samples(path, suite.data.task_ids), path)
     reading = reading_of(suite, samples, style, options["extraction"])
-    run, task = _open(suite, samples, path, run_dir, reading), task_of(suite, reading)
+    run, task = _open(suite, samples, origin, run_dir, reading), task_of(suite, reading)
     cache = outcomes_path(cache_dir, no_cache=no_cache)
     with (
         run as opened,
@@ -99,14 +102,10 @@ def _selected(suite: Suite, samples: Sequence[Sample], path: Path) -> list[Sampl
     return kept
 
 
-def _open(suite: Suite, samples: Sequence[Sample], path: Path, run_dir: Path, reading: Reading) -> RunDir:
-    checkpoint = resolve_samples(path.stem, path)
-    n = max(sample.sample_index for sample in samples) + 1
-    spec = RunSpec(
-        generation=generation_spec(checkpoint, reading.style, (), SamplingParams(n=n), REPLAY),
-        scoring=scoring_spec(suite, reading.extraction, reading.policy),
-    )
-    return open_run(run_dir, spec, checkpoint, None)
+def _open(suite: Suite, samples: list[Sample], origin: Origin, run_dir: Path, reading: Reading) -> RunDir:
+    generation, checkpoint, style = generation_of(origin, suite, samples, reading)
+    spec = RunSpec(generation=generation, scoring=scoring_spec(suite, reading.extraction, reading.policy))
+    return open_run(run_dir, spec, checkpoint, style)
 
 
 def _json(scores_file: ScoresFile, suite: Suite, run_dir: Path) -> str:

@@ -6,6 +6,7 @@ program, and says so. Every rule is linear in the length of the reply. docs/prom
 
 from collections.abc import Sequence
 
+from xftbench.benchmarks.multipl_e_code import truncate
 from xftbench.prompts import insertion, native_code, python_code
 from xftbench.prompts.fences import Block, fenced_blocks, tags, without_reasoning
 from xftbench.prompts.python_code import defines, parses
@@ -47,7 +48,7 @@ def extract(
 
 def _is_program(problem: Problem, code: str) -> bool:
     if problem.language != "python":
-        return True  # its compiler judges that
+        return "```" not in code  # apart from that its compiler judges
     return defines(code, problem.entry_point) and parses(code)
 
 
@@ -64,7 +65,13 @@ def _literal(problem: Problem, sample: Sample, extraction: ExtractionName) -> So
     if extraction == "chat":
         reply = without_reasoning(completion)
         blocks = list(fenced_blocks(reply, tags(problem.language)))
-        return Solution(code=blocks[0].code, rule="fence") if blocks else Solution(code=reply, rule="nothing")
+        if not blocks:
+            return Solution(code=reply, rule="nothing")
+        is_python = problem.language == "python"
+        code = blocks[0].code if is_python else native_code.placed(problem, blocks[0].code)
+        return Solution(code=code, rule="fence")
+    if problem.language != "python":
+        completion = truncate(completion, problem.stop)
     return Solution(code=problem.prompt + completion, rule="append")
 
 

@@ -31,5 +31,10 @@ def from_reply(problem: Problem, reply: str, blocks: Sequence[Block]) -> Solutio
     return None
 
 
+def placed(problem: Problem, code: str) -> str:
+    """Return a block as the tests need it, if it is a whole program, or as it stands."""
+    return assemble(problem, code) or code
+
+
 def _continued(problem: Problem, code: str) -> str:
     return problem.prompt + truncate(code, problem.stop)
