@@ -4,6 +4,7 @@ Starting what runs a kind may cost seconds, as it does where torch or TensorFlow
 takes up a kind that another one serves only if enough jobs of it wait.
 """
 
+import contextlib
 import queue
 import threading
 from collections import deque
@@ -19,29 +20,37 @@ class _End:
     """One worker may end when it finds nothing more to do."""
 
 
-class _Look:
-    """There may be something to do."""
-
-
 class Lanes:
     """Jobs in, jobs out. Putting is safe at any moment, Ctrl-C included: only workers take the lock."""
 
     def __init__(self) -> None:
-        self._inlet: queue.SimpleQueue[Job | _End | _Look] = queue.SimpleQueue()
+        self._inlet: queue.SimpleQueue[Job | _End] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._lanes: dict[str, deque[Job]] = {}
         self._kinds: dict[str, Kind] = {}
         self._served: dict[object, set[str]] = {}
         """Worker -> keys that it is warm for."""
         self._ends = 0
+        self._bells: dict[object, queue.SimpleQueue[None]] = {}
+        """Worker -> what it waits on."""
 
     def put(self, job: Job) -> None:
         """Queue a job."""
         self._inlet.put(job)
+        self._ring()
 
     def end_one(self) -> None:
         """Let one worker end behind everything that is queued now."""
         self._inlet.put(_End())
+        self._ring()
+
+    def _ring(self) -> None:
+        """Wake every worker that waits: only together do they know who is to take what has come.
+
+        If one alone were woken, and left the job to another that is warm for it, that one would sleep on.
+        """
+        for bell in list(self._bells.values()):
+            bell.put(None)
 
     def take(self, worker: object, warm: list[str]) -> Job | None:
         """Return a worker's next job, when there is one; None if the worker may end.
@@ -50,26 +59,21 @@ class Lanes:
             worker: Who asks.
             warm: Keys of the kinds that it has a runner for, the last used one last.
         """
-        entry: Job | _End | _Look = _Look()
+        bell = self._bells.setdefault(worker, queue.SimpleQueue())
         while True:
+            _silence(bell)
             with self._lock:
-                self._sort_in(entry)
                 self._drain()
                 self._served[worker] = set(warm)
                 key = self._choose(worker, warm)
                 if key is not None:
                     self._served[worker].add(key)
-                    job = self._lanes[key].popleft()
-                    if any(self._lanes.values()) or self._ends:
-                        self._inlet.put(_Look())  # another worker may be waiting for what came with it
-                    return job
+                    return self._lanes[key].popleft()
                 if self._ends:
                     self._ends -= 1
-                    del self._served[worker]
-                    if self._ends:
-                        self._inlet.put(_Look())
+                    del self._served[worker], self._bells[worker]
                     return None
-            entry = self._inlet.get()
+            bell.get()
 
     def cancel_all(self) -> None:
         """Cancel what waits; workers that still take may win a job."""
@@ -91,10 +95,10 @@ class Lanes:
             except queue.Empty:
                 return
 
-    def _sort_in(self, entry: Job | _End | _Look) -> None:
+    def _sort_in(self, entry: Job | _End) -> None:
         if isinstance(entry, _End):
             self._ends += 1
-        elif isinstance(entry, tuple):
+        else:
             kind = kind_of(entry[0])
             self._kinds[kind.key] = kind
             lane = self._lanes.setdefault(kind.key, deque())
@@ -113,3 +117,10 @@ class Lanes:
         worth = [key for key in waiting if waiting[key] >= self._kinds[key].worth_a_second]
         choice = cold or worth
         return max(choice, key=lambda key: waiting[key]) if choice else None
+
+
+def _silence(bell: "queue.SimpleQueue[None]") -> None:
+    """Forget what was rung: whoever looks after this sees all that it was rung for."""
+    with contextlib.suppress(queue.Empty):
+        while True:
+            bell.get_nowait()
