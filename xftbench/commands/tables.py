@@ -18,7 +18,9 @@ def scores_table(scores_file: ScoresFile, verdicts: Sequence[Verdict], suite: Su
     scores, timings = scores_file.scores, scores_file.timings
     part = "" if scores.n_problems == len(suite.data.problems) else f" selected of {len(suite.data.problems)}"
     lines = [*_pass_at(scores), *_checks(scores, verdicts), *_strata(scores)]
-    lines += [f"{count:>6} {name}" for name, count in scores.counts.items()]
+    lines += [""] * bool(lines and lines[-1]) + [
+        f"{count:>6} {name}" for name, count in scores.counts.items()
+    ]
     lines.append(f"{scores.n_samples} samples of {scores.n_scored} of {scores.n_problems} problems{part}")
     if suite.left_out:
         lines.append(f"LEFT OUT, can't be judged here: {', '.join(suite.left_out)}")
@@ -44,11 +46,13 @@ def _checks(scores: Scores, verdicts: Sequence[Verdict]) -> Iterator[str]:
     """Yield the score by each rule side by side, where the suite has several, and where they differ."""
     if not scores.checks:
         return
+    # Of a plus suite `plus` is the score itself; elsewhere the published rule has no name of its own.
+    rules = ({} if "plus" in scores.checks else {"published": scores.pass_at}) | scores.checks
     yield ""
+    yield f"{'by rule':<24}" + "".join(f"{name:>10}" for name in rules)
     for k in [score.k for score in scores.pass_at]:
-        yield f"{f'pass@{k} by rule':<24}" + "".join(f"{name:>10}" for name in scores.checks)
-        values = [next((s.value for s in by_rule if s.k == k), None) for by_rule in scores.checks.values()]
-        yield f"{'':<24}" + "".join(f"{_percent(value):>10}" for value in values)
+        values = [next((s.value for s in by_rule if s.k == k), None) for by_rule in rules.values()]
+        yield f"{f'pass@{k}':<24}" + "".join(f"{_percent(value):>10}" for value in values)
     yield from _differing(verdicts)
     yield ""
 
@@ -81,8 +85,6 @@ def _strata(scores: Scores) -> Iterator[str]:
             continue
         yield ""
         yield from _tag_table(tag, strata)
-    if scores.strata:
-        yield ""
 
 
 def _tag_table(tag: str, strata: Sequence[Stratum]) -> Iterator[str]:
