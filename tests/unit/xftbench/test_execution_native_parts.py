@@ -207,7 +207,7 @@ def test_a_warm_compiler_gives_what_the_command_gives_and_its_death_does_no_harm
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("language", ["cpp", "java", "js", "php", "pl", "lua", "sh", "rb"])
+@pytest.mark.parametrize("language", ["cpp", "java", "js", "php", "rs", "lua", "cs"])
 def test_the_weaker_isolation_gives_the_same_verdicts(language: str) -> None:
     if isinstance(found := find_toolchain(language), Missing):
         pytest.skip(found.install)

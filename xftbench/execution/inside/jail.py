@@ -115,6 +115,7 @@ class NamespaceJail:
 
     namespaces = linux.CLONE_NEWPID | linux.CLONE_NEWNS | linux.CLONE_NEWIPC
     kept_fds: tuple[int, ...] = ()
+    kept_capabilities = 0
 
     def __init__(self, config: dict[str, Any]) -> None:
         self._limits = config["limits"]

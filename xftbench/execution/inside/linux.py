@@ -20,7 +20,8 @@ _AT_FDCWD, _AT_RECURSIVE = -100, 0x8000
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_KEEPCAPS, _PR_SET_SECCOMP, _PR_CAPBSET_DROP = (
     1, 4, 8, 22, 24,
 )  # fmt: skip
-_PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS, _PR_GET_TID_ADDRESS = 36, 38, 40
+_PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS, _PR_GET_TID_ADDRESS, _PR_CAP_AMBIENT = 36, 38, 40, 47
+_AMBIENT_RAISE = 2
 _SIGKILL = 9
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -63,9 +64,11 @@ def become_subreaper() -> None:
     _prctl(_PR_SET_CHILD_SUBREAPER, 1, "prctl(CHILD_SUBREAPER)")
 
 
-def drop_bounding_set() -> None:
-    """Let no later program gain a capability."""
+def drop_bounding_set(keep: int = 0) -> None:
+    """Let no later program gain a capability that is not in the mask `keep`."""
     for capability in range(64):
+        if keep >> capability & 1:
+            continue
         if _libc.prctl(_PR_CAPBSET_DROP, ctypes.c_ulong(capability), 0, 0, 0) < 0:
             return  # the kernel knows fewer capabilities, or we have none to drop
 
@@ -74,6 +77,16 @@ def drop_capabilities(keep: int = 0) -> None:
     """Empty this process' sets of capabilities, but for those in the mask `keep` (of the first 32)."""
     header = (ctypes.c_uint32 * 2)(0x20080522, 0)  # version 3, this process
     _check(_libc.syscall(_SYS_CAPSET[_machine], header, (ctypes.c_uint32 * 6)(keep, keep)), "capset")
+
+
+def hand_on_capabilities(keep: int) -> None:
+    """Have programs that this process starts keep the capabilities of a mask, which it must have."""
+    header = (ctypes.c_uint32 * 2)(0x20080522, 0)
+    _check(_libc.syscall(_SYS_CAPSET[_machine], header, (ctypes.c_uint32 * 6)(keep, keep, keep)), "capset")
+    for capability in range(32):
+        if keep >> capability & 1:
+            raised = _libc.prctl(_PR_CAP_AMBIENT, _AMBIENT_RAISE, ctypes.c_ulong(capability), 0, 0)
+            _check(raised, "prctl(CAP_AMBIENT)")
 
 
 def become_user(user: int, *, keep_capabilities: bool = False) -> None:

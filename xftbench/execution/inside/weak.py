@@ -42,6 +42,8 @@ class WeakJail:
         self._site = self._link_libraries(config["view"])
         self._rules = self._make_rules(config["view"])
         self.kept_fds = [self._rules] if self._rules >= 0 else []
+        # Under Landlock reading everything means reading what the rules allow, even below a closed /root.
+        self.kept_capabilities = _READ_EVERYTHING if self._user and self._rules >= 0 else 0
         self._job = 0
 
     def _link_libraries(self, view: dict[str, Any]) -> str:
@@ -57,6 +59,8 @@ class WeakJail:
 
     def _make_rules(self, view: dict[str, Any]) -> int:
         readable = [source for source, _ in view["directories"]] + list(view["files"]) + [self._scratch]
+        if view["proc"]:
+            readable.append("/proc")  # of others no more than their names: Landlock forbids to look into them
         try:
             return landlock.for_reading(readable, view["masks"])
         except OSError:
@@ -128,12 +132,12 @@ class WeakJail:
         self._renounce(self._devices, self._user and self._user + 1)
 
     def _renounce(self, changeable: list[str], user: int | None, *, spawns: bool = False) -> None:
-        keep = 0
+        keep = self.kept_capabilities
         if user:
-            # Under Landlock reading everything means reading what the rules allow, even below a closed /root.
-            keep = _READ_EVERYTHING if self._rules >= 0 else 0
             linux.become_user(user, keep_capabilities=bool(keep))
         linux.drop_capabilities(keep)
+        if spawns and keep:
+            linux.hand_on_capabilities(keep)
         linux.set_dumpable(False)
         linux.die_with_parent()
         if self._rules >= 0:

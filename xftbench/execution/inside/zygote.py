@@ -141,7 +141,7 @@ class _Zygote:
             self._jail.open_scratch()
         for name in self._config["preload"]:
             importlib.import_module(name)
-        linux.drop_bounding_set()
+        linux.drop_bounding_set(self._jail.kept_capabilities)
         linux.forbid_new_privileges()
         linux.set_dumpable(False)
         sys.dont_write_bytecode = True
