@@ -59,6 +59,9 @@ def for_people(group: pd.DataFrame) -> pd.DataFrame:
     for column in score_columns(list(group.columns)):
         if group[column].isna().all():
             continue
+        if not column.startswith("pass@"):
+            table[column] = _cells(group[column], percent)
+            continue
         table[f"{column} (n={group.iloc[0]['n']})"] = _cells(group[column], percent)
         table[f"{column} 95 %"] = _intervals(group, column, percent)
     passed = zip(group["n_passed"], group["n_samples"], strict=True)

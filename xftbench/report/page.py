@@ -24,7 +24,7 @@ from xftbench.report.cost import cost_points
 from xftbench.report.pack import DEFAULT_MAX_BYTES, label, pack
 from xftbench.report.runs import Run, Table
 
-_PARTS = resources.files("xftbench.report") / "page"
+_PARTS = resources.files("xftbench.report") / "assets"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
