@@ -126,3 +126,43 @@ def test_unfinished_and_changed_runs_are_refused(cli: Cli, runs: Path) -> None:
     result = cli(["compare", "sft", "xft", "--runs", str(runs)])
     assert result.exit_code == 5
     assert "not finished" in result.stderr
+
+
+@pytest.fixture
+def judged(cli: Cli, tmp_path: Path, problems: dict[str, Any]) -> Path:
+    """Two models' answers to two real problems, judged by the real sandbox."""
+    ids = ["HumanEval/0", "HumanEval/2"]
+    wrong = "    return None\n"
+    right = {task: problems[task].canonical_solution for task in ids}
+    answers = {"a": [right[ids[0]], wrong], "b": [wrong, right[ids[1]]]}
+    for name, completions in answers.items():
+        rows = [{"task_id": t, "completion": c} for t, c in zip(ids, completions, strict=True)]
+        samples = tmp_path / f"{name}.jsonl"
+        samples.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        directory = str(tmp_path / "runs" / name)
+        result = cli(["score", "--samples", str(samples), "--run-dir", directory, "--no-cache"])
+        assert result.exit_code == 0, result.stderr
+    return tmp_path / "runs"
+
+
+def test_the_diff_shows_both_programs_and_why_one_fails(cli: Cli, judged: Path) -> None:
+    words = ["compare", str(judged / "a"), str(judged / "b"), "--allow", "incomplete", "--diff"]
+    result = cli(words)
+    assert result.exit_code == 0, result.stderr
+    assert "HumanEval/0: LOST by b" in result.stdout
+    assert "HumanEval/2: GAINED by b" in result.stdout
+    assert "a: passed (1/1 passed)" in result.stdout
+    assert "b: failed (0/1 passed)" in result.stdout
+    assert "return None" in result.stdout
+    assert "rule append" in result.stdout
+    only = cli([*words, "--task", "HumanEval/2"])
+    assert "HumanEval/0" not in only.stdout
+    assert "LOST" not in cli([*words, "--change", "gained"]).stdout
+    assert "no problem differs" in cli([*words, "--verdict", "timed_out"]).stdout
+    assert "HumanEval/0" in cli([*words, "--tag", "language=python"]).stdout
+    assert "no problem differs" in cli([*words, "--tag", "language=rs"]).stdout
+    (first, *_) = json.loads(cli([*words, "--json"]).stdout)
+    assert first["task_id"] == "HumanEval/0"
+    assert first["candidate"]["verdict"] == "failed"
+    assert "def has_close_elements" in first["baseline"]["program"]
+    assert cli([*words[:-1], "--task", "HumanEval/2"]).exit_code == 2

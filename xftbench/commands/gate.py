@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import msgspec
 
 from xftbench import __version__, jsonl
 from xftbench.commands.options import allow_option, json_option, runs_option, statistics_options
+from xftbench.commands.tags import tags_reader
 from xftbench.errors import NotComparableError, StoreError, UsageProblem
 
 if TYPE_CHECKING:
@@ -162,26 +162,15 @@ def _compare(request: _Request, candidate: "Model", statistics: dict[str, Any]) 
         if suite in candidate.suites
     }
     floors = {pair.suite: pair.noise_floor for pair in comparison.pairs if pair.noise_floor is not None}
-    tags_of = _tags_reader(request.data_dir)
+    read_tags = tags_reader(request.data_dir)
+
+    def tags_of(results: "Results") -> Mapping[str, Mapping[str, str]]:
+        return read_tags(results.suite, results.spec.scoring.suite_version)
+
     results = [evaluate(rule, pairs, floors, settings.question.k, tags_of) for rule in rules]
     return GateResult(
         candidate=candidate.label, reference=reference.label, rules=tuple(results), comparison=comparison
     )
-
-
-def _tags_reader(data_dir: Path | None) -> Any:
-    from xftbench.benchmarks import parse_suite
-
-    @cache
-    def load(suite: str, version: str) -> Mapping[str, Mapping[str, str]]:
-        benchmark, _ = parse_suite(f"{suite}@{version}")
-        problems = benchmark.load(version, data_dir).problems
-        return {problem.task_id: {"language": problem.language, **problem.tags} for problem in problems}
-
-    def tags_of(results: "Results") -> Mapping[str, Mapping[str, str]]:
-        return load(results.suite, results.spec.scoring.suite_version)
-
-    return tags_of
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -1,0 +1,193 @@
+"""The problems that a pair of runs decides otherwise: both programs side by side, and why each failed."""
+
+import difflib
+import textwrap
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from xftbench import jsonl
+from xftbench.errors import DataFileError, UsageProblem
+from xftbench.records import Record, Sample, SampleKey, Verdict
+from xftbench.report.comparison import SuiteComparison
+from xftbench.store.results import Model
+from xftbench.store.run_dir import read_verdicts
+
+_WIDTH = 58
+
+
+class Side(Record):
+    """One model's answer to a problem: the first that did not pass, or the first."""
+
+    name: str
+    passed: str
+    """Passed of drawn, such as ``3/20``."""
+    verdict: str
+    detail: str
+    rule: str
+    """The extraction rule that took the program out of the answer."""
+    n_tokens: int | None
+    finish_reason: str | None
+    first_failure: str
+    """First failing input with expected and actual value; empty if there is none."""
+    program: str
+
+
+class ProblemDiff(Record):
+    """A problem that one of two models solves more often."""
+
+    suite: str
+    task_id: str
+    change: str
+    """``gained`` or ``lost``, from the baseline to the candidate."""
+    baseline: Side
+    candidate: Side
+
+
+class Filters(Record):
+    """Which problems are shown."""
+
+    task_ids: tuple[str, ...] = ()
+    suites: tuple[str, ...] = ()
+    tags: tuple[tuple[str, str], ...] = ()
+    """Such as ``("language", "rs")`` or ``("library", "Pandas")``."""
+    verdicts: tuple[str, ...] = ()
+    """Verdicts of the side that fails."""
+    change: str | None = None
+
+
+TagsOf = Callable[[str, str], Mapping[str, Mapping[str, str]]]
+"""(suite, version) -> problem -> tags."""
+
+
+def problem_diffs(
+    pairs: Sequence[SuiteComparison], models: Sequence[Model], filters: Filters, tags_of: TagsOf
+) -> Iterator[ProblemDiff]:
+    """Yield the problems that differ and pass the filters, suite by suite.
+
+    Raises:
+        UsageProblem: If a side is a baseline file, which holds no programs.
+        StoreError: If a run's verdicts can't be read.
+    """
+    by_label = {model.label: model for model in models}
+    for pair in pairs:
+        if filters.suites and pair.suite not in filters.suites:
+            continue
+        wanted = list(_wanted(pair, filters, tags_of))
+        if not wanted:
+            continue
+        sides = [_Answers(by_label[name], pair.suite) for name in (pair.baseline, pair.candidate)]
+        for task_id, change in wanted:
+            before, after = (side.of(task_id) for side in sides)
+            failing = after if change == "lost" else before
+            if filters.verdicts and failing.verdict not in filters.verdicts:
+                continue
+            yield ProblemDiff(
+                suite=pair.suite, task_id=task_id, change=change, baseline=before, candidate=after
+            )
+
+
+def _wanted(pair: SuiteComparison, filters: Filters, tags_of: TagsOf) -> Iterator[tuple[str, str]]:
+    tags = tags_of(pair.suite, pair.suite_version) if filters.tags else {}
+    for change, tasks in (("lost", pair.test.lost), ("gained", pair.test.gained)):
+        if filters.change not in (None, change):
+            continue
+        for task_id in tasks:
+            if filters.task_ids and task_id not in filters.task_ids:
+                continue
+            if all(tags.get(task_id, {}).get(name) == value for name, value in filters.tags):
+                yield task_id, change
+
+
+class _Answers:
+    """The stored answers of one model on one suite."""
+
+    def __init__(self, model: Model, suite: str) -> None:
+        self._name = model.label
+        path = model.suites[suite].path
+        if path is None:
+            raise UsageProblem(
+                f"{model.label} is a baseline file, which holds no programs",
+                hint="name the run directory to see them",
+            )
+        self._verdicts: dict[str, list[Verdict]] = {}
+        for verdict in read_verdicts(Path(path)):
+            self._verdicts.setdefault(verdict.task_id, []).append(verdict)
+        self._samples = _samples(Path(path))
+
+    def of(self, task_id: str) -> Side:
+        """Return what is shown of the answers to a problem."""
+        verdicts = self._verdicts.get(task_id, [])
+        if not verdicts:
+            raise UsageProblem(f"{self._name} has no answer to {task_id}")
+        shown = next((verdict for verdict in verdicts if verdict.verdict != "passed"), verdicts[0])
+        sample = self._samples.get(shown.key)
+        failure = shown.failure
+        return Side(
+            name=self._name,
+            passed=f"{sum(v.verdict == 'passed' for v in verdicts)}/{len(verdicts)}",
+            verdict=shown.verdict,
+            detail=shown.detail,
+            rule=shown.rule,
+            n_tokens=sample.n_tokens if sample else None,
+            finish_reason=sample.finish_reason if sample else None,
+            first_failure=(
+                f"input {failure.input}\nexpected {failure.expected}\nactual {failure.actual}"
+                if failure
+                else ""
+            ),
+            program=shown.solution,
+        )
+
+
+def _samples(path: Path) -> Mapping[SampleKey, Sample]:
+    try:
+        return {sample.key: sample for sample in jsonl.read(path / "samples.jsonl", Sample)}
+    except DataFileError:
+        return {}
+
+
+def render(diffs: Sequence[ProblemDiff]) -> str:
+    """Return the problems as text, the two programs in two columns."""
+    if not diffs:
+        return "no problem differs that passes the filters"
+    return "\n".join(line for diff in diffs for line in [*_problem(diff), ""]).rstrip()
+
+
+def _problem(diff: ProblemDiff) -> Iterator[str]:
+    sides = (diff.baseline, diff.candidate)
+    yield f"{diff.suite} {diff.task_id}: {diff.change.upper()} by {diff.candidate.name}"
+    yield _columns(*(f"{side.name}: {side.verdict} ({side.passed} passed)" for side in sides))
+    yield from _wrapped([side.detail for side in sides])
+    yield from _wrapped([side.first_failure for side in sides])
+    yield _columns(*(f"rule {side.rule}, {_tokens(side)}" for side in sides))
+    yield _columns("-" * _WIDTH, "-" * _WIDTH)
+    yield from _side_by_side(diff.baseline.program, diff.candidate.program)
+
+
+def _tokens(side: Side) -> str:
+    count = "tokens unknown" if side.n_tokens is None else f"{side.n_tokens} tokens"
+    return f"{count}{', cut off at the limit' if side.finish_reason == 'length' else ''}"
+
+
+def _wrapped(texts: Sequence[str]) -> Iterator[str]:
+    columns = [
+        [part for line in text.splitlines() for part in textwrap.wrap(line, _WIDTH) or [""]] for text in texts
+    ]
+    for index in range(max(map(len, columns))):
+        yield _columns(*(column[index] if index < len(column) else "" for column in columns))
+
+
+def _side_by_side(before: str, after: str) -> Iterator[str]:
+    """Yield the lines of two programs, equal ones on one height; ``|`` marks those that differ."""
+    left, right = before.splitlines(), after.splitlines()
+    for tag, i1, i2, j1, j2 in difflib.SequenceMatcher(a=left, b=right, autojunk=False).get_opcodes():
+        for offset in range(max(i2 - i1, j2 - j1)):
+            ours = left[i1 + offset] if i1 + offset < i2 else ""
+            theirs = right[j1 + offset] if j1 + offset < j2 else ""
+            yield _columns(ours, theirs, " " if tag == "equal" else "|")
+
+
+def _columns(left: str, right: str, mark: str = " ") -> str:
+    left, right = left.expandtabs(4), right.expandtabs(4)
+    shown = left if len(left) <= _WIDTH else left[: _WIDTH - 1] + "…"
+    return f"{shown:<{_WIDTH}} {mark} {right}".rstrip()
