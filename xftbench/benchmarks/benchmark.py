@@ -15,6 +15,8 @@ class DataSet(Record):
     """Of the data file's unpacked content."""
     path: str
     problems: tuple[Problem, ...]
+    not_selected: tuple[str, ...] = ()
+    """Task_ids of the benchmark's other parts: samples that answer those are passed over."""
 
     @property
     def task_ids(self) -> list[str]:

@@ -92,9 +92,15 @@ class Ds1000:
         data_file = DATA_FILES[version]
         path, data = read(data_file, data_dir, _from_hub)
         problems = [_problem(json.loads(line)) for line in data.splitlines()]
-        if self._libraries:
-            problems = [problem for problem in problems if problem.tags["library"] in self._libraries]
-        return DataSet(version=version, sha256=data_file.sha256, path=path, problems=tuple(problems))
+        chosen = [one for one in problems if not self._libraries or one.tags["library"] in self._libraries]
+        others = {problem.task_id for problem in problems} - {problem.task_id for problem in chosen}
+        return DataSet(
+            version=version,
+            sha256=data_file.sha256,
+            path=path,
+            problems=tuple(chosen),
+            not_selected=tuple(sorted(others)),
+        )
 
     def program(self, problem: Problem, solution: str) -> Program:
         """Return the program that judges a solution: what is put into the context, to the byte."""
