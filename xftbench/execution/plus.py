@@ -11,7 +11,7 @@ other work has the processors.
 import json
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -73,7 +73,7 @@ class PlusRunner:
             "mode": "reference",
             "not_none": problem.oracle == "not_none",
             "stack_bytes": self._limits.memory_bytes,
-            "parts": [_part(layout, [], float("inf")) for layout in layouts],
+            "parts": [_part(layout, {}, float("inf")) for layout in layouts],
         }
         watch = Watch(self._worker, _LEAST_CPU_S, lambda message: True)
         near, far = socket.socketpair()
@@ -91,9 +91,9 @@ class PlusRunner:
         return answers
 
 
-def _part(layout: Layout, cpu_s: Sequence[float], least_s: float) -> dict[str, Any]:
+def _part(layout: Layout, slow_s: Mapping[int, float], least_s: float) -> dict[str, Any]:
     """Return what a candidate must know of one part."""
-    limits = {index: _REFERENCE_FACTOR * used_s for index, used_s in enumerate(cpu_s)}
+    limits = {index: _REFERENCE_FACTOR * used_s for index, used_s in slow_s.items()}
     return {
         "name": layout.name,
         "offset": layout.offset,
@@ -157,9 +157,7 @@ class _Judgement:
         self._reference = reference
         least_s = _TEST_S * limits.scale
         self._parts = {
-            layout.name: _part(
-                layout, [limits.scale * used_s for used_s in reference.cpu_s[layout.name]], least_s
-            )
+            layout.name: _part(layout, self._scaled(reference.slow_s[layout.name]), least_s)
             for layout in reference.layouts
         }
         longest_s = max(
@@ -171,6 +169,9 @@ class _Judgement:
         self._part_began = ("base", 0.0)
         self._results: dict[str, _PartResult] = {}
         self._cpu_s = self._wall_s = 0.0
+
+    def _scaled(self, times_s: Mapping[int, float]) -> dict[int, float]:
+        return {index: self._limits.scale * used_s for index, used_s in times_s.items()}
 
     def outcome(self) -> Outcome:
         """Run the program, a second time if it did not live to the second part, and sum up."""

@@ -28,6 +28,7 @@ _CODE = (
     "../benchmarks/plus_inputs.py",
 )  # fmt: skip
 PARTS = ("base", "plus")
+_SLOW_S = 0.005
 
 
 class Layout(NamedTuple):
@@ -58,8 +59,10 @@ class Reference(NamedTuple):
     inputs: Path
     expected: Path
     layouts: tuple[Layout, ...]
-    cpu_s: dict[str, list[float]]
-    """Part -> CPU seconds of the reference on each input."""
+    cpu_s: float
+    """CPU seconds of the reference on all inputs."""
+    slow_s: dict[str, dict[int, float]]
+    """Part -> index of an input -> CPU seconds, where they are more than a few milliseconds."""
 
 
 Compute = Callable[[PlusProblem, Path, Sequence[Layout]], dict[str, list[Answered]]]
@@ -111,14 +114,22 @@ def cost_s(problem: PlusProblem) -> float:
     found = _read(directory(), key_of(problem))
     if found is None:
         return len(problem.plus_input) / 1e5
-    return sum(map(sum, found.cpu_s.values()))
+    return found.cpu_s
 
 
 @lru_cache(maxsize=1024)
 def _read_head(path: Path, _: int) -> dict[str, Any]:
     with path.open("rb") as file:
         head: dict[str, Any] = json.loads(file.readline())
-    return head
+    return {name: head[name] for name in ("layouts", "inputs_bytes", "bytes")} | _times(head["cpu_s"])
+
+
+def _times(cpu_s: dict[str, list[float]]) -> dict[str, Any]:
+    slow_s = {
+        part: {index: used_s for index, used_s in enumerate(times) if used_s > _SLOW_S}
+        for part, times in cpu_s.items()
+    }
+    return {"cpu_s": sum(map(sum, cpu_s.values())), "slow_s": slow_s}
 
 
 def _read(folder: Path, key: str) -> Reference | None:
@@ -129,9 +140,8 @@ def _read(folder: Path, key: str) -> Reference | None:
             return None
     except (OSError, ValueError, KeyError):
         return None
-    return Reference(
-        key, inputs, expected, tuple(Layout(*layout) for layout in head["layouts"]), head["cpu_s"]
-    )
+    layouts = tuple(Layout(*layout) for layout in head["layouts"])
+    return Reference(key, inputs, expected, layouts, head["cpu_s"], head["slow_s"])
 
 
 def _make(folder: Path, key: str, problem: PlusProblem, compute: Compute) -> Reference:
@@ -144,7 +154,8 @@ def _make(folder: Path, key: str, problem: PlusProblem, compute: Compute) -> Ref
     expected = folder / f"{key}.expected"
     write_atomically(expected, _expected(problem, layouts, len(data), answered, cpu_s))
     expected.chmod(0o600)
-    return Reference(key, path, expected, layouts, cpu_s)
+    times = _times(cpu_s)
+    return Reference(key, path, expected, layouts, times["cpu_s"], times["slow_s"])
 
 
 def _inputs(problem: PlusProblem) -> tuple[tuple[Layout, ...], bytes]:
