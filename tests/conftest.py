@@ -5,9 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from xftbench.benchmarks import BENCHMARKS
 from xftbench.records import Problem
+
+# The same examples in every run, and as much time as a busy machine needs: a failure is a defect, never luck.
+settings.register_profile(
+    "steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("steady")
 
 
 @pytest.fixture(scope="session")

@@ -75,7 +75,7 @@ def test_nobody_survives_the_pool(pool: Pool) -> None:
         for name in ("daemon_stays", "fork_bomb", "kills_everybody"):
             source = (Path(__file__).parent / "contexts" / f"{name}.txt").read_text()
             assert other.submit(contexts.program(contexts.ARRAY, source)).result().verdict != "passed"
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while below_this_one() - before and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not below_this_one() - before

@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from xftbench.execution.inside import wire
@@ -62,7 +62,6 @@ def same(left: Any, right: Any) -> bool:
     return bool(exact(left) == exact(right))
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)  # a loaded machine
 @given(PLAIN)
 @example(10**5000)
 @example([1, 2**63, -(2**63), True, False])

@@ -57,7 +57,7 @@ def stacks(bias: bool) -> dict[str, tuple[str, ...]]:
     return {"gate_up_proj": ("gate_up_proj.weight",), "down_proj": ("down_proj.weight",)}
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(configs(["xft", "topk"]), st.integers(1, 9), st.integers(1, 9), st.booleans(), st.booleans(), seeds)
 def test_a_mixture_of_equal_experts_is_the_dense_mlp(
     moe: MoeConfig, width: int, inner: int, bias: bool, training: bool, seed: int
@@ -71,7 +71,6 @@ def test_a_mixture_of_equal_experts_is_the_dense_mlp(
     torch.testing.assert_close(mixture(x), expected, atol=1e-5, rtol=1e-5)
 
 
-@settings(deadline=None)
 @given(configs(ROUTINGS), st.integers(1, 20), seeds)
 def test_choices_are_distinct_weights_and_sums_right(moe: MoeConfig, n_tokens: int, seed: int) -> None:
     torch.manual_seed(seed)
@@ -87,7 +86,7 @@ def test_choices_are_distinct_weights_and_sums_right(moe: MoeConfig, n_tokens: i
     assert ((choice.kept > 0).sum(-1) <= moe.routed_per_token).all()
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(2, 6), st.integers(1, 8), st.integers(1, 8), seeds)
 def test_renaming_experts_changes_nothing(n: int, width: int, inner: int, seed: int) -> None:
     torch.manual_seed(seed)
@@ -133,7 +132,7 @@ def test_every_rule_sums_to_one(moe: MoeConfig, weight: float, rule: str) -> Non
 DTYPES = {"F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16, "F64": torch.float64}
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.sampled_from(sorted(DTYPES)), st.integers(1, 8), st.integers(1, 300), seeds)
 def test_the_export_sums_what_the_mixing_model_sums(dtype: str, n: int, size: int, seed: int) -> None:
     torch.manual_seed(seed)
@@ -160,7 +159,7 @@ def test_bf16_rounding_is_torchs(values: list[float]) -> None:
     np.testing.assert_array_equal(again, expected.float().numpy())
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.sampled_from(["BF16", "F16"]), st.integers(2, 9), st.floats(0, 1), seeds)
 def test_copies_merge_to_themselves_exactly(dtype: str, n: int, weight: float, seed: int) -> None:
     torch.manual_seed(seed)

@@ -24,7 +24,7 @@ Isolation = Literal["namespaces", "rlimits"]
 _ATTEMPTS = 3
 _RUNNERS_PER_SLOT = 4  # a warm interpreter with torch or tensorflow in it holds half a gigabyte
 _WAITING_PER_WORKER = 512  # completions are small; generation should not wait for a slow program
-_CLOSING_S = 5.0  # from the kill of every process to the end of the threads
+_CLOSING_S = 30.0  # from the kill of every process to the end of the threads
 _logger = logging.getLogger(__name__)
 
 

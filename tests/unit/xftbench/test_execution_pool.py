@@ -73,7 +73,7 @@ def processes_of(harness: int) -> list[int]:
     return found
 
 
-def all_gone(harness: int, timeout_s: float = 10.0) -> bool:
+def all_gone(harness: int, timeout_s: float = 60.0) -> bool:
     end = time.monotonic() + timeout_s
     while processes_of(harness):
         if time.monotonic() > end:
@@ -121,11 +121,11 @@ def test_nothing_is_left_after_a_pool() -> None:
 
 
 def test_closing_kills_what_runs_and_cancels_what_waits() -> None:
-    pool = Pool(1, LIMITS)
+    pool = Pool(1, Limits(wall_s=100.0))
     futures = [pool.submit(SLEEPS) for _ in range(3)]
     started = time.monotonic()
     pool.close()
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 50
     assert not processes_of(os.getpid())
     assert all(future.cancelled() or isinstance(future.exception(), SandboxError) for future in futures)
     pool.close()
@@ -133,11 +133,11 @@ def test_closing_kills_what_runs_and_cancels_what_waits() -> None:
 
 def test_leaving_by_an_exception_does_not_wait() -> None:
     started = time.monotonic()
-    with suppress(KeyboardInterrupt), Pool(1, LIMITS) as pool:
+    with suppress(KeyboardInterrupt), Pool(1, Limits(wall_s=100.0)) as pool:
         future = pool.submit(SLEEPS)
         raise KeyboardInterrupt
     assert future.done()
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 50
     assert not processes_of(os.getpid())
 
 
