@@ -103,6 +103,7 @@ def test_gained_and_lost_are_those_of_the_verdicts(browser: Any, runs: Path) -> 
     for kind in ("gained", "lost"):
         click_outcome(browser, kind)
         assert set(ids(browser)) == expected(runs, kind)
+    assert not browser.find_element("id", "more").is_displayed(), "there is nothing more"
     click_outcome(browser, "")
 
 

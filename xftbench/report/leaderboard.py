@@ -56,17 +56,22 @@ def averages(runs: Sequence[Run]) -> pd.DataFrame:
     """Return each model's averages over the parts of each suite, and over the suites.
 
     ``macro`` gives each part the same weight, ``weighted`` each problem; pass@1 in both. A model that lacks
-    a part that others have is left out of that average: it would be over other problems.
+    a part that others have is left out of that average: it would be over other problems. There is none over
+    suites if one was run in two ways that can't be compared.
 
     Columns: ``over`` (``suites``, or suite and tag), ``parts``, ``model``, ``n_parts``, ``n_problems``,
     ``macro``, ``weighted``.
     """
     parts: dict[str, dict[str, dict[str, tuple[float, int]]]] = {}
-    for table in into_tables(runs):
-        label = f"{table.suite} {table.group}"
+    tables = into_tables(runs)
+    names = [table.suite for table in tables]
+    for table in tables:
+        # A suite that was run in two ways has two numbers, and no average takes both.
+        is_one_way = len(set(names)) == len(names)
+        label = table.suite if is_one_way else f"{table.suite} {table.group}"
         for run in table.runs:
             scores = run.scores_file.scores
-            if (whole := scores.at(1)) is not None:
+            if is_one_way and (whole := scores.at(1)) is not None:
                 parts.setdefault("suites", {}).setdefault(run.name, {})[label] = (
                     whole.value,
                     scores.n_scored,

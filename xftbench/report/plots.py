@@ -129,6 +129,10 @@ def pareto(
         else:
             axes.ticklabel_format(axis="x", style="sci", scilimits=(-3, 4), useMathText=True)
         axes.margins(0.18, 0.18)
+        bottom, top = axes.get_ylim()
+        if all(y == points[0][2] for _, _, y in points):
+            bottom, top = points[0][2] - 5, points[0][2] + 5
+        axes.set_ylim(max(bottom, -2), min(top, 102))
         axes.grid()
         axes.set_xlabel(f"{cost} (less is better)")
         axes.set_ylabel(score)

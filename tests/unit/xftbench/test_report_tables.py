@@ -63,6 +63,13 @@ def test_a_model_that_lacks_a_part_has_no_average(tmp_path: Path) -> None:
     assert list(frame["model"]) == ["whole"]
 
 
+def test_a_suite_that_was_run_in_two_ways_has_no_average(tmp_path: Path) -> None:
+    for n, suite in ((1, "one"), (1, "two"), (2, "two")):
+        write_run(tmp_path / str(n), "m", suite, n_problems=4, n=n, rate=0.5)
+    runs = read_runs([*(tmp_path / "1").iterdir(), *(tmp_path / "2").iterdir()])
+    assert leaderboard.averages(runs).empty
+
+
 def test_costs_per_solved_problem(tmp_path: Path) -> None:
     step = StageCost(stage="sft", tokens=10, flops=6e12, device_s=7200.0, device="cpu", data="d.jsonl")
     make_run(tmp_path, "m", "ppff", n_parameters=1000, n_active_parameters=1000, stage="sft", line=(step,))
