@@ -50,7 +50,7 @@ def build(
             for section in (
                 contamination.section(tables, training_data),
                 routing.section(tables),
-                mixing.section(tables, chosen),
+                mixing.section(tables, compared),
             )
             if section is not None
         ],

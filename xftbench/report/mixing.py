@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from statistics import fmean
 
 import pandas as pd
+from matplotlib import figure as mpl
 
+from xftbench.report.comparison import Comparison, SuiteComparison
 from xftbench.report.formats import percent
 from xftbench.report.pack import label
 from xftbench.report.page import Block, Figure, Section, slug
@@ -13,6 +15,11 @@ from xftbench.report.plots import lines
 from xftbench.report.runs import Run, Table
 
 _LEAST_POINTS = 3
+_AXIS = "λ, weight of the shared expert"
+_SWEEP_NOTE = (
+    "Bands are 95 % intervals: on the left of each score, on the right of the paired difference to the "
+    "baseline. Of many λ the best one looks better than it is: choose by a band, not by a peak."
+)
 _INTRO = (
     "λ is the shared expert's weight in the merge; the rest is divided among the routed experts, by learned "
     "shares or equally."
@@ -67,9 +74,9 @@ def sweep(table: Table) -> list[list[Run]]:
     ]
 
 
-def section(tables: Sequence[Table], baseline: str | None) -> Section | None:
+def section(tables: Sequence[Table], comparison: Comparison | None) -> Section | None:
     """Return the part of a report on merges; None if no run is of one."""
-    blocks = [_sweep_block(table, runs, baseline) for table in tables for runs in sweep(table)]
+    blocks = [_sweep_block(table, runs, comparison) for table in tables for runs in sweep(table)]
     seen: set[str] = set()
     for run in (run for table in tables for run in table.runs):
         if shares_of(run) and run.spec.generation.checkpoint_sha256 not in seen:
@@ -88,19 +95,13 @@ def section(tables: Sequence[Table], baseline: str | None) -> Section | None:
     )
 
 
-def _sweep_block(table: Table, runs: Sequence[Run], baseline: str | None) -> Block:
-    weights = [weight for run in runs if (weight := shared_weight(run)) is not None]
-    scores = [run.scores_file.scores.at(1) for run in runs]
-    known = [score for score in scores if score is not None]
-    series = [("merges", weights, [100 * score.value for score in known])]
-    band = [([100 * score.low for score in known], [100 * score.high for score in known])]
-    reference = table.run_of(baseline) if baseline else None
-    score = reference.scores_file.scores.at(1) if reference else None
-    if reference is not None and score is not None and reference not in runs:
-        series.append((reference.name, weights, [100 * score.value] * len(weights)))
-    drawn = lines(
-        series, title="Score along λ", x="λ, weight of the shared expert", y="pass@1, %", bands=band
-    )
+def _sweep_block(table: Table, runs: Sequence[Run], comparison: Comparison | None) -> Block:
+    points = [
+        (run, weight, score)
+        for run in runs
+        if (weight := shared_weight(run)) is not None and (score := run.scores_file.scores.at(1)) is not None
+    ]
+    weights = [weight for _, weight, _ in points]
     frame = pd.DataFrame(
         {
             "model": run.name,
@@ -108,14 +109,47 @@ def _sweep_block(table: Table, runs: Sequence[Run], baseline: str | None) -> Blo
             "pass@1": percent(score.value),
             "95 %": f"{percent(score.low)} to {percent(score.high)}",
         }
-        for run, weight, score in zip(runs, weights, known, strict=True)
+        for run, weight, score in points
     )
-    return Block(
-        title=f"λ sweep · {label(table)}",
-        notes=("The band is the 95 % interval of each score; differences are judged in pairs, further up.",),
-        frame=frame,
-        figures=[Figure(name=f"lambda-{slug(table)}-{runs[0].spec_file.run_id}", figure=drawn)],
-    )
+    drawn = lines(
+        [("merges", weights, [100 * score.value for _, _, score in points])],
+        title="Score along λ", x=_AXIS, y="pass@1, %",
+        bands=[([100 * score.low for _, _, score in points], [100 * score.high for _, _, score in points])],
+    )  # fmt: skip
+    name = f"{slug(table)}-{runs[0].spec_file.run_id}"
+    figures = [Figure(name=f"lambda-{name}", figure=drawn)]
+    own = {(run.name, run.spec_file.run_id) for run in runs}
+    pairs = {
+        pair.candidate: pair
+        for pair in (comparison.pairs if comparison else ())
+        if (pair.candidate, pair.candidate_run) in own
+    }
+    compared = [(weight, pairs[run.name]) for run, weight, _ in points if run.name in pairs]
+    if len(compared) >= _LEAST_POINTS:
+        figures.append(Figure(name=f"lambda-difference-{name}", figure=_differences(compared)))
+        frame["points"] = [_points(pairs.get(model)) for model in frame["model"]]
+        frame["finding"] = [pairs[model].finding if model in pairs else "" for model in frame["model"]]
+    return Block(title=f"λ sweep · {label(table)}", notes=(_SWEEP_NOTE,), frame=frame, figures=figures)
+
+
+def _differences(compared: Sequence[tuple[float, SuiteComparison]]) -> mpl.Figure:
+    """Draw the paired difference along λ: where its band leaves zero out, it is significant on its own."""
+    weights = [weight for weight, _ in compared]
+    tests = [pair.test for _, pair in compared]
+    baseline = compared[0][1].baseline
+    return lines(
+        [(f"merges against {baseline}", weights, [100 * test.difference for test in tests]),
+         (baseline, weights, [0.0] * len(weights))],
+        title="Paired difference along λ", x=_AXIS, y="points",
+        bands=[([100 * test.low for test in tests], [100 * test.high for test in tests])],
+    )  # fmt: skip
+
+
+def _points(pair: SuiteComparison | None) -> str:
+    if pair is None:
+        return ""
+    test = pair.test
+    return f"{100 * test.difference:+.1f} ({100 * test.low:+.1f} to {100 * test.high:+.1f})"
 
 
 def _movement_block(run: Run) -> Block | None:

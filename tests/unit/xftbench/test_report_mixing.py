@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from many_runs import write_run
 
+from xftbench.report.differences import against
 from xftbench.report.mixing import movement, section, shared_weight, sweep
 from xftbench.report.runs import into_tables, read_runs
 from xftbench.store.model_facts import ModelFacts
@@ -41,10 +42,21 @@ def test_merges_of_one_mixture_that_differ_in_lambda_make_a_sweep(tmp_path: Path
     (table,) = into_tables(read_runs(sorted(tmp_path.iterdir())))
     (line,) = sweep(table)
     assert [(run.name, shared_weight(run)) for run in line] == [("b", 0.0), ("a", 0.5), ("c", 1.0)]
-    found = section([table], "dense")
+    comparison = against([table], "dense", [])
+    assert comparison is not None
+    found = section([table], comparison)
     assert found is not None
-    assert found.blocks[0].frame is not None
-    assert list(found.blocks[0].frame["λ"]) == ["0", "0.5", "1"]
+    frame = found.blocks[0].frame
+    assert frame is not None
+    assert list(frame["λ"]) == ["0", "0.5", "1"]
+    differences = {pair.candidate: pair.test.difference for pair in comparison.pairs}
+    assert [float(text.split()[0]) for text in frame["points"]] == pytest.approx(
+        [round(100 * differences[name], 1) for name in ("b", "a", "c")]
+    )
+    assert [figure.name.rpartition("-humaneval-")[0] for figure in found.blocks[0].figures] == [
+        "lambda",
+        "lambda-difference",
+    ]
 
 
 def test_without_a_merge_there_is_no_section(tmp_path: Path) -> None:
