@@ -33,9 +33,10 @@ Results go to stdout, progress and messages to stderr.
 \b
 Exit codes:
   0    done
-  1    another expected failure
+  1    another expected failure; gate: the candidate is worse
   2    usage: unknown suite, style or model, options that contradict each other
-  3    a data or samples file, a compiler or an environment is missing, broken or not the pinned one
+  3    a data or samples file, a compiler or an environment is missing, broken or not the pinned one;
+       compare, gate: the runs differ in more than the model
   4    a model could not be loaded, or its engine failed
   5    a run directory belongs to another spec or process, or can't be written
   6    the sandbox failed; nothing is booked as a model's failure

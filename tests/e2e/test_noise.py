@@ -97,3 +97,14 @@ def test_mistakes_are_told(
     result = cli(["noise", f"pico={pico_checkpoint}", "--backend", "hf", "--limit", "1", *words, *places])
     assert result.exit_code == 2
     assert complaint in result.stderr
+
+
+def test_a_certificate_beside_the_runs_is_found_whatever_the_folder(cli: Cli, tmp_path: Path) -> None:
+    before = "1" * 80 + "0" * 84
+    sft, xft = (
+        plant(tmp_path, name, passed(text)) for name, text in (("sft", before), ("xft", "0" * 6 + before[6:]))
+    )
+    spec = {"checkpoint_sha256": "s" * 64, "n_problems": 164}
+    write_certificate(tmp_path / "noise", a_certificate([before, "0" * 7 + before[7:]], **spec))
+    assert "WITHIN NOISE" in cli(["compare", str(sft), str(xft)]).stdout
+    assert cli(["gate", str(xft), "--against", str(sft)]).exit_code == 0, "within the noise nothing is proven"

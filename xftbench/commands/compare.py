@@ -60,12 +60,12 @@ def command(models: tuple[str, ...], baseline: str | None, runs: Path, as_json: 
     from xftbench.report.comparison import compare, settings_of
     from xftbench.report.comparison_text import render
     from xftbench.store.noise import read_certificates
-    from xftbench.store.results import find_models
+    from xftbench.store.results import find_models, noise_folders
 
-    certificates = read_certificates(runs / "noise")
     filters = _filters(options)
     data_dir = options.pop("data_dir")
     found = find_models(models, runs)
+    certificates = read_certificates(*noise_folders(found, runs))
     comparison = compare(found, baseline, settings_of(**options), certificates)
     if filters is not None:
         from xftbench.report import diff

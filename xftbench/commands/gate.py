@@ -85,7 +85,8 @@ def command(
     request = _Request(**{name: options.pop(name) for name in _Request.__slots__})
     result, candidate = _run(request, options)
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(result), indent=2).decode())
+        found = {"outcome": result.word.lower(), **msgspec.to_builtins(result)}
+        click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
     else:
         click.echo(gate_output.text(result))
     for path, data in (
@@ -143,6 +144,7 @@ def _compare(request: _Request, candidate: "Model", statistics: dict[str, Any]) 
     from xftbench.report.gate_output import GateResult
     from xftbench.report.gate_rules import evaluate, parse_rule
     from xftbench.store.noise import read_certificates
+    from xftbench.store.results import noise_folders
 
     rules = [parse_rule(text) for text in request.fail_if or [DEFAULT_RULE]]
     reference = _one_model([str(request.against)], request.runs)
@@ -155,7 +157,9 @@ def _compare(request: _Request, candidate: "Model", statistics: dict[str, Any]) 
             hint="run the candidate on it; or compare with a reference without it",
         )
     settings = settings_of(**statistics, check="score")
-    comparison = compare([reference, candidate], None, settings, read_certificates(request.runs / "noise"))
+    both = [reference, candidate]
+    certificates = read_certificates(*noise_folders(both, request.runs))
+    comparison = compare(both, None, settings, certificates)
     pairs = {
         suite: (results, candidate.suites[suite])
         for suite, results in reference.suites.items()

@@ -122,14 +122,14 @@ def write_certificate(directory: Path, certificate: NoiseCertificate) -> Path:
     return path
 
 
-def read_certificates(directory: Path) -> list[NoiseCertificate]:
-    """Return every certificate in a directory; none if there is no such directory.
+def read_certificates(*directories: Path) -> list[NoiseCertificate]:
+    """Return every certificate in some directories; none where there is no such directory.
 
     Raises:
         StoreError: If one is malformed.
     """
     found = []
-    for path in sorted(directory.glob("*.noise.json")):
+    for path in [path for directory in directories for path in sorted(directory.glob("*.noise.json"))]:
         try:
             found.append(msgspec.json.decode(path.read_bytes(), type=NoiseCertificate))
         except (OSError, msgspec.DecodeError) as error:

@@ -168,6 +168,13 @@ def find_models(words: Sequence[str], runs: Path) -> list[Model]:
     return _with_distinct_labels(models, words)
 
 
+def noise_folders(models: Sequence[Model], runs: Path) -> list[Path]:
+    """Return where the noise of models may have been measured into: beside their runs, and in `runs`."""
+    beside = [Path(r.path).parent for model in models for r in model.suites.values() if r.path is not None]
+    folders = {folder.resolve(): folder for folder in [runs, *beside]}
+    return [folder / "noise" for folder in folders.values()]
+
+
 def _results_of(word: str, runs: Path) -> Iterator[Results]:
     path = Path(word)
     if (path / "spec.json").exists():
