@@ -15,13 +15,18 @@ class DataSet(Record):
     """Of the data file's unpacked content."""
     path: str
     problems: tuple[Problem, ...]
-    not_selected: tuple[str, ...] = ()
-    """Task_ids of the benchmark's other parts: samples that answer those are passed over."""
+    whole: tuple[str, ...] = ()
+    """Where this is a part: the task_ids of the whole; samples that answer the rest are passed over."""
 
     @property
     def task_ids(self) -> list[str]:
         """Of all problems, in the benchmark's order."""
         return [problem.task_id for problem in self.problems]
+
+    @property
+    def readable_ids(self) -> list[str]:
+        """Of all problems that a file of samples may answer, in the benchmark's order."""
+        return list(self.whole) or self.task_ids
 
 
 class Benchmark(Protocol):

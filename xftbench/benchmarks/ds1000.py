@@ -93,13 +93,12 @@ class Ds1000:
         path, data = read(data_file, data_dir, _from_hub)
         problems = [_problem(json.loads(line)) for line in data.splitlines()]
         chosen = [one for one in problems if not self._libraries or one.tags["library"] in self._libraries]
-        others = {problem.task_id for problem in problems} - {problem.task_id for problem in chosen}
         return DataSet(
             version=version,
             sha256=data_file.sha256,
             path=path,
             problems=tuple(chosen),
-            not_selected=tuple(sorted(others)),
+            whole=tuple(problem.task_id for problem in problems),
         )
 
     def program(self, problem: Problem, solution: str) -> Program:

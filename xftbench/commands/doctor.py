@@ -11,7 +11,8 @@ import msgspec
 from xftbench.benchmarks import DATA_FILES
 from xftbench.commands.data import DataStatus, data_status, multipl_e_status
 from xftbench.commands.options import data_dir_option, json_option
-from xftbench.errors import XftbenchError
+from xftbench.errors import ToolchainError, XftbenchError
+from xftbench.execution import environments
 from xftbench.execution.native.languages import LANGUAGES
 from xftbench.execution.native.toolchains import Missing, find_toolchain
 from xftbench.execution.pool import Isolation
@@ -110,7 +111,18 @@ def _toolchains() -> list[Finding]:
     detail = f"{executor.python}; programs can import the standard library" + (
         f" and {libraries}" if libraries else ""
     )
-    return [Finding(area="toolchain", name="python", works=True, detail=detail), *map(_language, LANGUAGES)]
+    return [
+        Finding(area="toolchain", name="python", works=True, detail=detail),
+        *map(_language, LANGUAGES),
+        *map(_environment, environments.specs()),
+    ]
+
+
+def _environment(name: str) -> Finding:
+    try:
+        return Finding(area="toolchain", name=name, works=True, detail=environments.toolchain(name))
+    except ToolchainError as error:
+        return Finding(area="toolchain", name=name, works=False, detail=error.message, advice=error.hint)
 
 
 def _language(name: str) -> Finding:

@@ -150,7 +150,7 @@ def _tell_of_template(request: ModelsRequest, suites: Sequence[Suite], checkpoin
 
 
 def _replayed(request: ModelsRequest, suites: Sequence[Suite], checkpoint: Checkpoint) -> Model:
-    task_ids = [task_id for suite in suites for task_id in suite.data.task_ids]
+    task_ids = [task_id for suite in suites for task_id in suite.data.readable_ids]
     everything = read_samples(Path(checkpoint.path), task_ids)
     runs = []
     for suite in suites:
