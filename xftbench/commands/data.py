@@ -70,10 +70,9 @@ def command(context: click.Context, data_dir: Path | None, as_json: bool) -> Non
     Exits with 3 if one that was found is not the pinned one. Files that are not here yet are named; `data
     fetch` gets them, and a benchmark that needs one loads it, or says where to put it.
     """
-    statuses = [*(data_status(data_file, data_dir) for data_file in DATA_FILES), *multipl_e_status(data_dir)]
     if context.invoked_subcommand is not None:
         return
-    statuses = [data_status(data_file, data_dir) for data_file in DATA_FILES]
+    statuses = [*(data_status(data_file, data_dir) for data_file in DATA_FILES), *multipl_e_status(data_dir)]
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(statuses), indent=2))
     else:
