@@ -166,3 +166,12 @@ def test_the_diff_shows_both_programs_and_why_one_fails(cli: Cli, judged: Path) 
     assert first["candidate"]["verdict"] == "failed"
     assert "def has_close_elements" in first["baseline"]["program"]
     assert cli([*words[:-1], "--task", "HumanEval/2"]).exit_code == 2
+
+
+def test_a_range_without_0_beside_no_finding_is_explained(cli: Cli, tmp_path: Path) -> None:
+    # 9 to 2: p = 0.065, and Tango's interval begins just above 0.
+    a = plant(tmp_path, "a", passed("0" * 9 + "1" * 2 + "1" * 100))
+    b = plant(tmp_path, "b", passed("1" * 9 + "0" * 2 + "1" * 100))
+    text = cli(["compare", str(a), str(b)]).stdout
+    assert "CAN'T TELL" in text
+    assert "leaves out 0, but only just" in text

@@ -12,6 +12,7 @@ import msgspec
 from xftbench import jsonl
 from xftbench.commands.models import Model, ModelRun, ModelsRequest, plan_models
 from xftbench.commands.options import (
+    SpreadCommand,
     cache_option,
     decoding_options,
     execution_options,
@@ -50,7 +51,7 @@ class _Planned:
     model: Model
 
 
-@click.command
+@click.command(cls=SpreadCommand)
 @click.argument("model", metavar="NAME=REF")
 @click.option(
     "--batch-sizes", default="1,8", show_default=True, help="Besides the engine's own; with commas."

@@ -54,13 +54,19 @@ def points(share: float) -> str:
 
 def _story(pair: SuiteComparison, comparison: Comparison) -> Iterator[str]:
     test = pair.test
-    yield f"{_name(pair)}: {FINDINGS[pair.finding].upper()}{' *' if pair.marks else ''}"
+    mark = " *" if pair.marks else ""
+    yield f"{_name(pair)}, {pair.candidate} against {pair.baseline}: {FINDINGS[pair.finding].upper()}{mark}"
     yield f"  {headline(pair, comparison)}."
     yield (
         f"  pass@{pair.k} goes from {100 * test.baseline:.1f} % to {100 * test.candidate:.1f} %: "
         f"{points(test.difference)} points, and the truth lies between {points(test.low)} and "
         f"{points(test.high)} ({_confidence(comparison)} sure)."
     )
+    if pair.finding == "can't tell" and (test.low > 0 or test.high < 0):
+        yield (
+            "  That range leaves out 0, but only just: the test decides, and it is stricter"
+            f"{' and counts all questions asked' if len(comparison.pairs) > 1 else ''}."
+        )
     yield f"  {_noise_sentence(pair)}"
     if pair.finding in ("can't tell", "within noise") and test.detectable is not None:
         yield (

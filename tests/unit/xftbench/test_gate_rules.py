@@ -1,5 +1,8 @@
 """The gate's language: what parses, what it means, and what it finds in planted pairs."""
 
+import re
+from pathlib import Path
+
 import pytest
 from factories import a_spec
 from planted import passed
@@ -154,3 +157,17 @@ def test_tags_and_checks_choose_a_part() -> None:
         failed("humaneval+.strict < -1pt")
     with pytest.raises(NotComparableError, match="mbpp"):
         failed("mbpp < -1pt")
+
+
+def test_every_rule_in_the_docs_is_one() -> None:
+    docs = Path(__file__).parents[3] / "docs"
+    told = re.findall(r"^\| `([^`]+)` \|", (docs / "gate.md").read_text(), re.MULTILINE)
+    used = [
+        rule
+        for page in ("gate.md", "github-workflow.yml")
+        for rule in re.findall(r'--fail-if "([^"]+)"', (docs / page).read_text())
+    ]
+    assert len(told) >= 8
+    assert len(used) >= 5
+    for rule in (*told, *used):
+        assert parse_rule(rule).text == rule
