@@ -5,6 +5,7 @@ Everything is linear in the length of the text: each stretch of it is parsed a f
 
 import ast
 import builtins
+import io
 import re
 import warnings
 from collections.abc import Iterator, Sequence
@@ -62,7 +63,7 @@ def cut(code: str, keep_lines: int = 0) -> str | None:
         code: What does not parse as a whole.
         keep_lines: Lines that must stay.
     """
-    lines = code.splitlines(keepends=True)
+    lines = _source_lines(code)
     for _ in range(_CUTS):
         try:
             with warnings.catch_warnings():
@@ -77,6 +78,11 @@ def cut(code: str, keep_lines: int = 0) -> str | None:
             return None
         del lines[wrong - 1 :]
     return None
+
+
+def _source_lines(code: str) -> list[str]:
+    """Return lines as the parser counts them: a form feed or U+2028 ends none."""
+    return list(io.StringIO(code, newline=""))
 
 
 def statements(text: str) -> str:
@@ -144,7 +150,7 @@ def helpers(code: str, others: Sequence[str]) -> str:
         module = tree(other) if needed else None
         if module is None or not _bound(module) & needed:
             continue
-        lines = other.splitlines(keepends=True)
+        lines = _source_lines(other)
         parts = [_lines_of(node, lines) for node in module.body if isinstance(node, _DEFINITIONS)]
         found = "".join(parts) + found
         bound |= _bound(module)
