@@ -14,7 +14,8 @@ PROBLEM = Problem(task_id="T/0", prompt=PROMPT, entry_point="f")
 LINES = [
     "Sure, here it is:", "```python", "```", "~~~", "```java", "def f(x):", "    return x", "@cache",
     "import os", "try:", "except ImportError:", "    pass", "x = (1,", "2)", '"""', "", "def g():",
-    "</think>", "class A:", "    def f(self): ...", "for i in range(3):", "print(f(1))", "That's all.", "   ```", "\x0c",
+    "</think>", "class A:", "    def f(self): ...", "for i in range(3):", "print(f(1))", "That is all.",
+    "   ```", "\x0c",
     "else:", "async def f(x):", "f = lambda x: x", "from a import f", "\u2028", "if x", "    return (",
 ]  # fmt: skip
 replies = st.lists(st.sampled_from(LINES) | st.text(max_size=20), max_size=30).map("\n".join)
