@@ -8,7 +8,8 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from xftbench.benchmarks.benchmark import DataSet
 from xftbench.benchmarks.datafiles import Content, DataFile, as_data_error, read, unpacked
@@ -91,25 +92,47 @@ def _problems(content: Content, oracles: Mapping[str, OracleName]) -> Iterator[P
     for number, line in enumerate(content.data.splitlines(), start=1):
         if line.strip():
             try:
-                # Not msgspec: the inputs of Mbpp/590 and others hold Infinity and NaN, which are not JSON.
-                row = json.loads(line)
-                yield _problem(row, oracles.get(row["entry_point"], "equal"), line)
+                row = _row(line)
             except (ValueError, KeyError, TypeError) as error:
-                raise DataFileError(
-                    f"{content.path}, line {number}: no problem of evalplus: {error}"
-                ) from error
+                where = f"{content.path}, line {number}"
+                raise DataFileError(f"{where}: not a problem of evalplus: {error}") from error
+            yield _problem(row, oracles.get(row.entry_point, "equal"), line)
 
 
-def _problem(row: dict[str, Any], oracle: OracleName, line: bytes) -> PlusProblem:
+class _Row(msgspec.Struct):
+    """A line of evalplus' files; what is not listed here is not needed."""
+
+    task_id: str
+    prompt: str
+    entry_point: str
+    canonical_solution: str
+    contract: str
+    base_input: msgspec.Raw
+    plus_input: msgspec.Raw
+    atol: float
+
+
+def _row(line: bytes) -> _Row:
+    try:
+        return msgspec.json.decode(line, type=_Row)
+    except msgspec.DecodeError:
+        # The inputs of Mbpp/590 and others hold Infinity and NaN, which Python writes but JSON does not know.
+        row = json.loads(line)
+        parts = ("base_input", "plus_input")
+        row |= {name: msgspec.Raw(json.dumps(row[name]).encode()) for name in parts}
+        return _Row(**{name: row[name] for name in _Row.__struct_fields__})
+
+
+def _problem(row: _Row, oracle: OracleName, line: bytes) -> PlusProblem:
     return PlusProblem(
-        task_id=row["task_id"],
-        prompt=row["prompt"],
-        entry_point=row["entry_point"],
-        canonical_solution=row["canonical_solution"],
-        contract=row["contract"],
-        base_input=json.dumps(row["base_input"]).encode(),
-        plus_input=json.dumps(row["plus_input"]).encode(),
-        atol=float(row["atol"]),
+        task_id=row.task_id,
+        prompt=row.prompt,
+        entry_point=row.entry_point,
+        canonical_solution=row.canonical_solution,
+        contract=row.contract,
+        base_input=bytes(row.base_input),
+        plus_input=bytes(row.plus_input),
+        atol=float(row.atol),
         oracle=oracle,
         content_sha256=hashlib.sha256(oracle.encode() + b" " + line).hexdigest(),
     )
