@@ -54,7 +54,6 @@ def _checks(scores: Scores, verdicts: Sequence[Verdict]) -> Iterator[str]:
         values = [next((s.value for s in by_rule if s.k == k), None) for by_rule in rules.values()]
         yield f"{f'pass@{k}':<24}" + "".join(f"{_percent(value):>10}" for value in values)
     yield from _differing(verdicts)
-    yield ""
 
 
 def _differing(verdicts: Sequence[Verdict]) -> Iterator[str]:
