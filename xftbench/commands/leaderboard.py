@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from xftbench.commands.options import json_option, leaderboards_option
+from xftbench.commands.options import allow_option, json_option, leaderboards_option
 from xftbench.errors import StoreError, UsageProblem
 
 _logger = logging.getLogger(__name__)
@@ -37,19 +37,22 @@ _FORMATS = ["markdown", "csv", "json", "latex", "model-index"]
 @click.option(
     "--money-per-hour", type=click.FloatRange(min=0), help="Price of the machine: adds money/solved."
 )
+@allow_option
 @leaderboards_option
 @json_option
 def command(paths: tuple[Path, ...], runs: Path, leaderboards: Path, as_json: bool, **options: Any) -> None:
     """Build the tables from every complete run, or from those that are named.
 
     Runs that can't be compared (another prompt style, decoding, data version, limit or engine) are put
-    into tables of their own.
+    into tables of their own; with --allow they share one, which then says so.
     """
     from xftbench.report import formats, leaderboard, published
     from xftbench.report.runs import expand, read_runs
+    from xftbench.store.comparable import check_allowed
 
     found = expand(paths or [runs])
-    complete = read_runs(found)
+    check_allowed(options["allow"])
+    complete = read_runs(found, options["allow"])
     if not complete:
         raise StoreError(
             f"none of the {len(found)} runs in {', '.join(map(str, paths or [runs]))} is complete",

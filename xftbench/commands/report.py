@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from xftbench.commands.options import allow_option
 from xftbench.errors import StoreError, UsageProblem
 
 _logger = logging.getLogger(__name__)
@@ -41,23 +42,22 @@ _DIRECTORY = click.Path(file_okay=False, path_type=Path)
     "--max-mb", type=click.FloatRange(min=0.1), default=13.0, show_default=True,
     help="Programs in the page, packed; above it, fewer samples of each problem are kept.",
 )  # fmt: skip
+@allow_option
 def command(paths: tuple[Path, ...], **options: Any) -> None:
     """Write a page about complete runs: run directories, or folders that hold some."""
-    from xftbench.commands.report_content import build
+    from xftbench.commands.report_content import ReportOptions, build
     from xftbench.report.page import figures, render
     from xftbench.report.plots import save
 
-    content = build(paths, **{name: value for name, value in options.items() if name not in ("out", "plots")})
-    out: Path = options["out"]
+    out, plots = options.pop("out"), options.pop("plots")
+    content = build(paths, ReportOptions(**options))
     page = render(content).encode("utf-8", "backslashreplace")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_bytes(page)
-        if options["plots"]:
-            written = [
-                path for one in figures(content) for path in save(one.figure, options["plots"], one.name)
-            ]
-            _logger.info("%d files in %s", len(written), options["plots"])
+        if plots:
+            written = [path for one in figures(content) for path in save(one.figure, plots, one.name)]
+            _logger.info("%d files in %s", len(written), plots)
     except OSError as error:
         raise StoreError(f"can't write {error.filename}: {error.strerror}") from error
     click.echo(f"{out} ({len(page) / 1e6:.1f} MB)")

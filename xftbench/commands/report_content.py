@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,25 @@ from xftbench.records import Problem
 from xftbench.report import contamination, differences, leaderboard, mixing, published, routing
 from xftbench.report.page import Content
 from xftbench.report.runs import Table, expand, into_tables, read_runs
+from xftbench.store.comparable import check_allowed
 
 _logger = logging.getLogger(__name__)
 
 
-def build(
-    paths: Sequence[Path], *, baseline: str | None, published_dir: Path | None, title: str,
-    data_dir: Path | None, max_mb: float, training_data: Sequence[str] = (),
-) -> Content:  # fmt: skip
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportOptions:
+    """The options of ``xftbench report`` that decide what is on the page."""
+
+    baseline: str | None
+    published_dir: Path | None
+    title: str
+    data_dir: Path | None
+    max_mb: float
+    training_data: Sequence[str]
+    allow: Sequence[str]
+
+
+def build(paths: Sequence[Path], options: ReportOptions) -> Content:
     """Return everything that a page about some runs shows.
 
     Raises:
@@ -28,15 +39,16 @@ def build(
         UsageProblem: If the baseline is not among the models.
     """
     found = expand(paths)
-    runs = read_runs(found)
+    check_allowed(options.allow)
+    runs = read_runs(found, options.allow)
     if not runs:
         raise StoreError(
             f"none of the {len(found)} runs is complete",
             hint="give the xftbench run command again; it goes on where it stopped",
         )
     names = list(dict.fromkeys(run.name for run in runs))
-    chosen = choose_baseline(baseline, names)
-    tables = [replace(table, problems=problems_of(table, data_dir)) for table in into_tables(runs)]
+    chosen = choose_baseline(options.baseline, names)
+    tables = [replace(table, problems=problems_of(table, options.data_dir)) for table in into_tables(runs)]
     compared = differences.against(tables, chosen, differences.certificates_beside(runs))
     notes = []
     if len(runs) < len(found):
@@ -48,18 +60,18 @@ def build(
         sections=[
             section
             for section in (
-                contamination.section(tables, training_data),
+                contamination.section(tables, options.training_data),
                 routing.section(tables),
                 mixing.section(tables, compared),
             )
             if section is not None
         ],
-        published=_published(published_dir, tables),
-        title=title,
+        published=_published(options.published_dir, tables),
+        title=options.title,
         sentences=differences.sentences(compared),
         differences=differences.blocks(tables, compared),
         notes=notes,
-        max_bytes=int(max_mb * 1e6),
+        max_bytes=int(options.max_mb * 1e6),
     )
 
 

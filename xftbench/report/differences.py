@@ -33,7 +33,7 @@ def against(
         compare(
             [Model(label=run.name, suites={table.suite: _results(table, run)}) for run in table.runs],
             baseline,
-            Settings(),
+            Settings(allow=table.runs[0].allow),
             certificates,
         )
         for table in tables

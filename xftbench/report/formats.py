@@ -100,9 +100,10 @@ def caption(group: pd.DataFrame) -> str:
     else:
         how += f", at most {first['max_new_tokens']} tokens, {first['engine']}"
     left_out = f", LEFT OUT: {first['left_out']}" if first["left_out"] else ""
+    mark = f" * runs differ in {first['marks']}, which was allowed: not in the model alone"
     return (
         f"{first['suite']} {first['suite_version']}, {first['n_problems']} problems{left_out}, "
-        f"style {first['style']}, n={first['n']}, {how}"
+        f"style {first['style']}, n={first['n']}, {how}{mark if first['marks'] else ''}"
     )
 
 

@@ -42,6 +42,8 @@ def from_runs(
     frame = pd.DataFrame([row(run, money_per_hour) for run in runs])
     if frame.empty:
         return frame
+    marks = {table.group: ", ".join(table.marks) for table in into_tables(runs)}
+    frame["marks"] = frame["group"].map(marks)
     if baseline is not None:
         from xftbench.report import differences  # not at the top: it imports scipy
 

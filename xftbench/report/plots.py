@@ -33,6 +33,7 @@ _STYLE: Any = {
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 9.5,
     "svg.fonttype": "none",
+    "text.parse_math": False,  # a model may be called $x$
     "axes.edgecolor": LINE,
     "axes.labelcolor": MUTED,
     "axes.spines.top": False,
@@ -127,7 +128,7 @@ def pareto(
         if min(costs) > 0 and max(costs) / min(costs) > _DECADES_APART:
             axes.set_xscale("log")
         else:
-            axes.ticklabel_format(axis="x", style="sci", scilimits=(-3, 4), useMathText=True)
+            axes.ticklabel_format(axis="x", style="sci", scilimits=(-3, 4), useMathText=False)
         axes.margins(0.18, 0.18)
         bottom, top = axes.get_ylim()
         if all(y == points[0][2] for _, _, y in points):

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from xftbench.report.runs import Run
 from xftbench.scoring.aggregate import PassAtK, Scores
-from xftbench.store.comparable import comparable_key
 
 CHECKS = ("base", "plus", "strict")
 
@@ -45,7 +44,7 @@ def row(run: Run, money_per_hour: float | None = None) -> dict[str, object]:
         "checkpoint_ref": environment.ref,
         "checkpoint_sha256": generation.checkpoint_sha256,
         "prompts_sha256": generation.prompts_sha256,
-        "group": comparable_key(run.spec),
+        "group": run.group,
         "run": run.spec_file.run_id,
         "finished": scores_file.finished,
         "xftbench": environment.packages.get("xftbench", ""),

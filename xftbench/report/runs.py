@@ -9,7 +9,7 @@ from pathlib import Path
 from xftbench import jsonl
 from xftbench.errors import DataFileError, StoreError
 from xftbench.records import Problem, Sample, Verdict
-from xftbench.store.comparable import comparable_key
+from xftbench.store.comparable import comparable_key, differences
 from xftbench.store.run_dir import ScoresFile, read_scores, read_spec, read_verdicts
 from xftbench.store.spec import RunSpec, SpecFile
 
@@ -25,6 +25,8 @@ class Run:
     scores_file: ScoresFile
     label: str = ""
     """Stands for the name where another run that it is compared with has the same."""
+    allow: tuple[str, ...] = ()
+    """Fields in which it may differ from runs in the same table, against the rule."""
 
     @property
     def name(self) -> str:
@@ -35,6 +37,11 @@ class Run:
     def spec(self) -> RunSpec:
         """Everything that decided the result."""
         return self.spec_file.spec
+
+    @property
+    def group(self) -> str:
+        """Equal for runs that may stand side by side."""
+        return comparable_key(self.spec, self.allow)
 
     @cached_property
     def verdicts(self) -> Mapping[str, Sequence[Verdict]]:
@@ -74,6 +81,13 @@ class Table:
         """The benchmark, and what was selected of it."""
         return self.runs[0].spec.scoring.suite
 
+    @property
+    def marks(self) -> list[str]:
+        """Fields that should keep its runs apart and were allowed by name."""
+        first = self.runs[0].spec
+        found = [d.field for run in self.runs for d in differences(first, run.spec) if d.kind == "refused"]
+        return list(dict.fromkeys(found))
+
     @cached_property
     def task_ids(self) -> list[str]:
         """Of every problem that a run has a verdict on, in the benchmark's order."""
@@ -105,12 +119,12 @@ def expand(paths: Iterable[Path]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-def read_runs(paths: Iterable[Path]) -> list[Run]:
+def read_runs(paths: Iterable[Path], allow: Sequence[str] = ()) -> list[Run]:
     """Read complete runs; those that are not are left out and named in the log."""
     runs = []
     for path in paths:
         try:
-            run = Run(path, read_spec(path), read_scores(path))
+            run = Run(path, read_spec(path), read_scores(path), allow=tuple(allow))
         except StoreError as error:
             _logger.warning("left out: %s", error.message)
             continue
@@ -123,7 +137,7 @@ def read_runs(paths: Iterable[Path]) -> list[Run]:
 
 def _told_apart(runs: Sequence[Run]) -> list[Run]:
     """Add what differs to names that stand twice in one table: the run, or for the same run its path."""
-    names = [(run.spec.scoring.suite, comparable_key(run.spec), run.name) for run in runs]
+    names = [(run.spec.scoring.suite, run.group, run.name) for run in runs]
     ids = [run.spec_file.run_id for run in runs]
     twice = [names.count(name) > 1 for name in names]
     return [
@@ -136,5 +150,5 @@ def into_tables(runs: Iterable[Run]) -> list[Table]:
     """Group runs by suite and by everything that must be equal; the suites in alphabetical order."""
     groups: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
-        groups.setdefault((run.spec.scoring.suite, comparable_key(run.spec)), []).append(run)
+        groups.setdefault((run.spec.scoring.suite, run.group), []).append(run)
     return [Table(group, members) for (_, group), members in sorted(groups.items())]

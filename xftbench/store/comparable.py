@@ -66,9 +66,18 @@ class Difference(Record):
     meaning: str
 
 
-def comparable_key(spec: RunSpec) -> str:
-    """Return a short hash that is equal for two runs exactly if nothing refuses their comparison."""
-    fields = {field: _essence(field, value) for field, value in _flat(spec) if kind_of(field) == "refused"}
+def comparable_key(spec: RunSpec, allow: Sequence[str] = ()) -> str:
+    """Return a short hash that is equal for two runs exactly if nothing refuses their comparison.
+
+    Args:
+        spec: Of a run.
+        allow: Fields in which the runs may differ all the same.
+    """
+    fields = {
+        field: _essence(field, value)
+        for field, value in _flat(spec)
+        if kind_of(field) == "refused" and not is_allowed(field, allow)
+    }
     return short_id(sha256_record(fields))
 
 

@@ -181,3 +181,20 @@ def test_two_seeds_of_one_model_are_told_apart(tmp_path: Path) -> None:
     second = make_run(tmp_path / "b", "m", "pp")
     names = [run.name for run in read_runs([first, second])]
     assert len(set(names)) == 2
+
+
+def test_runs_that_differ_share_a_table_only_if_allowed_and_marked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, n in (("one", 1), ("two", 2)):
+        write_run(tmp_path / "runs", name, "humaneval", n_problems=30, n=n, rate=0.5)
+    arguments = ["-q", "leaderboard", str(tmp_path / "runs"), "--leaderboards", str(tmp_path / "out")]
+    assert xftbench([*arguments, "--baseline", "one"]) == 0
+    apart = capsys.readouterr().out
+    assert apart.count("| model") == 2
+    assert "allowed" not in apart
+    assert xftbench([*arguments, "--baseline", "one", "--allow", "sampling"]) == 0
+    together = capsys.readouterr().out
+    assert together.count("| model") == 1
+    assert "* runs differ in sampling.n, sampling.temperature, which was allowed" in together
+    assert xftbench([*arguments, "--allow", "nonsense"]) == 2
