@@ -86,6 +86,35 @@ def test_the_generator_goes_on_where_the_test_left_it(judge: Judge) -> None:
     assert judge(context, solution).verdict == "passed"
 
 
+def test_tables_with_every_kind_of_missing_value_and_index_are_compared_apart(judge: Judge) -> None:
+    made = (
+        "import pandas as pd\n"
+        "result = pd.DataFrame({'a': [1, pd.NA, 3], 'b': pd.to_datetime(['2020-01-01', None, '2020-01-03']),"
+        " 'c': pd.Categorical(['x', 'y', None]), 'd': pd.array([1, None, 2], dtype='Int64'),"
+        " 'e': pd.period_range('2020', periods=3, freq='M'), 'f': pd.timedelta_range('1D', periods=3),"
+        " 'g': pd.date_range('2020', periods=3, tz='Europe/Berlin')},"
+        " index=pd.interval_range(0, 3))"
+    )
+    check = (
+        "def exec_test(result, ans):\n    import pandas as pd\n"
+        "    pd.testing.assert_frame_equal(result, ans)\n    return 1\n\n"
+    )
+    context = contexts.ARRAY.replace(
+        contexts.ARRAY[contexts.ARRAY.index("def exec_test") : contexts.ARRAY.index("exec_context =")], check
+    ).replace(
+        "    return test_input, generate_ans(copy.deepcopy(test_input))",
+        f"    space = {{}}\n    exec({made!r}, space)\n    return test_input, space['result']",
+    )
+    context = context.replace("    exec({", "    __builtins__['exec']({") if False else context
+    outcome = judge(
+        context.replace("    exec('", "    import builtins\n    builtins.exec('").replace(
+            '    exec("', '    import builtins\n    builtins.exec("'
+        ),
+        made,
+    )
+    assert outcome.verdict == "passed", outcome
+
+
 def test_files_of_the_test_are_there(judge: Judge) -> None:
     context = contexts.ARRAY.replace(
         "    code = exec", '    open("train.csv", "w").write("a,b")\n    code = exec'

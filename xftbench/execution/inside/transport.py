@@ -27,7 +27,7 @@ _REBUILDERS = {
     ("numpy.core.numeric", "_frombuffer"),
     ("numpy.random._pickle", "__randomstate_ctor"), ("numpy.random._pickle", "__generator_ctor"),
     ("numpy.random._pickle", "__bit_generator_ctor"),
-    ("pandas._libs.internals", "_unpickle_block"),
+    ("pandas._libs.missing", "NA"), ("pandas._libs.internals", "_unpickle_block"),
     ("pandas.core.indexes.base", "_new_Index"), ("pandas.core.indexes.datetimes", "_new_DatetimeIndex"),
     ("pandas.core.indexes.period", "_new_PeriodIndex"),
     ("pandas._libs.arrays", "__pyx_unpickle_NDArrayBacked"),
