@@ -13,6 +13,7 @@ import gzip
 import json
 import random
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -144,7 +145,9 @@ def mutants(problem: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield f"load:{name}", text + source
     yield "load:nothing", ""
     yield "load:renamed", source.replace(f"def {entry}(", f"def {entry}_(")
-    tree = ast.parse(source)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # some references have escapes such as "\\." in ordinary texts
+        tree = ast.parse(source)
     for number in range(sum(1 for _ in _places(tree))):
         changed = copy.deepcopy(tree)
         node = next(place for index, place in enumerate(_places(changed)) if index == number)
