@@ -159,7 +159,7 @@ GO = Language(
         line='if fmt.Sprintf("%v", []int{@A@}) != fmt.Sprintf("%v", []int{@B@}) { t.Errorf("xftbench") }; '
         'fmt.Printf("\\n%[2]s%[1]s\\n", "@2@", "@1@")',
         before=_ENDS_MAIN,
-        wary=r"\"(?:os|syscall|unsafe|reflect|runtime|flag|log|plugin)[/\"]|os\.|func\s+(?:init|TestMain|Test)|testing|runtime|syscall|unsafe|exit|reflect|go:|String\(\)|"
+        wary=r"\"(?:os|syscall|unsafe|reflect|runtime|flag|log|plugin)[/\"]|os\.|func\s+(?:init|TestMain|Test)|testing\.|runtime\.|syscall|unsafe|exit|reflect|go:|String\(\)|"
         r"Format\(|panic|recover|Goexit|\bt\b\s*\.",
     ),
     environment=(
