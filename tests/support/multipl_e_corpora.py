@@ -102,7 +102,7 @@ def _go(row: dict[str, Any]) -> NativeProgram:
     # What the tests use of testify.
     shim = (
         "type asserter struct{ t *testing.T }\n"
-        "func (a asserter) Equal(x, y interface{}) {\n"
+        "func (a asserter) Equal(x, y interface{}, _ ...interface{}) {\n"
         '    if !reflect.DeepEqual(x, y) { a.t.Errorf("%v is not %v", x, y) }\n}\n'
     )
     return _program(row, "go", solution, shim + row["test"].replace("assert.New(t)", "asserter{t}"))
