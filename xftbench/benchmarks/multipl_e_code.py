@@ -103,15 +103,22 @@ def _joined(*pieces: str) -> str:
 
 
 def _in_a_file(problem: Problem, code: str) -> str:
-    """Put the function last and open, and everything else before it, without ``main``."""
+    """Put the function last and open, and everything else before it, without ``main``.
+
+    What stood behind it in C++ and calls it gets a declaration.
+    """
     language = problem.language
     code = _without(language, code, "main")
     function = _last(language, code, problem.entry_point)
     before, after = code[: function.start], code[function.end :]
     if language == "sh":
         after = _shell_functions(after)
-    after = after if skeleton(language, after).strip() else ""
-    return _joined(_preamble(problem, code), before, after, _opened(code, function))
+    bones = skeleton(language, after)
+    after = after if bones.strip() else ""
+    declared = ""
+    if language == "cpp" and re.search(rf"\b{re.escape(problem.entry_point)}\b", bones):
+        declared = code[function.start : function.body - 1].strip() + ";"
+    return _joined(_preamble(problem, code), before, declared, after, _opened(code, function))
 
 
 def _last(language: str, code: str, name: str) -> Function:

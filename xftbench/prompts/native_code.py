@@ -7,6 +7,7 @@ prompt is appended to it, up to the problem's own stop strings.
 from collections.abc import Sequence
 
 from xftbench.benchmarks.multipl_e_code import assemble, truncate
+from xftbench.benchmarks.multipl_e_syntax import defines
 from xftbench.prompts.fences import Block
 from xftbench.records import Problem, Solution
 
@@ -19,8 +20,11 @@ def from_reply(problem: Problem, reply: str, blocks: Sequence[Block]) -> Solutio
     """
     whole = [(block, code) for block in blocks if (code := assemble(problem, block.code)) is not None]
     if whole:
-        # The last one: corrections come after what they correct. A cut-off one only if there is no other.
-        block, code = ([pair for pair in whole if pair[0].closed] or whole)[-1]
+        # The last one: corrections come after what they correct. A cut-off one only if there is no other, and
+        # a PHP file without the function, too.
+        defining = [pair for pair in whole if defines(problem.language, pair[0].code, problem.entry_point)]
+        candidates = defining or whole
+        block, code = ([pair for pair in candidates if pair[0].closed] or candidates)[-1]
         return Solution(code=code, rule="fence" if block.closed else "open_fence")
     if blocks:
         return Solution(code=_continued(problem, blocks[0].code), rule="fence_body")

@@ -65,6 +65,22 @@ def test_a_second_class_and_a_class_with_an_example_of_use() -> None:
     )
 
 
+def test_what_calls_the_function_from_behind_it_gets_a_declaration() -> None:
+    answer = "long add(long x, long y) {\n    return x + y;\n}\n\nvoid test() {\n    add(1, 2);\n}\n"
+    assert assemble(problem("cpp"), answer) == (
+        "#include<assert.h>\n#include<bits/stdc++.h>\nlong add(long x, long y);\n"
+        "void test() {\n    add(1, 2);\n}\nlong add(long x, long y) {\n    return x + y;"
+    )
+
+
+def test_a_php_file_that_only_uses_the_function_is_not_the_answer() -> None:
+    text = (
+        "```php\nfunction add($x, $y) {\n    return $x + $y;\n}\n```\n```php\n<?php\necho add(1, 2);\n```\n"
+    )
+    code, rule = reply("php", text)
+    assert (code, rule) == ("<?php\nfunction add($x, $y) {\n    return $x + $y;\n}\n", "fence")
+
+
 def test_a_type_that_the_prompt_defines_is_brought_once() -> None:
     union = "#include<bits/stdc++.h>\nunion Either{\n    long f0;\n};\n// Add.\nEither add(long x) {\n"
     asked = NativeProblem(task_id="T/0", prompt=union, entry_point="add", language="cpp", test="")
