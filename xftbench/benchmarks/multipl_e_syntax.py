@@ -112,7 +112,12 @@ def _names(language: str, bones: str, name: str) -> Iterator[re.Match[str]]:
     is_head = _BEFORE[language].fullmatch
     for match in re.finditer(rf"\b{re.escape(name)}\b", bones):
         before = bones[max(0, match.start() - _HEAD_CHARS) : match.start()]
-        if is_head(before[max(map(before.rfind, "\n;{})")) + 1 :]):
+        mark = max(map(before.rfind, "\n;{})"))
+        # A type can end in a bracket, too: D's `Tuple!(long, long)`, C#'s `(long, long)`.
+        has_tuple = (
+            language in ("d", "cs") and before[mark : mark + 1] == ")" and before[mark + 1 :].isspace()
+        )
+        if has_tuple or is_head(before[mark + 1 :]):
             yield match
 
 

@@ -51,6 +51,8 @@ def test_an_expression_after_return_is_no_definition() -> None:
     assert not defines("cpp", "int f() {\n  return add(1, 2);\n}\n", "add")
     assert not defines("cpp", "long add(long x, long y);\n", "add")
     assert defines("cpp", "std::vector<long> add(long x) {\n}\n", "add")
+    assert defines("d", "Tuple!(long, long) add(long[] x) {\n}\n", "add")
+    assert not defines("d", "void f() {\n  if (x) add(x);\n  {}\n}\n", "add")
 
 
 def test_a_second_class_and_a_class_with_an_example_of_use() -> None:
