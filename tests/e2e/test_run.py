@@ -161,7 +161,8 @@ def test_a_directory_that_is_no_checkpoint_is_named(run: Callable[..., Any], tmp
 def command(checkpoint: Path, out: Path, *more: str) -> list[str]:
     return [
         sys.executable, "-m", "xftbench", "run", "--models", f"a={checkpoint}", "--backend", "hf",
-        "--limit", "6", "--n", "8", "--temperature", "1", "--max-new-tokens", "48",
+        # Five batches: a signal that a busy machine sends late still finds the run at work.
+        "--limit", "6", "--n", "24", "--temperature", "1", "--max-new-tokens", "48",
         "--out", str(out / "runs"), "--leaderboards", str(out / "leaderboards"),
         "--cache-dir", str(out / "cache"), *more,
     ]  # fmt: skip
@@ -193,7 +194,7 @@ def test_stopped_while_generating_it_goes_on_and_ends_the_same(
         assert "the same command goes on" in said
         assert "Traceback" not in said
     kept = samples(only_run(out / "runs"))
-    assert 8 <= len(kept) < 48
+    assert 8 <= len(kept) < 144
     whole = tmp_path / "whole"
     for place in (out, whole):
         subprocess.run(command(pico_checkpoint, place), check=True, capture_output=True, timeout=120)
