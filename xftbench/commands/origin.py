@@ -54,7 +54,7 @@ def generation_of(
 ) -> tuple[GenerationSpec, Checkpoint, PromptStyle | None]:
     """Return what made the samples: what their run says, or the file itself in the place of a model."""
     path = Path(origin.path)
-    checkpoint = resolve_samples(path.stem, path)
+    checkpoint = resolve_samples(Path(path.name.removesuffix(".gz")).stem, path)
     if origin.run is None:
         sampling = SamplingParams(n=max(sample.sample_index for sample in samples) + 1)
         return generation_spec(checkpoint, reading.style, (), sampling, REPLAY), checkpoint, None
