@@ -25,7 +25,7 @@ from xftbench.execution import environments, outcome
 from xftbench.execution.inside.channel import ChannelClosed, FrameReader
 from xftbench.execution.interpreter import of_environment
 from xftbench.execution.outcome import Exit, InfrastructureError
-from xftbench.execution.worker import GRACE_S, Worker, WorkerLostError, pid_of
+from xftbench.execution.worker import GRACE_S, Worker, WorkerLostError, WorkerRunner, pid_of
 from xftbench.records import ContextProgram, Limits, Outcome, Program
 
 ENVIRONMENT = "ds1000"
@@ -89,7 +89,7 @@ def worth_a_second(name: str) -> int:
     return _WORTH_A_SECOND.get(name, _WORTH_OTHERS)
 
 
-class ContextRunner:
+class ContextRunner(WorkerRunner):
     """Runs context programs one after another, in forks of an interpreter that has imported some modules."""
 
     def __init__(self, limits: Limits, isolation: str, preload: tuple[str, ...]) -> None:
@@ -97,24 +97,14 @@ class ContextRunner:
             environment = environments.find(ENVIRONMENT)
         except ToolchainError as error:
             raise WorkerLostError(str(error)) from error
-        self._worker = Worker(limits, isolation, of_environment(environment, preload), with_checker=False)
+        interpreter = of_environment(environment, preload)
+        super().__init__(Worker(limits, isolation, interpreter, with_checker=False))
 
     def run(self, program: Program) -> Outcome:
         """Run a `ContextProgram`."""
         assert isinstance(program, ContextProgram)
-        try:
+        with self._worker.or_lost():
             return _Job(self._worker, program).run()
-        except (ChannelClosed, OSError) as error:
-            reason = f"the worker's processes ended: {error}{self._worker.last_words()}"
-            raise WorkerLostError(reason) from error
-
-    def stop(self) -> None:
-        """Kill every process."""
-        self._worker.stop()
-
-    def kill(self) -> None:
-        """Kill every process and wait."""
-        self._worker.kill()
 
 
 class _Ends(NamedTuple):

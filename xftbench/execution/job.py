@@ -4,7 +4,6 @@ import os
 import socket
 from contextlib import ExitStack
 
-from xftbench.execution.inside.channel import ChannelClosed
 from xftbench.execution.outcome import judge
 from xftbench.execution.watch import Watch
 from xftbench.execution.worker import Worker, WorkerLostError
@@ -18,10 +17,8 @@ def run(worker: Worker, program: FunctionProgram) -> Outcome:
         WorkerLostError: If the worker must be replaced.
         InfrastructureError: If the benchmark's own code failed.
     """
-    try:
+    with worker.or_lost():
         return _Job(worker, program).run()
-    except (ChannelClosed, OSError) as error:
-        raise WorkerLostError(f"the worker's processes ended: {error}{worker.last_words()}") from error
 
 
 class _Job:

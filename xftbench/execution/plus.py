@@ -20,11 +20,11 @@ import msgspec
 
 from xftbench.execution import references
 from xftbench.execution.inside import items, wire
-from xftbench.execution.inside.channel import ChannelClosed, FrameReader, write_frame
+from xftbench.execution.inside.channel import FrameReader, write_frame
 from xftbench.execution.outcome import Exit, InfrastructureError, death, exception_text, printable
 from xftbench.execution.references import Answered, Layout, Reference
 from xftbench.execution.watch import Watch
-from xftbench.execution.worker import Worker, WorkerLostError
+from xftbench.execution.worker import Worker, WorkerLostError, WorkerRunner
 from xftbench.records import Failure, Limits, Outcome, PlusProblem, PlusProgram, Program, VerdictName
 
 _TEST_S = 4.0
@@ -38,31 +38,20 @@ _MODES = {"root": "values", "not_none": "values"}
 """Comparisons that look at every value; the others look at what is not byte for byte the same."""
 
 
-class PlusRunner:
+class PlusRunner(WorkerRunner):
     """Judges programs of HumanEval+ and MBPP+."""
 
     def __init__(self, limits: Limits, isolation: str) -> None:
         self._limits = limits
         cpu_s = max(_LEAST_CPU_S, len(references.PARTS) * limits.cpu_s + 10)
-        self._worker = Worker(msgspec.structs.replace(limits, cpu_s=cpu_s), isolation, service="plus")
+        super().__init__(Worker(msgspec.structs.replace(limits, cpu_s=cpu_s), isolation, service="plus"))
 
     def run(self, program: Program) -> Outcome:
         """Run a `PlusProgram`; the first one of a problem has the reference run before it."""
         assert isinstance(program, PlusProgram)
-        try:
+        with self._worker.or_lost():
             reference = references.get(program.problem, self._answers_of_reference)
             return _Judgement(self._worker, self._limits, program, reference).outcome()
-        except (ChannelClosed, OSError) as error:
-            reason = f"the worker's processes ended: {error}{self._worker.last_words()}"
-            raise WorkerLostError(reason) from error
-
-    def stop(self) -> None:
-        """Kill every process."""
-        self._worker.stop()
-
-    def kill(self) -> None:
-        """Kill every process and wait."""
-        self._worker.kill()
 
     def _answers_of_reference(
         self, problem: PlusProblem, inputs: Path, layouts: Sequence[Layout]

@@ -8,7 +8,7 @@ from xftbench.execution import contexts, job, references
 from xftbench.execution.native.runner import NativeRunner
 from xftbench.execution.native.warm import Compilers
 from xftbench.execution.plus import PlusRunner
-from xftbench.execution.worker import Worker
+from xftbench.execution.worker import Worker, WorkerRunner
 from xftbench.records import (
     ContextProgram,
     FunctionProgram,
@@ -52,24 +52,16 @@ class Kind(NamedTuple):
     """How many programs must wait before a second slot of the pool starts a runner of its own."""
 
 
-class FunctionRunner:
+class FunctionRunner(WorkerRunner):
     """Python functions: a solution and a checker in two jailed processes."""
 
     def __init__(self, limits: Limits, isolation: str) -> None:
-        self._worker = Worker(limits, isolation)
+        super().__init__(Worker(limits, isolation))
 
     def run(self, program: Program) -> Outcome:
         """Run a `FunctionProgram`."""
         assert isinstance(program, FunctionProgram)
         return job.run(self._worker, program)
-
-    def stop(self) -> None:
-        """Kill every process."""
-        self._worker.stop()
-
-    def kill(self) -> None:
-        """Kill every process and wait."""
-        self._worker.kill()
 
 
 PROBED = Kind("function", FunctionRunner)

@@ -9,7 +9,8 @@ import signal
 import socket
 import subprocess
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,18 @@ class Worker:
             # Not shutil.rmtree: a candidate may have nested it deeper than that can follow.
             subprocess.run(["rm", "-rf", "--", self._scratch], check=False)
 
+    @contextmanager
+    def or_lost(self) -> Iterator[None]:
+        """Around work on a job: where the worker's processes end in its midst, the worker must be replaced.
+
+        Raises:
+            WorkerLostError: With what the processes said last.
+        """
+        try:
+            yield
+        except (ChannelClosed, OSError) as error:
+            raise WorkerLostError(f"the worker's processes ended: {error}{self.last_words()}") from error
+
     def last_words(self) -> str:
         """Return the end of what the worker's processes wrote to stderr before a candidate had it closed."""
         text = os.pread(self._log, 4000, max(0, os.fstat(self._log).st_size - 4000)).decode(errors="replace")
@@ -175,6 +188,21 @@ class Worker:
         if message[0] != name or len(received) != fds:
             raise WorkerLostError(" ".join(str(part) for part in message))
         return message[1] if len(message) > 1 else None, received
+
+
+class WorkerRunner:
+    """What every runner does whose processes are those of one worker."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+
+    def stop(self) -> None:
+        """Kill every process."""
+        self._worker.stop()
+
+    def kill(self) -> None:
+        """Kill every process and wait."""
+        self._worker.kill()
 
 
 def pid_of(pidfd: int) -> int:

@@ -26,10 +26,8 @@ def run(worker: Worker, files: Files, steps: list[dict[str, Any]]) -> Ending:
     Raises:
         WorkerLostError: If the worker must be replaced.
     """
-    try:
+    with worker.or_lost():
         return _Job(worker, files, steps).run()
-    except (channel.ChannelClosed, OSError) as error:
-        raise WorkerLostError(f"the worker's processes ended: {error}{worker.last_words()}") from error
 
 
 def send_job(worker: Worker, role: str, job: dict[str, Any]) -> socket.socket:

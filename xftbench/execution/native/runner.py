@@ -13,7 +13,7 @@ from xftbench.execution.native.language import PUBLISHED_S, Step
 from xftbench.execution.native.toolchains import Missing, Toolchain, find_toolchain
 from xftbench.execution.native.warm import Compiled, Compilers
 from xftbench.execution.outcome import InfrastructureError
-from xftbench.execution.worker import Worker
+from xftbench.execution.worker import Worker, WorkerRunner
 from xftbench.records import Limits, NativeProgram, Outcome, Program
 
 _DISK_BYTES = 256 << 20  # what a compiler leaves beside the program
@@ -26,7 +26,7 @@ _PATH = "/usr/local/bin:/usr/bin:/bin"
 _ENVIRONMENT = {"HOME": "{work}", "TMPDIR": "{work}", "LANG": "C.UTF-8", "TZ": "UTC"}
 
 
-class NativeRunner:
+class NativeRunner(WorkerRunner):
     """A worker whose zygote starts a supervisor for each program."""
 
     def __init__(self, limits: Limits, isolation: str, compilers: Compilers) -> None:
@@ -38,7 +38,7 @@ class NativeRunner:
             processes=max(limits.processes, _PROCESSES),
         )
         self._is_jailed = isolation == "namespaces"
-        self._worker = Worker(self._limits, isolation, own(view.plan()), with_checker=False)
+        super().__init__(Worker(self._limits, isolation, own(view.plan()), with_checker=False))
 
     def run(self, program: Program) -> Outcome:
         """Run a `NativeProgram`."""
@@ -48,14 +48,10 @@ class NativeRunner:
             raise InfrastructureError(f"no {', '.join(toolchain.what)} here: {toolchain.install}")
         return _Trial(self, program, toolchain).outcome()
 
-    def stop(self) -> None:
-        """Kill every process."""
-        self._worker.stop()
-
     def kill(self) -> None:
         """Kill every process and wait."""
         self._compilers.forget(self._worker)
-        self._worker.kill()
+        super().kill()
 
     def execute(self, toolchain: Toolchain, text: str) -> Ending:
         """Build and run a source text."""
