@@ -11,15 +11,14 @@ forked processes themselves used: the programs, their tests and the imports that
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-_ACCOUNTS = Path("/sys/fs/cgroup/cpuacct")
+from cpu_account import CpuAccount
+
 _OFFICIAL = Path(__file__).with_name("ds1000_official.py")
 
 
@@ -65,32 +64,11 @@ def chosen(arguments: argparse.Namespace) -> list[Any]:
 def measure_here(arguments: argparse.Namespace) -> None:
     """Run one engine in this process and write its figures to stdout as JSON."""
     problems = chosen(arguments)
-    account = _own_account()
-    before, started = _cpu_s(account), time.perf_counter()
-    figures = ENGINES[arguments.engine](problems, arguments.workers)
-    figures |= {"wall_s": time.perf_counter() - started, "cpu_s": _cpu_s(account) - before}
-    sys.stdout.write(json.dumps(figures | {"programs": len(problems), "cgroup": account is not None}))
-    if account:
-        (_ACCOUNTS / "cgroup.procs").write_text(str(os.getpid()))
-        with suppress(OSError):
-            account.rmdir()
-
-
-def _own_account() -> Path | None:
-    account = _ACCOUNTS / f"xftbench-perf-{os.getpid()}"
-    try:
-        account.mkdir()
-        (account / "cgroup.procs").write_text(str(os.getpid()))
-    except OSError:
-        return None
-    return account
-
-
-def _cpu_s(account: Path | None) -> float:
-    if account:
-        return int((account / "cpuacct.usage").read_text()) / 1e9
-    usages = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+    with CpuAccount() as account:
+        started = time.perf_counter()
+        figures = ENGINES[arguments.engine](problems, arguments.workers)
+        figures |= {"wall_s": time.perf_counter() - started, "cpu_s": account.cpu_s()}
+    sys.stdout.write(json.dumps(figures | {"programs": len(problems), "cgroup": account.is_whole}))
 
 
 def compare(arguments: argparse.Namespace) -> None:

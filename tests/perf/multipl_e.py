@@ -21,7 +21,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
-from execution import _cpu_s, _own_account
+from cpu_account import CpuAccount
 from multipl_e_corpora import gpt_answers
 
 from xftbench.benchmarks.multipl_e import MultiplE, probes
@@ -60,14 +60,14 @@ def measure_here(arguments: argparse.Namespace) -> None:
     programs = [case.program for case in cases]
     if arguments.engine == "xftbench":
         run_ours([probes()[language].program(language)], 1)
-    account = _own_account()
-    before, started = _cpu_s(account), time.perf_counter()
-    if arguments.engine == "xftbench":
-        passed = run_ours(programs, arguments.workers)
-    else:
-        passed = run_theirs(programs, arguments.workers, arguments.evaluator)
-    wall_s = time.perf_counter() - started
-    figures = {"cpu": _cpu_s(account) - before, "wall": wall_s, "passed": passed, "programs": len(programs)}
+    with CpuAccount() as account:
+        started = time.perf_counter()
+        if arguments.engine == "xftbench":
+            passed = run_ours(programs, arguments.workers)
+        else:
+            passed = run_theirs(programs, arguments.workers, arguments.evaluator)
+        figures = {"cpu": account.cpu_s(), "wall": time.perf_counter() - started}
+    figures |= {"passed": passed, "programs": len(programs)}
     sys.stdout.write("\n" + json.dumps(figures))
 
 

@@ -16,11 +16,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-_ACCOUNTS = Path("/sys/fs/cgroup/cpuacct")
+from cpu_account import CpuAccount
+
 _DATASETS = {"humaneval+": "humaneval", "mbpp+": "mbpp"}
 _HEAVY = {
     "humaneval+": (15, 36, 59, 83, 94, 100, 130, 139),
@@ -109,20 +109,14 @@ def write_files(arguments: argparse.Namespace, folder: Path) -> None:
 
 def measure_here(arguments: argparse.Namespace) -> None:
     """Run one engine in this process and write its figures to stdout as JSON."""
-    account = _ACCOUNTS / f"xftbench-perf-{os.getpid()}"
-    account.mkdir()
-    (account / "cgroup.procs").write_text(str(os.getpid()))
-    started = time.perf_counter()
-    if arguments.engine == "evalplus":
-        n_passed = run_evalplus(arguments, arguments.folder)
-    else:
-        n_passed = run_ours(arguments) if arguments.engine == "xftbench" else run_floor(arguments)
-    wall_s = time.perf_counter() - started
-    cpu_s = int((account / "cpuacct.usage").read_text()) / 1e9
-    sys.stdout.write(json.dumps({"cpu_s": cpu_s, "wall_s": wall_s, "passed": n_passed}))
-    (_ACCOUNTS / "cgroup.procs").write_text(str(os.getpid()))
-    with suppress(OSError):
-        account.rmdir()
+    with CpuAccount() as account:
+        started = time.perf_counter()
+        if arguments.engine == "evalplus":
+            n_passed = run_evalplus(arguments, arguments.folder)
+        else:
+            n_passed = run_ours(arguments) if arguments.engine == "xftbench" else run_floor(arguments)
+        figures = {"cpu_s": account.cpu_s(), "wall_s": time.perf_counter() - started, "passed": n_passed}
+    sys.stdout.write(json.dumps(figures))
 
 
 def compare(arguments: argparse.Namespace) -> None:
