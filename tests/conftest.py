@@ -54,3 +54,16 @@ def cli(capfd: pytest.CaptureFixture[str]) -> Callable[[Sequence[str]], CliResul
         return CliResult(code, out, err)
 
     return call
+
+
+@pytest.fixture
+def run(cli: Callable[[Sequence[str]], CliResult], tmp_path: Path) -> Callable[..., CliResult]:
+    """Run `xftbench run`, or another command that makes runs, with all that it writes below `tmp_path`."""
+
+    def call(*arguments: str, command: str = "run") -> CliResult:
+        places = ["--out", str(tmp_path / "runs"), "--cache-dir", str(tmp_path / "cache")]
+        if command == "run":
+            places += ["--leaderboards", str(tmp_path / "leaderboards")]
+        return cli([command, *arguments, *places])
+
+    return call

@@ -33,17 +33,6 @@ def only_run(out: Path) -> Path:
     return run_dir
 
 
-@pytest.fixture
-def run(cli: Cli, tmp_path: Path) -> Callable[..., Any]:
-    def call(*arguments: str, command: str = "run") -> Any:
-        places = ["--out", str(tmp_path / "runs"), "--cache-dir", str(tmp_path / "cache")]
-        if command == "run":
-            places += ["--leaderboards", str(tmp_path / "leaderboards")]
-        return cli([command, *arguments, *places])
-
-    return call
-
-
 def test_two_models_give_one_table_with_provenance(
     run: Callable[..., Any], pico_checkpoint: Path, tmp_path: Path
 ) -> None:

@@ -15,7 +15,6 @@ pytest.importorskip("torch", reason="generating needs torch: pip install 'xftben
 
 from xftbench.records import Problem
 
-Cli = Callable[[list[str]], Any]
 DATA = Path(__file__).parents[3] / "shared" / "data"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"the plus suites' data is not in {DATA}")
 SUITES = ["--suite", "humaneval", "humaneval+", "--data-dir", str(DATA)]
@@ -24,17 +23,6 @@ SMALL = ["--ids", "HumanEval/0,HumanEval/1", "--max-new-tokens", "8", "--backend
 
 def rows(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
-
-
-@pytest.fixture
-def run(cli: Cli, tmp_path: Path) -> Callable[..., Any]:
-    def call(*arguments: str, command: str = "run") -> Any:
-        places = ["--out", str(tmp_path / "runs"), "--cache-dir", str(tmp_path / "cache")]
-        if command == "run":
-            places += ["--leaderboards", str(tmp_path / "leaderboards")]
-        return cli([command, *arguments, *places])
-
-    return call
 
 
 @needs_data

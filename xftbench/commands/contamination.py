@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from xftbench.commands.options import json_option
+from xftbench.commands.options import data_dir_option, json_option
 
 _DIRECTORY = click.Path(file_okay=False, path_type=Path)
 
@@ -16,7 +16,7 @@ _DIRECTORY = click.Path(file_okay=False, path_type=Path)
     "--training-data", multiple=True, metavar="DATA",
     help="Look for problems in this data (as xft train takes it) instead of that of the lineages.",
 )  # fmt: skip
-@click.option("--data-dir", type=_DIRECTORY, envvar="XFTBENCH_DATA_DIR", help="Folder with benchmark files.")
+@data_dir_option
 @json_option
 def command(
     paths: tuple[Path, ...], training_data: tuple[str, ...], data_dir: Path | None, as_json: bool

@@ -8,7 +8,13 @@ from typing import Any
 
 import click
 
-from xftbench.commands.options import SpreadCommand, default_cache_dir, json_option, parse_models
+from xftbench.commands.options import (
+    SpreadCommand,
+    data_dir_option,
+    default_cache_dir,
+    json_option,
+    parse_models,
+)
 from xftbench.errors import StoreError, UsageProblem
 
 _logger = logging.getLogger(__name__)
@@ -26,7 +32,7 @@ _DIRECTORY = click.Path(file_okay=False, path_type=Path)
     help="Replies of each problem that are looked at.",
 )  # fmt: skip
 @click.option("--dtype", default="auto", show_default=True, help="Precision of the weights.")
-@click.option("--data-dir", type=_DIRECTORY, envvar="XFTBENCH_DATA_DIR", help="Folder with benchmark files.")
+@data_dir_option
 @json_option
 def command(paths: tuple[Path, ...], models: tuple[str, ...], as_json: bool, **options: Any) -> None:
     """Show load, entropy, dead experts and shared weight of the mixtures in some runs.

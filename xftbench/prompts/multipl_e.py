@@ -6,21 +6,16 @@ at the stop strings of each row, because in many languages the tests bring the c
 
 from collections.abc import Mapping
 
+from xftbench.benchmarks.multipl_e_parts import LANGUAGES
 from xftbench.prompts import magicoder
 from xftbench.prompts.style import PromptStyle, family, prompt_holes
 from xftbench.records import Problem, SamplingParams
 
-LANGUAGES = {
-    "adb": ("Ada", "ada"), "clj": ("Clojure", "clojure"), "cpp": ("C++", "cpp"), "cs": ("C#", "csharp"),
-    "d": ("D", "d"), "dart": ("Dart", "dart"), "elixir": ("Elixir", "elixir"), "go": ("Go", "go"),
-    "hs": ("Haskell", "haskell"), "java": ("Java", "java"), "jl": ("Julia", "julia"),
-    "js": ("JavaScript", "javascript"), "lua": ("Lua", "lua"), "ml": ("OCaml", "ocaml"),
-    "php": ("PHP", "php"), "pl": ("Perl", "perl"), "py": ("Python", "python"), "r": ("R", "r"),
-    "rb": ("Ruby", "ruby"), "rkt": ("Racket", "racket"), "rs": ("Rust", "rust"),
-    "scala": ("Scala", "scala"), "sh": ("Bash", "bash"), "swift": ("Swift", "swift"),
-    "ts": ("TypeScript", "typescript"),
+_FENCE_TAGS = {
+    "clj": "clojure", "cs": "csharp", "hs": "haskell", "jl": "julia", "js": "javascript", "ml": "ocaml",
+    "pl": "perl", "rb": "ruby", "rkt": "racket", "rs": "rust", "sh": "bash", "ts": "typescript",
 }  # fmt: skip
-"""MultiPL-E's abbreviation -> the language's name, and its tag on a fence."""
+"""MultiPL-E's abbreviation -> the language's tag on a fence, where that is another word."""
 
 _CHAT = """\
 Complete the following {language} code. Reply with the whole code in one ```{fence} block.
@@ -65,8 +60,9 @@ _STYLES = (
 
 def holes(problem: Problem) -> Mapping[str, str]:
     """Return also the language's name and its tag on a fence."""
-    name, fence = LANGUAGES.get(problem.language, (problem.language, problem.language))
-    return prompt_holes(problem) | {"language": name, "fence": fence}
+    language = problem.language
+    name = LANGUAGES.get(language, (language,))[0]
+    return prompt_holes(problem) | {"language": name, "fence": _FENCE_TAGS.get(language, language)}
 
 
 MULTIPL_E = family(_STYLES, holes)
