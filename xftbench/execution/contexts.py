@@ -145,13 +145,7 @@ class _Job:
     def _hand_out(self, report: socket.socket, errors: int) -> None:
         program = self._program
         about = {"solution": program.solution, "context": program.context, "seeded": program.seeded}
-        job = os.memfd_create("job")
-        try:
-            os.write(job, json.dumps(about).encode())
-            os.lseek(job, 0, os.SEEK_SET)
-            self._worker.control.send(["context"], (job, report.fileno(), errors))
-        finally:
-            os.close(job)
+        self._worker.order("context", json.dumps(about).encode(), report.fileno(), errors)
 
     def _watch(self, report: socket.socket) -> None:
         """Wait until the referee has spoken, if it does, and is dead."""

@@ -1,6 +1,5 @@
 """One Python function on its way through a worker: hand out, watch, judge."""
 
-import os
 import socket
 from contextlib import ExitStack
 
@@ -47,13 +46,9 @@ class _Job:
         with ExitStack() as stack:
             ends = socket.socketpair()
             near, far = (stack.enter_context(end) for end in ends)
-            job = os.memfd_create("job")
-            stack.callback(os.close, job)
             option = " names" if program.names else ""
             text = f"{program.entry_point}{option}\n{program.solution}".encode("utf-8", "surrogatepass")
-            os.write(job, text)
-            os.lseek(job, 0, os.SEEK_SET)
-            self._worker.control.send(["candidate"], (job, far.fileno()))
+            self._worker.order("candidate", text, far.fileno())
             test = {
                 "context": program.context,
                 "test": program.test,

@@ -9,10 +9,8 @@ other work has the processors.
 # descriptors are handed on
 
 import json
-import os
 import socket
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -94,16 +92,9 @@ def _part(layout: Layout, slow_s: Mapping[int, float], least_s: float) -> dict[s
 
 def _order(worker: Worker, job: dict[str, Any], solution: str, far: socket.socket, inputs: Path) -> None:
     """Have the zygote fork a candidate that holds its job, its end of a connection, and the inputs."""
-    with ExitStack() as stack:
-        job_fd = os.memfd_create("job")
-        stack.callback(os.close, job_fd)
-        text = json.dumps(job).encode() + b"\n" + solution.encode("utf-8", "surrogatepass")
-        with open(job_fd, "wb", closefd=False) as file:
-            file.write(text)
-        os.lseek(job_fd, 0, os.SEEK_SET)
-        inputs_fd = os.open(inputs, os.O_RDONLY)
-        stack.callback(os.close, inputs_fd)
-        worker.control.send(["candidate"], (job_fd, far.fileno(), inputs_fd))
+    text = json.dumps(job).encode() + b"\n" + solution.encode("utf-8", "surrogatepass")
+    with inputs.open("rb") as file:
+        worker.order("candidate", text, far.fileno(), file.fileno())
 
 
 def _read_answers(rpc: int, layouts: Sequence[Layout]) -> dict[str, list[Answered]]:

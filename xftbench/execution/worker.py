@@ -128,6 +128,17 @@ class Worker:
             # Not shutil.rmtree: a candidate may have nested it deeper than that can follow.
             subprocess.run(["rm", "-rf", "--", self._scratch], check=False)
 
+    def order(self, role: str, job: bytes, *fds: int) -> None:
+        """Have the zygote fork a process of a role, with a job to read and more descriptors behind it."""
+        memory = os.memfd_create("job")
+        try:
+            with open(memory, "wb", closefd=False) as file:
+                file.write(job)
+            os.lseek(memory, 0, os.SEEK_SET)
+            self.control.send([role], (memory, *fds))
+        finally:
+            os.close(memory)
+
     @contextmanager
     def or_lost(self) -> Iterator[None]:
         """Around work on a job: where the worker's processes end in its midst, the worker must be replaced.

@@ -7,7 +7,7 @@ import select
 import signal
 import socket
 import time
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from typing import Any
 
 from xftbench.execution.inside import channel
@@ -32,14 +32,9 @@ def run(worker: Worker, files: Files, steps: list[dict[str, Any]]) -> Ending:
 
 def send_job(worker: Worker, role: str, job: dict[str, Any]) -> socket.socket:
     """Have the zygote start a process for a job, and return our end of the connection with it."""
-    with ExitStack() as stack:
-        near, far = socket.socketpair()
-        stack.enter_context(far)
-        memory = os.memfd_create("job")
-        stack.callback(os.close, memory)
-        os.write(memory, json.dumps(job).encode("ascii"))
-        os.lseek(memory, 0, os.SEEK_SET)
-        worker.control.send([role], (memory, far.fileno()))
+    near, far = socket.socketpair()
+    with far:
+        worker.order(role, json.dumps(job).encode("ascii"), far.fileno())
     return near
 
 
