@@ -95,4 +95,4 @@ def _report(out: Path, runs: Sequence[ModelRun], leaderboards: Path, *, as_json:
         paths = leaderboard.write(frame, leaderboards)
         _logger.info("tables: %s", ", ".join(str(path) for path in paths))
         frame = frame[frame["group"].isin({comparable_key(run.spec) for run in runs})]
-    click.echo(leaderboard.as_json(frame) if as_json else leaderboard.markdown(frame))
+    click.echo(leaderboard.as_json(frame) if as_json else leaderboard.markdown(frame, brief=True))

@@ -50,11 +50,19 @@ _OPTIONAL: dict[str, tuple[str, Callable[..., str]]] = {
 }
 """Column → its heading and how a cell is written; left out of a table in which all are blank."""
 
+_BRIEF = ("n_tokens", "tokens_per_s", "total_s")
+"""Those of them that fit beside the score on a terminal."""
 
-def for_people(group: pd.DataFrame) -> pd.DataFrame:
-    """Return a comparable group as a table of texts; columns that are blank throughout are left out."""
+
+def for_people(group: pd.DataFrame, *, brief: bool = False) -> pd.DataFrame:
+    """Return a comparable group as a table of texts; columns that are blank throughout are left out.
+
+    Args:
+        group: Rows that may stand side by side.
+        brief: Leave out what training cost, sizes, memory and cost per problem.
+    """
     table = pd.DataFrame({"model": group["model"]})
-    if group["stage"].notna().any():
+    if group["stage"].notna().any() and not brief:
         table["made by"] = _cells(group["stage"], str)
     for column in score_columns(list(group.columns)):
         if group[column].isna().all():
@@ -70,7 +78,7 @@ def for_people(group: pd.DataFrame) -> pd.DataFrame:
         table["difference"] = _cells(group["difference"], _points)
         table["difference 95 %"] = _intervals(group, "difference", _points)
     for column, (heading, cell) in _OPTIONAL.items():
-        if column in group and group[column].notna().any():
+        if column in group and group[column].notna().any() and (column in _BRIEF or not brief):
             table[heading] = _cells(group[column], cell)
     if group["dtype"].any():
         table["precision"] = group["dtype"]
@@ -112,12 +120,13 @@ def groups(frame: pd.DataFrame) -> list[pd.DataFrame]:
     return [group for _, group in frame.groupby(["suite", "group"], sort=False)] if not frame.empty else []
 
 
-def markdown(frame: pd.DataFrame) -> str:
-    """Return the tables for people: one for each comparable group, under a caption."""
-    return "\n\n".join(
-        f"{caption(group)}\n\n{for_people(group).to_markdown(index=False, disable_numparse=True)}"
+def markdown(frame: pd.DataFrame, *, brief: bool = False) -> str:
+    """Return the tables for people: one for each comparable group, under a caption; see `for_people`."""
+    tables = [
+        (caption(group), for_people(group, brief=brief).to_markdown(index=False, disable_numparse=True))
         for group in groups(frame)
-    )
+    ]
+    return "\n\n".join(f"{told}\n\n{table}" for told, table in tables)
 
 
 def latex(frame: pd.DataFrame) -> str:

@@ -72,6 +72,16 @@ def test_the_best_model_stands_first_and_groups_are_apart(tmp_path: Path) -> Non
     assert "100.0 %" in text
 
 
+def test_a_brief_table_fits_a_terminal_and_holds_the_score(tmp_path: Path) -> None:
+    make_run(tmp_path, "m", 1, a_spec())
+    frame = build(find_runs(tmp_path)).assign(train_flops=1e15, peak_memory_bytes=2**30, stage="merge")
+    brief, whole = markdown(frame, brief=True), markdown(frame)
+    assert "training FLOPs" in whole
+    assert "training FLOPs" not in brief
+    assert "pass@1 95 %" in brief
+    assert max(map(len, brief.splitlines())) <= 130
+
+
 def test_incomplete_runs_are_left_out_and_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     make_run(tmp_path, "whole", 1, a_spec(checkpoint_sha256="1" * 64))
     make_run(tmp_path, "broken", 1, a_spec(checkpoint_sha256="2" * 64), broken=True)
