@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 
@@ -105,14 +104,6 @@ class ContextRunner(WorkerRunner):
         assert isinstance(program, ContextProgram)
         with self._worker.or_lost():
             return _Job(self._worker, program).run()
-
-
-class _Ends(NamedTuple):
-    """What the referee and its child get, and what stays here."""
-
-    job: int
-    report: socket.socket
-    errors: int
 
 
 class _Job:
