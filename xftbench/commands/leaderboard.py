@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from xftbench.commands.options import allow_option, json_option, leaderboards_option
+from xftbench.commands.options import Number, allow_option, json_option, leaderboards_option
 from xftbench.errors import StoreError, UsageProblem
 
 _logger = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ _FORMATS = ["markdown", "csv", "json", "latex", "model-index"]
     help="Add the published numbers of a folder (leaderboards/published), in a section of their own.",
 )  # fmt: skip
 @click.option(
-    "--money-per-hour", type=click.FloatRange(min=0), help="Price of the machine: adds money/solved."
+    "--money-per-hour", type=Number(min=0), help="Price of the machine: adds money/solved."
 )
 @allow_option
 @leaderboards_option

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from math import isfinite
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -13,6 +14,17 @@ from xftbench.plan import SuiteOptions
 F = TypeVar("F", bound=Callable[..., Any])
 
 _DIRECTORY = click.Path(file_okay=False, path_type=Path)
+
+
+class Number(click.FloatRange):
+    """A range of numbers. NaN lies in every range of click's, and infinity in one that is open above."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number, if it is one."""
+        number = super().convert(value, param, ctx)
+        if not isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number
 
 
 class SpreadCommand(click.Command):
@@ -130,7 +142,7 @@ execution_options = _apply(
         ),
         click.option(
             "--timeout-scale",
-            type=click.FloatRange(min=0, min_open=True),
+            type=Number(0, 1000, min_open=True),
             default=1.0,
             show_default=True,
             metavar="X",
@@ -162,9 +174,9 @@ decoding_options = _apply(
         click.option("--dtype", default="auto", show_default=True, help="Precision of the weights."),
         click.option("--n", type=click.IntRange(min=1), help="Samples a problem.  [default: the style's]"),
         click.option(
-            "--temperature", type=click.FloatRange(min=0), help="0 is greedy.  [default: the style's]"
+            "--temperature", type=Number(min=0), help="0 is greedy.  [default: the style's]"
         ),
-        click.option("--top-p", type=click.FloatRange(0, 1, min_open=True), help="[default: the style's]"),
+        click.option("--top-p", type=Number(0, 1, min_open=True), help="[default: the style's]"),
         click.option(
             "--max-new-tokens",
             type=click.IntRange(min=1),
@@ -302,14 +314,14 @@ statistics_options = _apply(
         click.option("--k", type=click.IntRange(min=1), default=1, show_default=True, help="k of pass@k."),
         click.option(
             "--alpha",
-            type=click.FloatRange(0, 0.5, min_open=True),
+            type=Number(0, 0.5, min_open=True),
             default=0.05,
             show_default=True,
             help="How often a difference that is not there may be called real.",
         ),
         click.option(
             "--margin",
-            type=click.FloatRange(0, 100, min_open=True),
+            type=Number(0, 100, min_open=True),
             default=2.0,
             show_default=True,
             metavar="POINTS",

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from xftbench.commands.options import allow_option
+from xftbench.commands.options import Number, allow_option
 from xftbench.errors import StoreError, UsageProblem
 
 _logger = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ _DIRECTORY = click.Path(file_okay=False, path_type=Path)
     help="Look for problems in this data (as xft train takes it) instead of that of the lineages.",
 )  # fmt: skip
 @click.option(
-    "--max-mb", type=click.FloatRange(min=0.1), default=13.0, show_default=True,
+    "--max-mb", type=Number(min=0.1), default=13.0, show_default=True,
     help="Programs in the page, packed; above it, fewer samples of each problem are kept.",
 )  # fmt: skip
 @allow_option
