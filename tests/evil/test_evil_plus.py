@@ -212,3 +212,21 @@ def test_verdicts_do_not_depend_on_the_number_of_workers_nor_on_other_load(scene
 def _burn(stop: threading.Event) -> None:
     while not stop.is_set():
         sum(range(10_000))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from multiprocessing import Pool",
+        "from concurrent.futures import ProcessPoolExecutor",
+        "import tempfile; tempfile.mkdtemp()",
+        "import multiprocessing.dummy as m; assert m.Pool(1).map(abs, [-1]) == [1]",
+    ],
+)
+def test_what_evalplus_has_imported_before_its_traps_is_not_caught_in_them(line: str, scene: Scene) -> None:
+    assert run(scene, f"{line}\n{ADD.prompt}", limits=Limits()).verdict == "passed"
+
+
+def test_a_record_of_an_array_is_no_right_answer(scene: Scene) -> None:
+    wrapped = "import numpy\ndef add(x, y):\n    return numpy.rec.array([(x + y,)])\n"
+    assert run(scene, wrapped).verdict == "failed"

@@ -34,9 +34,7 @@ _FORMATS = ["markdown", "csv", "json", "latex", "model-index"]
     "--published", type=_DIRECTORY, metavar="DIRECTORY",
     help="Add the published numbers of a folder (leaderboards/published), in a section of their own.",
 )  # fmt: skip
-@click.option(
-    "--money-per-hour", type=Number(min=0), help="Price of the machine: adds money/solved."
-)
+@click.option("--money-per-hour", type=Number(min=0), help="Price of the machine: adds money/solved.")
 @allow_option
 @leaderboards_option
 @json_option

@@ -173,9 +173,7 @@ decoding_options = _apply(
         ),
         click.option("--dtype", default="auto", show_default=True, help="Precision of the weights."),
         click.option("--n", type=click.IntRange(min=1), help="Samples a problem.  [default: the style's]"),
-        click.option(
-            "--temperature", type=Number(min=0), help="0 is greedy.  [default: the style's]"
-        ),
+        click.option("--temperature", type=Number(min=0), help="0 is greedy.  [default: the style's]"),
         click.option("--top-p", type=Number(0, 1, min_open=True), help="[default: the style's]"),
         click.option(
             "--max-new-tokens",

@@ -1,6 +1,7 @@
 import enum
-from collections import deque, namedtuple
+from collections import ChainMap, UserDict, UserList, UserString, deque, namedtuple
 from fractions import Fraction
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -76,7 +77,7 @@ def test_views_of_a_dict_and_deques_arrive_as_such() -> None:
 def test_numpy_scalars_arrive_as_numbers_and_arrays_as_opaque_sequences() -> None:
     np = pytest.importorskip("numpy")
     scalars = sent(
-        [np.int64(3), np.float32(0.5), np.bool_(True), np.str_("x"), np.array(4), np.complex128(1j)]
+        [np.int64(3), np.longdouble(0.5), np.bool_(True), np.str_("x"), np.array(4), np.complex128(1j)]
     )
     assert scalars == [3, 0.5, True, "x", 4, 1j]
     assert [type(value) for value in scalars] == [int, float, bool, str, int, complex]
@@ -85,7 +86,38 @@ def test_numpy_scalars_arrive_as_numbers_and_arrays_as_opaque_sequences() -> Non
     assert list(array) == [[1, 2], [3, 4]]
     assert len(array) == 2
     assert array[0] == [1, 2]
-    assert isinstance(sent(np.longdouble(1)), wire.Opaque)
+    assert isinstance(sent(np.longdouble("0.1")), wire.Opaque), "no Python number is as precise"
+
+
+def test_what_numpy_compares_as_nothing_plain_arrives_as_nothing_plain() -> None:
+    np = pytest.importorskip("numpy")
+    for value in (np.rec.array([("YES",)]), np.rec.array([(1,)])[0], np.ma.masked):
+        assert type(sent(value)) is wire.Opaque, value
+    assert list(sent(np.ma.masked_array([1, 2], [True, False]))) == [None, 2]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [7.7, 7.69999980926513671875, 7.70001, 8, 10**39, -(10**39), float("inf"), float("nan"), True, "x"],
+)
+@pytest.mark.parametrize("kind", ["float16", "float32"])
+def test_narrow_floats_equal_what_rounds_to_them_as_in_numpy(kind: str, other: object) -> None:
+    np = pytest.importorskip("numpy")
+    with np.errstate(over="ignore"):
+        for number in (7.7, 8.0, float("inf"), float("-inf"), float("nan")):
+            value = np.dtype(kind).type(number)
+            arrived = sent(value)
+            assert isinstance(arrived, float)
+            assert (arrived == other) == bool(value == other), (number, other)
+            assert (other == arrived) == bool(other == value)
+            assert ([arrived] == [other]) == bool([value] == [other])
+            assert hash(arrived) == hash(arrived + 0.0) or arrived != arrived
+
+
+def test_wrappers_of_the_standard_library_arrive_as_what_they_wrap() -> None:
+    values = [UserList([1]), UserDict({1: 2}), UserString("x"), ChainMap({1: 2}), MappingProxyType({1: 2})]
+    assert [sent(value) for value in values] == values
+    assert [type(sent(value)) for value in values] == [list, dict, str, dict, dict]
 
 
 def test_cycles_and_shared_values_end() -> None:

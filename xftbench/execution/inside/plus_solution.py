@@ -7,6 +7,7 @@ learns. As in `solution`, the worst that a program which takes this process over
 import builtins
 import contextlib
 import gc
+import importlib
 import io
 import json
 import marshal
@@ -59,8 +60,9 @@ class _Session:
 
     def run(self, source: str, inputs_fd: int) -> None:
         code = self._compiled(source)
-        if "numpy" in source:
-            _import_numpy()
+        for name in _IMPORTED_FIRST:
+            if name in source:
+                _import(name)
         _lay_traps()
         _allow_stack(self._job["stack_bytes"])
         self._clock.start()
@@ -257,10 +259,17 @@ class _Sink(io.StringIO):
         return False
 
 
-def _import_numpy() -> None:
+_IMPORTED_FIRST = ("numpy", "multiprocessing", "concurrent", "tempfile")
+
+
+def _import(name: str) -> None:
     """Parity: evalplus has imported it before it lays its traps, in which it would be caught."""
     with contextlib.suppress(ImportError):
-        import numpy  # noqa: F401
+        importlib.import_module("multiprocessing" if name == "concurrent" else name)
+    if name == "tempfile":
+        import tempfile
+
+        tempfile.gettempdir()  # remembers where that is
 
 
 _TRAPPED = {

@@ -7,10 +7,13 @@ clever `__eq__`: what is not plain data arrives as an object that equals nothing
 
 import builtins
 import json
+import math
+import struct
 import sys
-from collections import deque
+from collections import ChainMap, UserDict, UserList, UserString, deque
 from collections.abc import Callable, Iterator
 from itertools import islice
+from types import MappingProxyType
 from typing import Any
 
 MAX_BYTES = 64 << 20
@@ -72,6 +75,31 @@ class OpaqueSequence(Opaque):
         return self._items[index]
 
 
+class NarrowFloat(float):
+    """A number of less precision than Python's: as with numpy's, the other one is rounded to it."""
+
+    __hash__ = float.__hash__
+    _format: str
+
+    def __new__(cls, kind: str, value: float) -> "NarrowFloat":
+        """Make one of a kind that numpy has a name for."""
+        number = super().__new__(cls, value)
+        number._format = _NARROW[kind]
+        return number
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether a number rounds to this one."""
+        if type(other) not in (int, float):
+            return float.__eq__(self, other)
+        assert isinstance(other, (int, float))
+        try:
+            (rounded,) = struct.unpack(self._format, struct.pack(self._format, other))
+        except (OverflowError, struct.error):
+            rounded = math.copysign(math.inf, other)
+        return float.__eq__(self, rounded)
+
+
+_NARROW = {"float16": "e", "float32": "f"}
 Keep = Callable[[Any], int | None]
 """Gives a number to a value that stays with the sender, or None if it is to travel, or to be refused."""
 
@@ -161,19 +189,33 @@ class _Encoder:
         return {_TAGS[base]: convert(value)}
 
     def _stand_in(self, value: Any, kind: type, depth: int) -> object:
+        if issubclass(kind, _WRAPPERS):
+            return self.plain(value.data, depth)
+        if issubclass(kind, _MAPPINGS):
+            return {"d": self._pairs(value.items(), depth)}
         name = kind.__name__[:80]
-        if getattr(kind, "__module__", "").partition(".")[0] == "numpy":
-            if getattr(value, "shape", None) == ():
-                item = value.item()
-                return {"o": name} if type(item) is kind else self.plain(item, depth + 1)
-            if callable(getattr(value, "tolist", None)):
-                return {"sq": [name, self._items(list(value.tolist()), depth)]}
+        if getattr(kind, "__module__", "").partition(".")[0] == "numpy" and hasattr(value, "dtype"):
+            return self._numpy(value, name, depth)
         if hasattr(kind, "__next__") and hasattr(kind, "__iter__"):
             items = list(islice(value, MAX_ITERATED + 1))
             if len(items) > MAX_ITERATED:
                 raise WireError(f"an iterator of more than {MAX_ITERATED:,} values")
             return {"it": [name, self._items(items, depth)]}
         return {"o": name}
+
+    def _numpy(self, value: Any, name: str, depth: int) -> object:
+        kind = value.dtype.name
+        if value.dtype.names or name == "MaskedConstant":  # records and "no value" equal nothing plain
+            return {"o": name}
+        if value.shape != ():
+            return {"sq": [name, self._items(list(value.tolist()), depth)]}
+        item = value.item()
+        if kind in _NARROW:
+            return {"nf": [kind, item]}
+        if type(item).__module__ == "numpy":  # more precise than anything of Python's
+            nearest = complex(item) if "complex" in kind else float(item)
+            return self.plain(nearest, depth + 1) if nearest == item else {"o": name}
+        return self.plain(item, depth + 1)
 
 
 def _exact(value: Any) -> dict[str, object] | None:
@@ -198,6 +240,8 @@ _SCALARS: dict[type, Callable[[Any], object]] = {
 _TAGS: dict[type, str] = {
     complex: "c", bytes: "b", bytearray: "ba", range: "r",
 }  # fmt: skip
+_WRAPPERS = (UserDict, UserList, UserString)
+_MAPPINGS = (ChainMap, MappingProxyType)
 _SEQUENCES: dict[Any, str] = {list: "l", tuple: "t", set: "s", frozenset: "fs", deque: "dq"}
 
 
@@ -285,6 +329,13 @@ def _text(content: Any) -> str:
     return content
 
 
+def _narrow(content: Any) -> object:
+    kind, value = _list(content)
+    if kind not in _NARROW or type(value) is not float:
+        raise WireError("not a narrow number")
+    return NarrowFloat(kind, value)
+
+
 def _named(content: Any) -> tuple[str, list[object]]:
     name, items = _list(content)
     return _text(name), _list(items)
@@ -308,6 +359,7 @@ _BUILDERS: dict[str, Callable[[Any], object]] = {
     "keys": lambda content: dict.fromkeys(_list(content)).keys(),
     "values": lambda content: dict(enumerate(_list(content))).values(),
     "items": lambda content: _dict(content).items(),
+    "nf": _narrow,
     "o": lambda content: Opaque(_text(content)),
     "it": lambda content: OpaqueIterator(*_named(content)),
     "sq": lambda content: OpaqueSequence(*_named(content)),
