@@ -156,8 +156,19 @@ def test_show_explains_a_failure(cli: Cli, score: Callable[..., Any], three: Pat
     score(three, "run")
     result = cli(["show", str(tmp_path / "run"), "HumanEval/1"])
     assert result.exit_code == 0
-    for word in ("HumanEval/1, sample 0: failed", "detail", "--- problem", "--- completion", "return None",
-                 "--- solution (rule append)", "--- program: test", "def check(candidate)"):  # fmt: skip
+    for word in (
+        "HumanEval/1, sample 0: failed",
+        "detail",
+        "input     '(()()) ((())) () ((())()())'",
+        "expected  ['(()())', '((()))', '()', '((())()())']",
+        "actual    None",
+        "--- problem",
+        "--- completion",
+        "return None",
+        "--- solution (rule append)",
+        "--- program: test",
+        "def check(candidate)",
+    ):
         assert word in result.stdout
     assert "it is not the one that was judged" not in result.stdout
     shown = json.loads(cli(["show", str(tmp_path / "run"), "HumanEval/1", "--json"]).stdout)

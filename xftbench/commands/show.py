@@ -211,9 +211,9 @@ def _verdict_lines(verdict: Verdict) -> Iterator[str]:
             yield f"{name:<9} {value}"
     yield f"took      {verdict.cpu_s:g} s of CPU, {verdict.wall_s:g} s of wall time"
     if verdict.failure:
-        yield f"input     {_one_line(verdict.failure.input)}"
-        yield f"expected  {_one_line(verdict.failure.expected)}"
-        yield f"actual    {_one_line(verdict.failure.actual)}"
+        for name in ("input", "expected", "actual"):
+            if text := getattr(verdict.failure, name):
+                yield f"{name:<9} {_one_line(text)}"
 
 
 def _part(title: str, text: str) -> Iterator[str]:

@@ -207,11 +207,11 @@ class _Job:
             raise WorkerLostError(f"a candidate's jail could not be built: {said[1]}")
         if isinstance(said[0], list):
             status = int(said[0][0])
-        kind = [str(part) for part in said[1:]]
+        kind = said[1:]
         if kind[0] == "broken" and len(kind) > 1:
             raise InfrastructureError(f"{self._program.task_id}: {kind[1]}")
         if kind[0] == "stays":
-            detail = outcome.printable(kind[1])
+            detail = outcome.printable(str(kind[1]))
             return Outcome(
                 verdict="failed", strict="failed", detail=detail, evidence=_IN_PLACE, stderr=stderr
             )

@@ -2,6 +2,7 @@
 
 import socket
 from contextlib import ExitStack
+from typing import Any
 
 from xftbench.execution.outcome import judge
 from xftbench.execution.watch import Watch
@@ -32,7 +33,7 @@ class _Job:
         self._hand_out()
         watch = self._watch
         ended = watch.run()
-        report: list[str] = watch.report or []
+        report: list[Any] = watch.report or []
         if not report:
             self._worker.replace_checker()
         elif report[0] == "unjailed":

@@ -4,10 +4,13 @@ A program has passed only if the checker says `ok`; nothing that the candidate's
 lead there.
 """
 
+import ast
 import signal
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from xftbench.records import Limits, Outcome, VerdictName
+from xftbench.records import Failure, Limits, Outcome, VerdictName
 
 _DETAIL = 300
 _CPU_LIMIT_SHARE = 0.5
@@ -30,7 +33,7 @@ class InfrastructureError(Exception):
     """The sandbox or the benchmark's own code failed, so nothing is known about the program."""
 
 
-def judge(report: list[str], ended: Exit, limits: Limits, *, timed_out: bool, wall_s: float) -> Outcome:
+def judge(report: Sequence[Any], ended: Exit, limits: Limits, *, timed_out: bool, wall_s: float) -> Outcome:
     """Return the outcome of a job.
 
     Args:
@@ -43,17 +46,51 @@ def judge(report: list[str], ended: Exit, limits: Limits, *, timed_out: bool, wa
     Raises:
         InfrastructureError: If the evidence is of our own failure.
     """
-    kind = report[0] if report else "stuck"
+    about = report[-1] if report and isinstance(report[-1], dict) else {}
+    kind, *said = [part for part in report if part is not about] or ["stuck"]
     if timed_out and kind != "ok":
         verdict: VerdictName = "timed_out"
         detail = f"no verdict within {limits.wall_s:g} s of wall time"
     elif kind == "gone":
         verdict, detail = death(ended, limits)
     else:
-        verdict, detail = _by_report(kind, report[1:])
+        verdict, detail = _by_report(kind, said)
     return Outcome(
-        verdict=verdict, detail=printable(detail), cpu_s=round(ended.cpu_s, 4), wall_s=round(wall_s, 4)
+        verdict=verdict,
+        detail=printable(detail),
+        failure=_failure(kind, said, about) if about and not timed_out else None,
+        cpu_s=round(ended.cpu_s, 4),
+        wall_s=round(wall_s, 4),
     )
+
+
+def _failure(kind: str, said: list[str], about: dict[str, str]) -> Failure:
+    """Return what the test asked last, what it expected and what it got."""
+    line = said[0 if kind == "assertion" else -1]
+    actual = about.get("actual", exception_text(*said[:2]) if kind == "raised" else "")
+    return Failure(
+        input=printable(about.get("input", "")),
+        expected=printable(about.get("expected", "") or _expected(line)),
+        actual=printable(actual),
+    )
+
+
+def _expected(line: str) -> str:
+    """Return what an assertion demands: of an equation the other side than the call, else itself."""
+    demand = line.removeprefix("exec_test: ")
+    try:
+        (statement,) = ast.parse(demand).body
+    except (SyntaxError, ValueError):
+        return ""
+    match statement:
+        case ast.Assert(test=ast.Compare(left=left, ops=[ast.Eq() | ast.Is()], comparators=[right])) if (
+            demand == line
+        ):
+            is_turned = isinstance(right, ast.Call) and not isinstance(left, ast.Call)
+            return ast.unparse(left if is_turned else right)
+        case ast.Assert(test=test):
+            return ast.unparse(test)
+    return ""
 
 
 def _by_report(kind: str, said: list[str]) -> tuple[VerdictName, str]:

@@ -75,15 +75,24 @@ def test_a_right_candidate_is_ok() -> None:
 
 
 def test_a_wrong_candidate_fails_with_line_and_message() -> None:
-    assert judged(answering(lambda x: x)) == ["assertion", "assert candidate(1) == 2, 'one'", "one"]
-    assert judged(answering(lambda x: 2)) == ["assertion", "assert candidate(2) == 3", ""]
+    line = "assert candidate(1) == 2, 'one'"
+    assert judged(answering(lambda x: x)) == ["assertion", line, "one", {"input": "1", "actual": "1"}]
+    last = {"input": "2", "actual": "2"}
+    assert judged(answering(lambda x: 2)) == ["assertion", "assert candidate(2) == 3", "", last]
+
+
+def test_a_statement_of_several_lines_is_told_whole() -> None:
+    test = "def check(f):\n    assert f(1) == [\n        2,\n    ]\n    assert f(2)\n"
+    report = judged(answering(lambda x: x), test)
+    assert report[1] == "assert f(1) == [\n        2,\n    ]"
 
 
 def test_an_exception_arrives_as_its_builtin_type() -> None:
     def fails(x: int) -> int:
         raise KeyError("gone")
 
-    assert judged(answering(fails)) == ["raised", "KeyError", "\"'gone'\"", "assert candidate(1) == 2, 'one'"]
+    line = "assert candidate(1) == 2, 'one'"
+    assert judged(answering(fails)) == ["raised", "KeyError", "\"'gone'\"", line, {"input": "1"}]
     expects = "def check(f):\n    try:\n        f(1)\n    except KeyError:\n        return\n    assert 0"
     assert judged(answering(fails), expects) == ["ok"]
 
@@ -174,5 +183,6 @@ def test_an_answer_that_can_not_be_shown_is_still_wrong() -> None:
         "assertion",
         "assert False, f(1)",
         "(a text that can't be shown)",
+        {"input": "1", "actual": "<a number of 332193 bits>"},
     ]
     assert len(judged(answering(lambda x: "x" * 1_000_000), test)[2]) == 1000

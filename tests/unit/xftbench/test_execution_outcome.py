@@ -3,7 +3,7 @@ import signal
 import pytest
 
 from xftbench.execution.outcome import Exit, InfrastructureError, judge, printable
-from xftbench.records import Limits, Outcome
+from xftbench.records import Failure, Limits, Outcome
 
 KILLED = Exit(status=int(signal.SIGKILL), cpu_s=0.1)
 
@@ -35,6 +35,33 @@ def test_only_the_checker_can_pass_a_program() -> None:
 )
 def test_what_the_checker_reports_is_the_verdict(report: list[str], expected: tuple[str, str]) -> None:
     assert verdict(report) == expected
+
+
+@pytest.mark.parametrize(
+    ("report", "expected"),
+    [
+        (["assertion", "assert f(1) == 2", "", {"input": "1", "actual": "3"}], ("1", "2", "3")),
+        (["assertion", "assert 2 == f(1)", "", {"input": "1", "actual": "3"}], ("1", "2", "3")),
+        (
+            ["assertion", "assert f(1) == tuple('ab'), 'no'", "", {"input": "1", "actual": "3"}],
+            ("1", "tuple('ab')", "3"),
+        ),
+        (
+            ["assertion", "assert abs(f(1) - 2) < 1e-6", "", {"input": "1", "actual": "3"}],
+            ("1", "abs(f(1) - 2) < 1e-06", "3"),
+        ),
+        (["assertion", "assert f(", "", {"input": "1", "actual": "3"}], ("1", "", "3")),
+        (["assertion", "exec_test: assert len(x) == 2", "", {"actual": "3"}], ("", "len(x) == 2", "3")),
+        (
+            ["raised", "ValueError", "no", "assert f(1) == [2]", {"input": "1"}],
+            ("1", "[2]", "ValueError: no"),
+        ),
+        (["raised", "ValueError", "no", "", {"input": "a", "expected": "b", "actual": "c"}], ("a", "b", "c")),
+    ],
+)
+def test_a_failure_has_input_expected_and_actual(report: list[object], expected: tuple[str, ...]) -> None:
+    failure = judge(report, KILLED, Limits(), timed_out=False, wall_s=0.5).failure
+    assert failure == Failure(*expected)
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,11 @@ from types import CodeType, TracebackType
 from typing import Any, NoReturn
 
 from xftbench.execution.inside import channel, remote, wire
+from xftbench.execution.inside.shown import call, shown
 
 _TEST = "<test>"
 _TEXT = 1000
+_LINES = 50
 _RENAMED = (StopIteration, StopAsyncIteration, GeneratorExit)
 
 
@@ -41,6 +43,8 @@ class Candidate:
         self._frames = channel.FrameReader(rpc)
         self.trouble: list[str] | None = None
         """Why there can be no verdict from the test any more, whatever the test makes of it."""
+        self._last: tuple[object, ...] = ()
+        """Arguments of the last call of the candidate, and what it returned, if it did."""
 
     def wait_until_ready(self) -> None:
         """Read the candidate's first message.
@@ -63,7 +67,18 @@ class Candidate:
 
     def __call__(self, *arguments: object, **keywords: object) -> object:
         """Return the candidate's value, or raise its exception."""
-        return self.ask((arguments, keywords))
+        self._last = (arguments, keywords)
+        value = self.ask((arguments, keywords))
+        self._last += (value,)
+        return value
+
+    def last_call(self) -> dict[str, str]:
+        """Return the last call of the candidate as short texts: its input, and what it returned."""
+        arguments, keywords, *value = self._last or ((), {})
+        assert isinstance(arguments, tuple)
+        assert isinstance(keywords, dict)
+        about = {"input": call(arguments, keywords)} if self._last else {}
+        return about | ({"actual": shown(value[0])} if value else {})
 
     def ask(self, asked: tuple[Any, ...]) -> Any:
         """Return the answer to a request, or raise the exception that is the answer."""
@@ -124,8 +139,8 @@ def _compiled(source: str, name: str) -> CodeType:
     return compile(source, name, "exec", dont_inherit=True)
 
 
-def judge(job: dict[str, Any], rpc: int) -> list[str]:
-    """Run one test and return [what happened, ...]: the evidence, not yet the verdict.
+def judge(job: dict[str, Any], rpc: int) -> list[Any]:
+    """Run one test and return [what happened, ..., the last call]: the evidence, not yet the verdict.
 
     `ok`, `assertion` and `raised` come from the test; `compile`, `start`, `gone` and `violation` from the
     candidate's process; `broken` means that the benchmark's own code failed, `unjailed` that our jail did.
@@ -144,9 +159,9 @@ def judge(job: dict[str, Any], rpc: int) -> list[str]:
     try:
         candidate.wait_until_ready()
         check(candidate)
-        report = ["ok"]
+        report: list[Any] = ["ok"]
     except BaseException as error:  # noqa: BLE001
-        report = _report(error, job["test"])
+        report = [*_report(error, job["test"]), candidate.last_call()]
     return candidate.trouble or report
 
 
@@ -166,13 +181,21 @@ def _text(error: BaseException) -> str:
 
 
 def _failing_line(traceback: TracebackType | None, test: str) -> str:
+    """Return the statement of the test that was at work."""
     number = 0
     while traceback is not None:
         if traceback.tb_frame.f_code.co_filename == _TEST:
             number = traceback.tb_lineno
         traceback = traceback.tb_next
-    lines = test.split("\n")
-    return lines[number - 1].strip() if 0 < number <= len(lines) else ""
+    lines = test.split("\n")[max(number - 1, 0) :] if number else []
+    for length in range(1, min(len(lines), _LINES) + 1):
+        text = "\n".join(lines[:length]).strip()
+        try:
+            compile(text, _TEST, "exec", dont_inherit=True)
+            return text
+        except (SyntaxError, ValueError):  # the statement goes on
+            continue
+    return lines[0].strip() if lines else ""
 
 
 def serve(connection: socket.socket) -> NoReturn:

@@ -28,6 +28,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from xftbench.execution.inside import channel, linux, snippet, transport
+from xftbench.execution.inside.shown import shown
 
 if TYPE_CHECKING:
     from xftbench.execution.inside.jail import NamespaceJail
@@ -133,13 +134,16 @@ class Candidate:
     def __init__(self, connection: socket.socket, context: str) -> None:
         self._fd = connection.fileno()
         self._frames = channel.FrameReader(self._fd)
-        self._context = context
+        self.context = context
         self._sent = transport.snapshot()
         self.trouble: list[str] | None = None
         """Why there can be no verdict from the test any more, whatever the test makes of it."""
+        self.about: dict[str, Any] = {}
+        """What the program was given last, and what was compared: short texts are made of it if it fails."""
 
     def execute(self, program: str, variables: dict[str, Any]) -> None:
         """Stand in for `exec`: have a program run, and put its result into its variables."""
+        self.about = {"input": variables["test_input"]} if "test_input" in variables else {}
         request = {
             "do": "run",
             "program": program,
@@ -179,7 +183,7 @@ class Candidate:
         """Return what the test's comparison says in the child, of a result that can't be moved."""
         request = {
             "do": "compare",
-            "context": self._context,
+            "context": self.context,
             "expected": transport.dump(expected),
             "files": _files(("ans.png",)),
         }
@@ -252,7 +256,7 @@ def _files(also: tuple[str, ...] = ()) -> dict[str, bytes]:
     return found
 
 
-def _run_test(namespace: dict[str, Any], solution: str, candidate: Candidate) -> list[str]:
+def _run_test(namespace: dict[str, Any], solution: str, candidate: Candidate) -> list[Any]:
     namespace["exec"] = candidate.execute
     namespace["generate_test_case"] = partial(_make_test, namespace["generate_test_case"])
     namespace["exec_test"] = partial(_check, namespace["exec_test"], candidate)
@@ -265,11 +269,14 @@ def _run_test(namespace: dict[str, Any], solution: str, candidate: Candidate) ->
     except _Stays as error:
         return ["stays", str(error)]
     except RemoteError as error:
-        name, text, line = error.said
-        return ["raised", name, text, line]
+        return ["raised", *error.said, _told(candidate)]
     except BaseException as error:  # noqa: BLE001 - whatever it is, it is the report
-        return _failure(error)
+        return [*_failure(error, candidate.context), _told(candidate)]
     return ["ok"]
+
+
+def _told(candidate: Candidate) -> dict[str, str]:
+    return {name: shown(value) for name, value in candidate.about.items()}
 
 
 def _make_test(make: Callable[[int], object], number: int) -> object:
@@ -283,8 +290,10 @@ def _make_test(make: Callable[[int], object], number: int) -> object:
 def _check(check: Check, candidate: Candidate, result: object, expected: object) -> object:
     """Stand in for `exec_test`: fetch what it needs of the candidate."""
     if not isinstance(result, _Answer):
+        candidate.about |= {"expected": expected, "actual": result}
         return check(result, expected)
     if result.has_figure and not result.stays:
+        candidate.about = {"actual": _OtherPicture()}
         if _same_picture(check, result.value):
             return True
         try:
@@ -295,6 +304,11 @@ def _check(check: Check, candidate: Candidate, result: object, expected: object)
     if candidate.compare(expected):
         raise _Stays(result.stays)
     return False
+
+
+class _OtherPicture:
+    def __repr__(self) -> str:
+        return "another picture than the reference's, and a figure that does not fit either"
 
 
 class _FigureWantedError(BaseException):
@@ -320,17 +334,20 @@ def _same_picture(check: Check, result: object) -> bool:
         figures.get_active = before
 
 
-def _failure(error: BaseException) -> list[str]:
+def _failure(error: BaseException, context: str) -> list[str]:
     """Say which line of the test failed."""
     line, trace = "", error.__traceback__
-    names = []
+    names, number = [], 0
     while trace is not None:
         names.append(trace.tb_frame.f_code.co_name)
+        if trace.tb_frame.f_code.co_filename == "<context>":
+            number = trace.tb_lineno
         trace = trace.tb_next
     if "test_string" in names:
         line = "test_string"
     elif "test_execution" in names:
-        line = "the result is not the expected one" if names[-1] == "test_execution" else "exec_test"
+        line = "the result is not the expected one" if names[-1] == "test_execution" else ""
+        line = line or f"exec_test: {context.splitlines()[number - 1].strip()}"
     if type(error) is AssertionError:
         return ["assertion", line, str(error)[:_TEXT]]
     return ["raised", type(error).__name__, str(error)[:_TEXT], line]

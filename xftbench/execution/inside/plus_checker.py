@@ -7,7 +7,6 @@ is compared as bytes; the values that have to be looked at come through `wire`, 
 import json
 import marshal
 import os
-import reprlib
 import socket
 import time
 from bisect import bisect_left
@@ -15,10 +14,10 @@ from typing import Any, NoReturn
 
 from xftbench.execution.inside import channel, items, wire
 from xftbench.execution.inside.oracles import FLOAT_TOLERANCE, Answer, Expected, accepts
+from xftbench.execution.inside.shown import LONGEST, shown
 
 _PROGRESS_S = 1.0
 _MAX_TASKS = 512
-_SHOWN = 300
 
 
 class _Part:
@@ -198,7 +197,7 @@ class _Judge:
     def _failure(self, part: _Part, wrong: "_WrongError") -> dict[str, str]:
         arguments = self._arguments(wrong.index)
         return {
-            "input": ", ".join(map(shown, arguments))[:_SHOWN],
+            "input": ", ".join(map(shown, arguments))[:LONGEST],
             "expected": shown(part.value(wrong.index)),
             "actual": wrong.actual,
         }
@@ -236,36 +235,11 @@ class _WrongError(Exception):
 
 def _told(message: tuple[str, str, str]) -> str:
     _, name, text = message
-    return (f"{name}: {text}" if text else name)[:_SHOWN]
+    return (f"{name}: {text}" if text else name)[:LONGEST]
 
 
 def _is_strings(message: object, length: int) -> bool:
     return type(message) is tuple and len(message) == length and all(type(part) is str for part in message)
-
-
-class _Short(reprlib.Repr):
-    """Short texts of values that may be huge."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.maxlevel, self.maxlong, self.maxstring, self.maxother = 4, 80, 120, 80
-        self.maxlist = self.maxtuple = self.maxset = self.maxfrozenset = self.maxdict = 16
-
-    def repr_int(self, x: int, level: int) -> str:
-        if x.bit_length() > 4000:  # Python refuses to write a number of so many digits
-            return f"<a number of {x.bit_length()} bits>"
-        return super().repr_int(x, level)
-
-    def repr_float(self, x: float, level: int) -> str:
-        return repr(x)
-
-
-def shown(value: object) -> str:
-    """Return a short text for a value."""
-    try:
-        return _Short().repr(value)[:_SHOWN]
-    except Exception:  # noqa: BLE001 - too deep, or whatever: it is only shown
-        return f"<{type(value).__name__}>"
 
 
 def judge(
