@@ -99,6 +99,11 @@ def ended(**changes: object) -> Ending:
         ("clj", {"stdout": "x\n0 failures, 0 errors.\n"}, "passed"),
         ("go", {"status": 256, "stdout": "FAIL x [build failed]"}, "compile_error"),
         ("sh", {"status": 256}, "failed"),
+        (
+            "php",
+            {"status": 255 << 8, "stderr": "PHP Fatal error:  Out of memory (allocated 4)"},
+            "out_of_memory",
+        ),
     ],
 )
 def test_the_published_rule_and_the_kind_of_failure(
@@ -106,6 +111,36 @@ def test_the_published_rule_and_the_kind_of_failure(
 ) -> None:
     row = LANGUAGES[language]
     assert judge(row, row.variants[-1].steps, ended(**changes)).verdict == expected
+
+
+@pytest.mark.parametrize(
+    ("language", "changes", "detail"),
+    [
+        ("js", {"status": 256, "stderr": "x.js:8\n\nTypeError: x is null\n    at f (x:8)\n\nNode.js v20\n"},
+         "TypeError: x is null"),
+        ("java", {"status": 256, "stderr": "x\nException in thread \"main\" a.Odd: y\n\tat Problem.f"},
+         'Exception in thread "main" a.Odd: y'),
+        ("rs", {"status": 101 << 8, "stderr": "\nthread 'main' panicked at p.rs:8:32:\nboom\nnote: x\n"},
+         "thread 'main' panicked at p.rs:8:32: boom"),
+        ("cpp", {"status": signal.SIGABRT, "stderr": "terminate called\n  what():  boom\n"},
+         "killed by SIGABRT: what(): boom"),
+        ("go", {"status": 256, "stdout": "--- FAIL: TestX\npanic: index out of range\n\ngoroutine 1\n"},
+         "panic: index out of range"),
+        ("rb", {"status": 256, "stdout": "E\n===\nError: test_x(T):\n  NoMethodError: no y\n\n1 errors\n"},
+         "Error: test_x(T): NoMethodError: no y"),
+        ("lua", {"status": 256, "stdout": "F\n1) t\nprogram.lua:3: attempt to index a nil value\n1 error\n"},
+         "program.lua:3: attempt to index a nil value"),
+        ("d", {"status": 256, "stderr": "core.exception.RangeError@p.d(5): no [1]\nFAILED unittests\n"},
+         "core.exception.RangeError@p.d(5): no [1]"),
+    ],
+)  # fmt: skip
+def test_the_detail_of_a_crash_says_what_happened(
+    language: str, changes: dict[str, object], detail: str
+) -> None:
+    row = LANGUAGES[language]
+    steps = row.variants[-1].steps[-1:]
+    outcome = judge(row, steps, ended(**changes))
+    assert (outcome.verdict, outcome.detail) == ("crashed", detail)
 
 
 def test_csharp_is_judged_by_stderr_because_mono_exits_with_0() -> None:

@@ -153,6 +153,7 @@ GO = Language(
     signs=Signs(
         memory=r"out of memory|cannot allocate memory",
         syntax=r"\[setup failed\]|\[build failed\]",
+        crash=r"^panic: .*",
         assertion=r"--- FAIL",
     ),
     proof=Proof(
@@ -237,6 +238,7 @@ D = Language(
     signs=Signs(
         memory=r"OutOfMemoryError|Memory allocation failed",
         syntax=r"\bError:",
+        crash=r"core\.exception\.(?!AssertError)\w+@.*|object\.\w+@.*",
         assertion=r"core\.exception\.AssertError|FAILED unittests",
     ),
     proof=Proof(

@@ -73,7 +73,7 @@ PHP = Language(
         ),
     ),
     signs=Signs(
-        memory=r"Allowed memory size of",
+        memory=r"Allowed memory size of|PHP Fatal error:  Out of memory",
         syntax=r"PHP Parse error|^Parse error",
         assertion=r"Exception: Test failed!",
     ),
@@ -98,6 +98,7 @@ RUBY = Language(
     signs=Signs(
         memory=r"NoMemoryError|failed to allocate memory",
         syntax=r"syntax error|SyntaxError",
+        crash=r"^Error: test.*\n.*",
         assertion=r"^Failure:|[1-9]\d* failures",
     ),
     proof=Proof(
@@ -125,6 +126,7 @@ LUA = Language(
     signs=Signs(
         memory=r"not enough memory",
         syntax=r"^\S*lua5\.3: program\.lua:\d+: ",
+        crash=r"^program\.lua:\d+: (?:attempt|bad argument).*",
         assertion=r"[1-9]\d* failure|expected:",
     ),
     proof=Proof(
@@ -229,7 +231,9 @@ RACKET = Language(
         ),
     ),
     rule=Rule(stderr_empty=True),
-    signs=Signs(memory=r"out of memory", syntax=r"read-syntax|expander", assertion=r"FAILURE|ERROR"),
+    signs=Signs(
+        memory=r"out of memory", syntax=r"read-syntax|expander", crash=r"^ERROR\n+.*", assertion=r"FAILURE"
+    ),
     proof=Proof(
         comment="; xftbench",
         line="(check-within (list @A@) (list @B@) 0.001) "

@@ -11,6 +11,8 @@ from xftbench.records import Outcome, VerdictName
 
 _CPU_NEARLY = 0.8  # the limit is held by the kernel's ticks, what was used is measured more finely
 _SHOWN = 2000
+_TELLS = re.compile(r"\b\w*(?:Error|Exception)\b|panicked at|what\(\):|\bFail\b|unreachable", re.IGNORECASE)
+"""What the line of a crash has that says what happened; the frames below it don't."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,24 +102,35 @@ def _failure(language: Language, step: Step, last: Ended, ending: Ending) -> tup
         return "compile_error", _first_error(last.output)
     if line := _line_with(signs.syntax, last.output):
         return "compile_error", line
+    if line := _line_with(signs.crash, last.output):
+        return "crashed", line
     if line := _line_with(signs.assertion, last.output):
         return "failed", line
     return _by_status(language, last)
 
 
 def _by_status(language: Language, last: Ended) -> tuple[VerdictName, str]:
+    lines = [line for line in last.stderr.splitlines() if line.strip()]
     if os_was_signalled(last.status):
         number = last.status & 0x7F
         try:
-            return "crashed", f"killed by {signal.Signals(number).name}"
+            name = signal.Signals(number).name
         except ValueError:
-            return "crashed", f"killed by signal {number}"
+            name = f"signal {number}"
+        said = f": {_telling(lines)}" if lines else ""
+        return "crashed", f"killed by {name}{said}"
     code = last.status >> 8
-    lines = [line for line in last.stderr.splitlines() if line.strip()]
     if not lines:
         # Bash and Perl programs say nothing when a check fails, they only exit.
         return ("failed" if code <= 1 else "crashed"), f"exited with status {code}"
-    return "crashed" if code else "failed", lines[-1]
+    return "crashed" if code else "failed", _telling(lines)
+
+
+def _telling(lines: Sequence[str]) -> str:
+    """Return the line that says what happened, and the next one where it only announces that; or the last."""
+    place = next((place for place, line in enumerate(lines) if _TELLS.search(line)), len(lines) - 1)
+    is_cut = lines[place].rstrip().endswith(":")
+    return " ".join(line.strip() for line in lines[place : place + 1 + is_cut])
 
 
 def _line_with(pattern: str, text: str) -> str:

@@ -62,6 +62,8 @@ class Signs:
 
     memory: str = ""
     syntax: str = ""
+    crash: str = ""
+    """Where a test framework writes of a crash what it writes of a failed check."""
     assertion: str = ""
 
 
