@@ -1,16 +1,15 @@
-"""The harness' eye on one candidate: wait for the report and for the end, kill when time is up."""
+"""The harness' eye on one candidate: wait for the report and for the end, have it killed when time is up."""
 
-import os
-import signal
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from xftbench.execution.outcome import Exit
-from xftbench.execution.worker import GRACE_S, Worker, WorkerLostError, pid_of
+from xftbench.execution.worker import GRACE_S, Worker, WorkerLostError
 
+_LEAVE_S = 0.05
+"""A candidate that is no longer asked ends by itself; one that has not after this is killed."""
 _MAX_STRETCH = 8
 """A program that other work keeps from the processors gets at most this many times its wall limit."""
 
@@ -32,9 +31,8 @@ class Watch:
         self._is_report = is_report
         self._started = time.monotonic()
         self._deadline = self._started + limit_s
-        self._pidfd = -1
         self._exit: Exit | None = None
-        self._kill_wanted = False
+        self._is_killed = False
 
     def run(self) -> Exit:
         """Return how the candidate ended, after the checker has spoken or is given up.
@@ -42,20 +40,17 @@ class Watch:
         Raises:
             WorkerLostError: If the worker must be replaced.
         """
-        try:
-            while self._exit is None or (self.report is None and not self.timed_out):
-                left_s = self._deadline - time.monotonic()
-                if left_s <= 0:
-                    self._on_deadline()
-                    continue
-                for fd, _ in self._worker.poll.poll(left_s * 1000 + 1):
-                    if fd == self._worker.control.fileno():
-                        self._hear_zygote()
-                    else:
-                        self._hear_checker()
-        finally:
-            if self._pidfd >= 0:
-                os.close(self._pidfd)
+        checker = self._worker.checker
+        while self._exit is None or (self.report is None and not self.timed_out):
+            left_s = self._deadline - time.monotonic()
+            if left_s <= 0:
+                self._on_deadline()
+                continue
+            for fd, _ in self._worker.poll.poll(left_s * 1000 + 1):
+                if checker and fd == checker.fileno():
+                    self._hear_checker()
+                else:
+                    self._hear_forker(fd)
         return self._exit
 
     def wall_s(self) -> float:
@@ -71,21 +66,21 @@ class Watch:
         return self.wall_s() - self._starved_s()
 
     def kill(self) -> None:
-        """Kill the candidate, now or as soon as it has started."""
-        self._kill_wanted = True
-        if self._pidfd >= 0 and self._exit is None:
-            with suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+        """Have the candidate killed."""
+        if self._exit is None and not self._is_killed:
+            self._is_killed = True
+            self._deadline = time.monotonic() + GRACE_S
+            self._worker.kill_candidate()
 
     def _on_deadline(self) -> None:
-        if self.timed_out:
+        if self.timed_out or self._is_killed:
             raise WorkerLostError("the candidate did not die")
-        allowed_s = min(self.limit_s + self._starved_s(), _MAX_STRETCH * self.limit_s)
-        if self._started + allowed_s > time.monotonic():
-            self._deadline = self._started + allowed_s
-            return
-        self.timed_out = True
-        self._deadline = time.monotonic() + GRACE_S
+        if self.report is None:
+            allowed_s = min(self.limit_s + self._starved_s(), _MAX_STRETCH * self.limit_s)
+            if self._started + allowed_s > time.monotonic():
+                self._deadline = self._started + allowed_s
+                return
+            self.timed_out = True
         self.kill()
 
     def _starved_s(self) -> float:
@@ -93,30 +88,26 @@ class Watch:
 
         With processes of its own it gets no such credit: it could be waiting for them.
         """
-        if self._pidfd < 0:
-            return 0.0
-        process = Path(f"/proc/{pid_of(self._pidfd)}")
         try:
+            process = Path(f"/proc/{self._worker.candidate_pid()}")
             if any(children.read_text() for children in process.glob("task/*/children")):
                 return 0.0
             return int((process / "schedstat").read_text().split()[1]) / 1e9
-        except (OSError, ValueError, IndexError):
+        except (OSError, ValueError, LookupError):
             return 0.0
 
-    def _hear_zygote(self) -> None:
-        message, fds = self._worker.control.receive()
-        if message[0] == "candidate_started":
-            (self._pidfd,) = fds
-            if self._kill_wanted:
-                self.kill()
-        elif message[0] == "candidate_exited":
-            group = self._worker.group
-            self._exit = Exit(
-                status=message[1], cpu_s=message[2], out_of_memory=group is not None and group.had_oom_kill()
-            )
-        else:
-            # Either of its two connections may be the first to tell that the checker has died.
+    def _hear_forker(self, fd: int) -> None:
+        message, _ = self._worker.receive(fd)
+        if message[0] != "candidate_exited":
+            # Either of its connections may be the first to tell that the worker's processes have died.
             raise WorkerLostError(f"the worker's processes ended: {' '.join(map(str, message))}")
+        group = self._worker.group
+        _, status, cpu_s, *is_clean = message
+        self._exit = Exit(
+            status=status, cpu_s=cpu_s, out_of_memory=group is not None and group.had_oom_kill()
+        )
+        if is_clean == [False]:
+            self._worker.replace_cell()
 
     def _hear_checker(self) -> None:
         checker = self._worker.checker
@@ -124,4 +115,5 @@ class Watch:
         message, _ = checker.receive()
         if self._is_report(message):
             self.report = message
-            self.kill()
+            if not self._is_killed:
+                self._deadline = time.monotonic() + _LEAVE_S

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from xftbench.execution import cgroup
 from xftbench.execution.inside.channel import ChannelClosed, Control
@@ -35,6 +35,13 @@ sys.path.append(sys.argv[3])
 from xftbench.execution.inside.zygote import main
 main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
 """
+
+
+class _Cell(NamedTuple):
+    """A jail in which one candidate after another runs; see `inside.cell`."""
+
+    control: Control
+    pid: int
 
 
 class WorkerLostError(InfrastructureError):
@@ -72,6 +79,7 @@ class Worker:
         ours, theirs = socket.socketpair()
         self.control = Control(ours)
         self.checker: Control | None = None
+        self._cell: _Cell | None = None
         self._zygote = -1
         self.group: cgroup.Group | None = None
         self.poll = select.poll()
@@ -81,11 +89,12 @@ class Worker:
         try:
             self.control.send(_configuration(interpreter, limits, isolation, self._scratch, service))
             self.info: dict[str, Any]
-            self.info, (self._zygote,) = self._expect("ready", _START_S, fds=1)
+            (self.info,), (self._zygote,) = self._expect("ready", _START_S, fds=1)
             self.group = cgroup.create(limits)
             self._enter_group()
             if with_checker:
                 self.replace_checker()
+                self._forker()
         except (ChannelClosed, OSError) as error:
             reason = f"the worker's processes ended: {error}{self.last_words()}"
             self.kill()
@@ -122,6 +131,8 @@ class Worker:
         self.control.close()
         if self.checker:
             self.checker.close()
+        if self._cell:
+            self._cell.control.close()
         if self.group:
             self.group.remove()
         if self._scratch:
@@ -129,15 +140,80 @@ class Worker:
             subprocess.run(["rm", "-rf", "--", self._scratch], check=False)
 
     def order(self, role: str, job: bytes, *fds: int) -> None:
-        """Have the zygote fork a process of a role, with a job to read and more descriptors behind it."""
+        """Have a process of a role forked, with a job to read and more descriptors behind it."""
         memory = os.memfd_create("job")
         try:
             with open(memory, "wb", closefd=False) as file:
                 file.write(job)
             os.lseek(memory, 0, os.SEEK_SET)
-            self.control.send([role], (memory, *fds))
+            forker = self._forker() if role == "candidate" else self.control
+            forker.send([role], (memory, *fds))
         finally:
             os.close(memory)
+
+    def kill_candidate(self) -> None:
+        """Have the candidate killed that runs, if one does."""
+        self._forker().send(["kill_candidate"])
+
+    def candidate_pid(self) -> int:
+        """Return the process id of the candidate that runs.
+
+        Raises:
+            LookupError: If there is none, or not it alone: what it has started can't be told from it.
+        """
+        parent = self._cell.pid if self._cell else pid_of(self._zygote)
+        others = 0 if self._cell else 1  # the checker
+        try:
+            children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+        except OSError as error:
+            raise LookupError("the kernel does not tell") from error
+        if len(children) != others + 1:
+            raise LookupError(f"{len(children)} processes")
+        return int(children[-1])  # in the order of their birth
+
+    def receive(self, fd: int) -> tuple[Any, list[int]]:
+        """Return a message of the process behind a descriptor that `poll` has named.
+
+        A cell that ends unasked takes its candidate with it: that is the candidate's end.
+        """
+        if self._cell and fd == self._cell.control.fileno():
+            try:
+                return self._cell.control.receive()
+            except ChannelClosed:
+                return ["candidate_exited", *self.replace_cell()], []
+        message, fds = self.control.receive()
+        if self._cell and message[0] == "cell_exited":
+            self._hang_up(self._cell)
+            self._forker()
+            message[0] = "candidate_exited"
+        return message, fds
+
+    def replace_cell(self) -> list[Any]:
+        """Have the cell end, start another, and return the exit status and the CPU seconds of the old one."""
+        if self._cell:
+            self._hang_up(self._cell)
+        ended, _ = self._expect("cell_exited", GRACE_S)
+        self._forker()
+        return ended
+
+    def _hang_up(self, cell: _Cell) -> None:
+        self.poll.unregister(cell.control.fileno())
+        cell.control.close()
+        self._cell = None
+
+    def _forker(self) -> Control:
+        """Return the connection to what forks candidates: a cell, or the zygote without namespaces."""
+        if self._isolation == "rlimits":
+            return self.control
+        if self._cell is None:
+            ours, theirs = socket.socketpair()
+            with theirs:
+                self.control.send(["cell"], (theirs.fileno(),))
+            _, (pidfd,) = self._expect("cell_started", GRACE_S, fds=1)
+            self._cell = _Cell(Control(ours), pid_of(pidfd))
+            os.close(pidfd)
+            self.poll.register(ours.fileno(), select.POLLIN)
+        return self._cell.control
 
     @contextmanager
     def or_lost(self) -> Iterator[None]:
@@ -185,7 +261,8 @@ class Worker:
                 self.group = None
                 self.info["cgroup"] = False
 
-    def _expect(self, name: str, timeout_s: float, fds: int = 0) -> tuple[Any, list[int]]:
+    def _expect(self, name: str, timeout_s: float, fds: int = 0) -> tuple[list[Any], list[int]]:
+        """Return what comes with the next message of the zygote, which must be this one."""
         poll = select.poll()
         poll.register(self.control.fileno(), select.POLLIN)
         if not poll.poll(timeout_s * 1000):
@@ -198,7 +275,7 @@ class Worker:
             raise WorkerLostError(f"{message[1]} (errno {message[2]})")
         if message[0] != name or len(received) != fds:
             raise WorkerLostError(" ".join(str(part) for part in message))
-        return message[1] if len(message) > 1 else None, received
+        return message[1:], received
 
 
 class WorkerRunner:

@@ -10,7 +10,7 @@ from typing import Any
 from xftbench.execution.inside import linux, native, seccomp
 
 _NOBODY = 65534
-_SPARE_PROCESSES = 3  # zygote, checker and the candidate's first process
+_SPARE_PROCESSES = 4  # zygote, checker, cell and the candidate's first process
 _SCRATCH_FILES = 4096
 _MOUNT_POINTS = ("/sys", "/mnt", "/media", "/srv")
 """The new root is built on one of these, which need not be seen inside."""
@@ -141,7 +141,7 @@ class NamespaceJail:
         return [view["library_root"]]
 
     def prepare(self) -> None:
-        """Before the fork of a candidate: nothing."""
+        """Before the fork of a program: nothing."""
 
     def open_scratch(self) -> None:
         """Give this process a writable /tmp: its own, as its mount namespace is."""
@@ -150,11 +150,15 @@ class NamespaceJail:
         linux.mount("tmpfs", "/tmp", "tmpfs", flags, options)
         os.chdir("/tmp")
 
-    def confine_candidate(self) -> None:
+    def confine_candidate(self, program: bytes | None = None) -> None:
         """In the child, alone in its mount namespace: an empty /tmp, limits, no privileges."""
         self.open_scratch()
         limit_candidate(self._limits)
-        self._renounce()
+        self._renounce(program)
+
+    def confine_cell(self) -> None:
+        """In the first process of a jail, whose children are candidates."""
+        self.confine_candidate(seccomp.for_cell())
 
     def confine_referee(self) -> None:
         """In the process that forked a candidate from itself, and has a /tmp of its own: no privileges."""
@@ -183,10 +187,10 @@ class NamespaceJail:
         """Kill all that a command has started; return how the command itself ended."""
         return native.kill_everything(child)
 
-    def _renounce(self) -> None:
+    def _renounce(self, program: bytes | None = None) -> None:
         linux.drop_capabilities()
         linux.die_with_parent()
-        linux.install_filter(self._filter)
+        linux.install_filter(program or self._filter)
 
     def clean_up(self, spared: set[int]) -> None:
         """After a candidate's end: nothing, the kernel has killed and unmounted everything."""

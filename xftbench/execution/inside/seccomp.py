@@ -96,6 +96,14 @@ def for_zygote() -> bytes:
     return b"".join(parts + _refusals(_REFUSED_TO_ALL, column))
 
 
+def for_cell() -> bytes:
+    """Return the part that is added in a cell: no candidate may change what the next one inherits."""
+    column, parts = _head()
+    for name in ("prlimit64", "sched_setaffinity"):
+        parts += _only_to(_SIGNALLING[name][column], 0)
+    return b"".join(parts + _clone_rules(column) + _refusals(_REFUSED_TO_CANDIDATES, column))
+
+
 def for_candidate(own_pid: int | None = None) -> bytes:
     """Return the part that is added in the checker and in each candidate.
 

@@ -11,6 +11,7 @@ class FunctionService:
     """Solutions that are called from a test; see `solution` and `checker`."""
 
     serve_checker = staticmethod(checker.serve)
+    kept_fds: tuple[int, ...] = ()
 
     def open_in_child(self) -> list[int]:
         """Return descriptors that a candidate needs from outside its jail."""
@@ -35,6 +36,7 @@ class PlusService:
         self._proc = -1
         with contextlib.suppress(OSError):
             self._proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
+        self.kept_fds = (self._proc,) if self._proc >= 0 else ()
 
     def open_in_child(self) -> list[int]:
         """Return the descriptor that tells a candidate how long it has waited for a processor."""

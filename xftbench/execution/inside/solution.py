@@ -7,7 +7,6 @@ do is to give wrong answers. It exits without ceremony, so that no `atexit` tric
 import gc
 import os
 import random
-from collections.abc import Callable
 from typing import Any, NoReturn
 
 from xftbench.execution.inside import channel, remote, wire
@@ -15,16 +14,20 @@ from xftbench.execution.inside import channel, remote, wire
 _TEXT = 1000
 
 
-def say_jailed(rpc: int, build_jail: Callable[[], None]) -> None:
-    """Build the candidate's jail and say whether it stands.
+_JAILED = wire.encode(("jailed",), opaque=False)
+
+
+def say_jailed(rpc: int) -> None:
+    """Say that the candidate's jail stands.
 
     This is the first message, and the only one that a solution can't forge: none has run yet.
     """
-    try:
-        build_jail()
-    except OSError as error:
-        _finish(rpc, ("unjailed", str(error)))
-    channel.write_frame(rpc, wire.encode(("jailed",), opaque=False))
+    channel.write_frame(rpc, _JAILED)
+
+
+def say_unjailed(rpc: int, reason: str) -> NoReturn:
+    """Say that it does not, and end."""
+    _finish(rpc, ("unjailed", reason))
 
 
 def serve(job_fd: int, rpc: int) -> NoReturn:

@@ -3,7 +3,8 @@
     launcher            waits; dies with the harness
     └─ zygote           pid 1 of the worker's namespaces: when it dies, everything below dies
        ├─ checker       runs the tests; replaced when the harness asks
-       ├─ candidate     one per job, pid 1 of namespaces of its own
+       ├─ cell          pid 1 of a candidate's namespaces; forks the candidate, see `cell`
+       │  └─ candidate  one per job; without namespaces it is the zygote's own child
        ├─ program       the same for one in another language: its supervisor, see `native`
        └─ compiler      a compiler that is kept warm for many programs
 
@@ -25,7 +26,7 @@ import socket
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from xftbench.execution.inside import channel, context, linux, native, seccomp, solution, wire
+from xftbench.execution.inside import cell, channel, context, linux, native, seccomp, solution, wire
 from xftbench.execution.inside.jail import NamespaceJail
 from xftbench.execution.inside.service import Service, by_name
 
@@ -153,9 +154,9 @@ class _Zygote:
         gc.disable()
 
     def _obey(self, order: list[Any], fds: list[int]) -> None:
-        if order[0] == "kill_checker":
+        if order[0].startswith("kill_"):
             for pidfd, (role, _) in self._children.items():
-                if role == "checker":
+                if role == order[0].removeprefix("kill_"):
                     signal.pidfd_send_signal(pidfd, signal.SIGKILL)
             return
         try:
@@ -173,7 +174,8 @@ class _Zygote:
             self._become(role, fds)
         self._children[pidfd] = (role, pid)
         self._poll.register(pidfd, select.POLLIN)
-        self._control.send([f"{role}_started"], (pidfd,))
+        if role != "candidate":
+            self._control.send([f"{role}_started"], (pidfd,))
 
     def _become(self, role: str, fds: list[int]) -> NoReturn:
         try:
@@ -181,7 +183,8 @@ class _Zygote:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             if role == "candidate":
                 fds = [*fds, *self._service.open_in_child()]
-            _close_all_but([self._null, *self._jail.kept_fds, *fds])
+            own = self._service.kept_fds if role == "cell" else ()
+            cell.close_all_but([self._null, *self._jail.kept_fds, *own, *fds])
             if role == "checker":
                 linux.limit(resource.RLIMIT_AS, self._checker_bytes)
                 self._jail.confine_checker()
@@ -189,6 +192,10 @@ class _Zygote:
                 self._service.serve_checker(
                     socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=fds[0])
                 )
+            if role == "cell":
+                assert isinstance(self._jail, NamespaceJail)
+                connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=fds[0])
+                cell.serve(connection, self._null, self._jail, self._service)
             if role == "context":
                 context.serve(fds, self._null, self._jail)
             job, rpc, *others = fds
@@ -196,14 +203,22 @@ class _Zygote:
                 native.serve(job, rpc, self._jail)
             if role == "compiler":
                 native.become(job, rpc, self._jail)
-            solution.say_jailed(rpc, self._jail.confine_candidate)
-            os.dup2(self._null, 2)
-            os.close(self._null)
-            self._service.serve_candidate(job, rpc, *others)
+            self._become_candidate(job, rpc, others)
         except BaseException:  # noqa: BLE001 - only before a solution has run: `serve` does not return
             sys.excepthook(*sys.exc_info())  # to the worker's log
         finally:
             os._exit(1)
+
+    def _become_candidate(self, job: int, rpc: int, others: list[int]) -> NoReturn:
+        assert not isinstance(self._jail, NamespaceJail)
+        try:
+            self._jail.confine_candidate()
+        except OSError as error:
+            solution.say_unjailed(rpc, str(error))
+        solution.say_jailed(rpc)
+        os.dup2(self._null, 2)
+        os.close(self._null)
+        self._service.serve_candidate(job, rpc, *others)
 
     def _reap(self, pidfd: int) -> None:
         role, pid = self._children.pop(pidfd)
@@ -228,11 +243,3 @@ def _rehearse() -> None:
     for _ in range(16):
         exec(compile(_REHEARSAL, "<rehearsal>", "exec"), {})  # noqa: S102 - our own
         wire.decode(wire.encode(([1, 2.5, "a", (None, {"b": {3}})], {}), opaque=True))
-
-
-def _close_all_but(fds: list[int]) -> None:
-    start = 3
-    for fd in sorted(fds):
-        os.closerange(start, fd)
-        start = fd + 1
-    os.closerange(start, 1 << 20)
