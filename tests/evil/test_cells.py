@@ -31,18 +31,9 @@ def _is_there(number):
         return False
     return True
 """
-_LOOKED_AT = [
-    "files",
-    "mode",
-    "attributes",
-    "free",
-    "umask",
-    "limits",
-    "processors",
-    "directory",
-    "others",
-    "signals",
-]
+_LOOKED_AT = (
+    "files", "mode", "attributes", "free", "umask", "limits", "processors", "directory", "others", "signals",
+)  # fmt: skip
 _TRACES = {
     "a file": "open('/tmp/x', 'w').write('y')",
     "a file that is gone and a time that is set back": "open('/tmp/x', 'w').close(); os.unlink('/tmp/x'); "

@@ -1,13 +1,13 @@
-"""Which kind of program is run by what: one line for each kind."""
+"""Which kind of program is run by what: a few lines for each kind.
+
+What runs a kind is imported when its first program comes: all together take as long as thirty programs.
+"""
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import NamedTuple, Protocol
 
-from xftbench.execution import contexts, job, references
-from xftbench.execution.native.runner import NativeRunner
-from xftbench.execution.native.warm import Compilers
-from xftbench.execution.plus import PlusRunner
+from xftbench.execution import job
 from xftbench.execution.worker import Worker, WorkerRunner
 from xftbench.records import (
     ContextProgram,
@@ -68,13 +68,15 @@ PROBED = Kind("function", FunctionRunner)
 """What a pool starts at once, to find out whether its isolation works on this machine."""
 
 _LONG_S = 0.5
-_PLUS = Kind("plus", PlusRunner)
-_NATIVE = Kind("native", partial(NativeRunner, compilers=Compilers()))
 
 
 def is_long(program: Program) -> bool:
     """Return whether a program is known to take much longer than most, and had better be started early."""
-    return isinstance(program, PlusProgram) and references.cost_s(program.problem) > _LONG_S
+    if not isinstance(program, PlusProgram):
+        return False
+    from xftbench.execution import references
+
+    return references.cost_s(program.problem) > _LONG_S
 
 
 def kind_of(program: Program) -> Kind:
@@ -82,10 +84,27 @@ def kind_of(program: Program) -> Kind:
     if isinstance(program, FunctionProgram):
         return PROBED
     if isinstance(program, NativeProgram):
-        return _NATIVE
+        return _native()
     if isinstance(program, ContextProgram):
+        from xftbench.execution import contexts
+
         family = contexts.family(program)
         return Kind(f"context:{family}", contexts.starter(family), contexts.worth_a_second(family))
     if isinstance(program, PlusProgram):
-        return _PLUS
+        return _plus()
     raise TypeError(f"no runner for a {type(program).__name__}")
+
+
+@cache
+def _plus() -> Kind:
+    from xftbench.execution.plus import PlusRunner
+
+    return Kind("plus", PlusRunner)
+
+
+@cache
+def _native() -> Kind:
+    from xftbench.execution.native.runner import NativeRunner
+    from xftbench.execution.native.warm import Compilers
+
+    return Kind("native", partial(NativeRunner, compilers=Compilers()))

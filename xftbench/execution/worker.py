@@ -29,8 +29,12 @@ _ENVIRONMENT = {
     "LANG": "C.UTF-8",
     "MALLOC_ARENA_MAX": "2",  # or each thread reserves 128 MiB of the address space that is limited
 }
+# `random` must not seed itself in each child, which costs a tenth of a fork: they do it with a fixed number.
 _BOOT = """
-import sys
+import os, sys
+register, os.register_at_fork = os.register_at_fork, lambda **_: None
+import random
+os.register_at_fork = register
 sys.path.append(sys.argv[3])
 from xftbench.execution.inside.zygote import main
 main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])

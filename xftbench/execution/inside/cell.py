@@ -10,6 +10,7 @@ looked into or limited (see `seccomp.for_cell`).
 # ruff: noqa: PTH116
 # pathlib would be one more import in every jail
 
+import _signal  # type: ignore[import-not-found]
 import contextlib
 import gc
 import os
@@ -72,7 +73,7 @@ class _Cell:
     def _become_candidate(self, fds: list[int]) -> NoReturn:
         try:
             os.setsid()
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+            _signal.signal(signal.SIGINT, signal.default_int_handler)  # `signal`'s own touches much more
             os.dup2(self._null, 2)
             fds = [*fds, *self._service.open_in_child()]
             close_all_but(fds)

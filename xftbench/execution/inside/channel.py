@@ -57,6 +57,13 @@ def _read(fd: int, length: int) -> bytes:
     return part
 
 
+def read_file(fd: int) -> bytes:
+    """Return what a file in memory holds, and close it."""
+    data = os.pread(fd, os.fstat(fd).st_size, 0)
+    os.close(fd)
+    return data
+
+
 def write_frame(fd: int, body: bytes) -> None:
     """Send a frame whole.
 

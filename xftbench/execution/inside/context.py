@@ -70,6 +70,8 @@ def _judge(
     jail.open_scratch()
     if job["seeded"]:
         seed()
+    else:
+        random.seed()  # what a fork would do, were it not for the worker's boot
     solution, context = job["solution"], job["context"]
     namespace: dict[str, Any] = {}
     try:

@@ -33,8 +33,7 @@ def serve(job_fd: int, rpc: int, inputs_fd: int, schedstat_fd: int) -> NoReturn:
     """Run the solution that `job_fd` holds on the inputs that `inputs_fd` holds."""
     try:
         gc.enable()
-        with open(job_fd, "rb") as file:
-            head, _, source = file.read().partition(b"\n")
+        head, _, source = channel.read_file(job_fd).partition(b"\n")
         job = json.loads(head)
         clock = Clock(schedstat_fd)
         _Session(job, rpc, clock).run(source.decode("utf-8", "surrogatepass"), inputs_fd)

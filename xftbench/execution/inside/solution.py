@@ -14,6 +14,7 @@ from xftbench.execution.inside import channel, remote, wire
 _TEXT = 1000
 
 
+_READY = wire.encode(("ready",), opaque=False)
 _JAILED = wire.encode(("jailed",), opaque=False)
 
 
@@ -35,8 +36,7 @@ def serve(job_fd: int, rpc: int) -> NoReturn:
     try:
         gc.enable()
         random.seed(0)
-        with open(job_fd, "rb") as file:
-            head, _, source = file.read().decode("utf-8", "surrogatepass").partition("\n")
+        head, _, source = channel.read_file(job_fd).decode("utf-8", "surrogatepass").partition("\n")
         entry_point, _, option = head.partition(" ")
         namespace = _load(source, entry_point, rpc)
         _answer_calls(namespace[entry_point], remote.Kept(namespace) if option else None, rpc)
@@ -60,7 +60,7 @@ def _load(source: str, entry_point: str, rpc: int) -> dict[str, Any]:
             _missing(entry_point)
     except BaseException as error:  # noqa: BLE001
         _finish(rpc, ("start", *described(error)))
-    channel.write_frame(rpc, wire.encode(("ready",), opaque=False))
+    channel.write_frame(rpc, _READY)
     return namespace
 
 
