@@ -71,13 +71,22 @@ Compute = Callable[[PlusProblem, Path, Sequence[Layout]], dict[str, list[Answere
 
 def directory() -> Path:
     """Return where entries are kept: in the user's cache, by the XDG convention."""
-    cache_home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    path = Path(cache_home) / "xftbench" / "references"
+    return _made(os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache"))
+
+
+@cache
+def _made(cache_home: str) -> Path:
+    path = Path(cache_home, "xftbench", "references")
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError:
         return _temporary()
     return path if os.access(path, os.W_OK) else _temporary()
+
+
+def _folder(key: str) -> Path:
+    """Return where an entry stands: writing a file looks through its directory, which must stay short."""
+    return directory() / key[:2]
 
 
 @cache
@@ -101,9 +110,10 @@ def key_of(problem: PlusProblem) -> str:
 def get(problem: PlusProblem, compute: Compute) -> Reference:
     """Return a problem's entry, made by `compute` if it is not there; nobody else makes it meanwhile."""
     key = key_of(problem)
-    folder = directory()
+    folder = _folder(key)
     found = _read(folder, key)
     if found is None:
+        folder.mkdir(mode=0o700, exist_ok=True)
         with _locked(folder / f"{key}.lock"):
             found = _read(folder, key) or _make(folder, key, problem, compute)
     return found
@@ -111,7 +121,8 @@ def get(problem: PlusProblem, compute: Compute) -> Reference:
 
 def cost_s(problem: PlusProblem) -> float:
     """Return about how many CPU seconds a right solution takes, so that long ones can be started first."""
-    found = _read(directory(), key_of(problem))
+    key = key_of(problem)
+    found = _read(_folder(key), key)
     if found is None:
         return len(problem.plus_input) / 1e5
     return found.cpu_s
