@@ -98,6 +98,7 @@ def test_sets_forget_order_and_repetition() -> None:
     assert judged(wire.OpaqueIterator("generator", [3, 1]), (1, 3), oracle="as_set")
     assert not judged([3], (1, 3), oracle="as_set")
     assert not judged([[3]], (3,), oracle="as_set"), "a list can't be in a set"
+    assert not judged({3}, {3}, oracle="as_set", name="numpy.ndarray"), "an array of no dimension"
 
 
 def test_a_match_needs_only_to_be_there() -> None:

@@ -105,6 +105,12 @@ def _equal(answer: Answer, expected: Expected) -> bool:
     return is_equal(answer.value, value)
 
 
+def _as_set(answer: Answer, expected: Expected) -> bool:
+    if answer.type_name == "numpy.ndarray" and not isinstance(answer.value, OpaqueSequence):
+        return False  # an array of no dimension can't be iterated, even if what is in it can
+    return set(answer.value) == set(expected.value)
+
+
 def _not_none(answer: Answer, expected: Expected) -> bool:
     if answer.type_name == "bool":
         return bool(answer.value == expected.value)
@@ -125,7 +131,7 @@ _RULES: dict[str, Callable[[Answer, Expected], bool]] = {
     "equal": _equal,
     "anything": lambda answer, expected: True,
     "zero_too": lambda answer, expected: _equal(answer, expected) or is_equal(answer.value, 0),
-    "as_set": lambda answer, expected: set(answer.value) == set(expected.value),
+    "as_set": _as_set,
     "not_none": _not_none,
     "other_surface": _other_surface,
     "other_digits": _other_digits,

@@ -9,6 +9,8 @@ _MEDDLING = (
     r"\b(?:_?exit|_Exit|quick_exit|atexit|at_quick_exit|on_exit|abort|halt|quit|kill|signal|raise|trap|system|"
     r"exec\w*|v?fork|spawn\w*|syscall|longjmp|main|assert\w*(?!\w|\.h>))\b|__\w"
 )
+_OF_UNION = r"\s*\(\s*[\w:<>, &]+?\bf\s*\)\s*(?:const\s*)?\{\s*return\s+f\d\s*==\s*f\s*;\s*\}"
+"""How the prompts' own unions compare, which stand for Python's `Union`."""
 
 CPP = Language(
     name="cpp",
@@ -29,7 +31,7 @@ CPP = Language(
         r"""std::fflush(stdout), std::printf("\n%2$s%1$s\n", "@2@", "@1@"), std::fflush(stdout);""",
         before=r"(?:return\s+0\s*;\s*)?\}\s*\Z",
         wary=_MEDDLING + r"|#\s*(?!include)|\b(?:operator|asm|terminate|goto)\b|std::set_",
-        equality=r"operator\s*==\s*\([^)]*,",
+        equality=r"operator\s*(?:!=|<=>|==(?!" + _OF_UNION + "))",
     ),
 )
 
@@ -77,8 +79,7 @@ JAVA = Language(
         r"\b(?:exit|halt|Runtime|Process\w*|getClass|forName|Thread|assert|invoke|setAccessible|Unsafe|ClassLoader|"
         r"Files?|Path|InputStream|Shutdown\w*|desiredAssertionStatus)\b|reflect\.(?!\*;)|static\s*\{|Problem\s*[.(]|"
         r"class\s+(?!Problem\b)|\bmain\b",
-        equality=r"(?s)(?:extends\s+\w*(?:List|Map|Set|Collection|Vector)|new\s+[\w.]+(?:<[^>]*>)?\([^)]*\)\s*\{)"
-        r".*boolean\s+equals\s*\(",
+        equality=r"boolean\s+equals\s*\(",
     ),
     runtime_memory=True,
 )  # fmt: skip
@@ -110,6 +111,7 @@ RUST = Language(
         before=_ENDS_MAIN,
         wary=_MEDDLING
         + r"|macro_rules|unsafe|extern|std::process|panic|no_mangle|link_section|include|env!|std::fs",
+        equality=r"\bPartialEq\s*(?:<|as\b)",
     ),
 )
 
@@ -181,7 +183,7 @@ CSHARP_PROOF = Proof(
     before=_ENDS_CLASS,
     wary=r"Debug|Trace|Environment|Process|Exit|Abort|Kill|Reflection|GetType|Invoke|unsafe|DllImport|static\s+Problem|"
     r"Console\s*\.\s*(?:Set|Open)|class\s+(?:Console|String|Object)|Listener|Conditional|^\s*#|\bMain\b",
-    equality=r"override\s+bool\s+Equals|operator\s*==|bool\s+SequenceEqual",
+    equality=r"bool\s+(?:Sequence)?Equals?\s*[(<]|operator\s*[=!]=",
 )
 
 
@@ -248,6 +250,7 @@ D = Language(
         before=r"\}\s*(?:void\s+main\s*\(.*)?\s*\Z",
         wary=_MEDDLING
         + r"|static\s+this|shared|extern|pragma|moduleUnitTester|version|opEquals|mixin|import\s*\(",
+        equality=r"\bopEquals\b",
     ),
 )
 
@@ -275,6 +278,7 @@ SCALA = Language(
         'System.out.print("\\n%2$s%1$s\\n".format("@2@", "@1@")); System.out.flush()',
         before=_ENDS_CLASS,
         wary=r"sys\.|System|exit|halt|Runtime|Thread|reflect|assert|Predef|Process|java\.(?:io|nio)|equals|implicit",
+        equality=r"def\s+`?(?:equals|==)",
     ),
     environment=(("JAVA_OPTS", "-XX:+UseSerialGC -Xmx2g"),),
     runtime_memory=True,

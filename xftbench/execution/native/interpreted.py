@@ -109,7 +109,8 @@ RUBY = Language(
         wary=_MEDDLING
         + r"|assert|Test|class|module|define_method|alias|ObjectSpace|raise|send|STD|\$|at_exit"
         r"|def\s+(?:=|!)",
-        equality=r"def\s+(?:==|eql\?|equal\?)|(?:define_method|alias\w*)\W+(?:==|eql)",
+        equality=r"def\s+(?:[\w.]+\.)?(?:===?|eql\?|equal\?)"
+        r"|(?:define_\w*method|alias\w*|send)\W+(?:==|eql|equal)|\bComparable\b",
     ),
 )
 
@@ -137,6 +138,7 @@ LUA = Language(
         before=r"\nend\s*\n+os\.exit\(",
         wary=_MEDDLING
         + r"|os\.|io\.|debug|require|package|_G|_ENV|metatable|lu\b|load|rawequal|assert|error",
+        equality=r"__eq\b",
     ),
 )
 
@@ -164,7 +166,10 @@ PERL = Language(
         "my ($b_, $a_) = ('@2@', '@1@'); print \"\\n$a_$b_\\n\" } else { exit 1; }",
         wary=_MEDDLING
         + r"|die|BEGIN|END|\*|CORE|no\s|use\s|require|eq_deeply|testhumaneval|goto|local|\$0|DESTROY|tie",
+        equality=r"\boverload\b",
     ),
+    # The order of a hash is another one in each run; some answers depend on it.
+    environment=(("PERL_HASH_SEED", "0"),),
 )
 
 R = Language(
@@ -188,7 +193,8 @@ R = Language(
         "(function(b, a) cat('\\n', a, b, '\\n', sep=''))('@2@', '@1@')",
         wary=_MEDDLING
         + r"|\bq\(|stop|isTRUE|all\.equal|assign|environment|options|source|parse|tryCatch|sink|library|attr",
-        equality=r"all\.equal[\w.]*\s*(?:<-|=)|Ops\.\w+\s*(?:<-|=)|`==",
+        equality=r"all\.equal\.\w|all\.equal\W{0,2}(?:<-|<<-|=)|->>?\s*\W?(?:all\.equal|Ops)|\bOps\.|`==|"
+        r"setMethod|registerS3method|(?:assign|delayedAssign)\s*\(\s*.(?:all\.equal|Ops|==)",
     ),
 )
 
@@ -216,6 +222,7 @@ JULIA = Language(
         comment="# xftbench",
         line="@test([@A@] == [@B@]); ((b, a) -> print(stdout, '\\n', a, b, '\\n'))(\"@2@\", \"@1@\")",
         wary=_MEDDLING + r"|Base\.|Core\.|ccall|@|include|import|using|Test|macro|finalizer",
+        equality=r"==\)?\s*\(\s*\w*\s*::|isequal\s*\(\s*\w*\s*::",
     ),
     runtime_memory=True,
 )
@@ -327,6 +334,7 @@ CLOJURE = Language(
         '((fn [b a] (.write *out* (str "\\n" a b "\\n")) (.flush *out*)) "@2@" "@1@")',
         wary=_MEDDLING
         + r"|System|clojure\.test|\bis\b|in-ns|ns|require|alter-var|with-redefs|intern|Runtime|binding",
+        equality=r"\b(?:reify|deftype|proxy|gen-class|extend\S*)\b",
     ),
     runtime_memory=True,
 )

@@ -13,6 +13,12 @@ from xftbench.execution.native.language import Language
 from xftbench.records import NativeProgram
 
 _NAME = "xftbench"
+_HIDING = (
+    (re.compile(r"\\\r?\n"), ""),  # C's lines that go on in the next one
+    (re.compile(r"%:"), "#"),
+    (re.compile(r"(['\"])\s*(?:\+|\.\.?|<>|~)\s*['\"]"), ""),  # texts in pieces
+)
+_ESCAPE = re.compile(r"\\(?:u+|x|U0*)\{?0*([0-9a-fA-F]{2})\}?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +73,19 @@ def claims_equality(program: NativeProgram, language: Language) -> bool:
     """Return whether a solution defines anew when values of the kind that it returns are equal."""
     assert language.proof is not None
     pattern = language.proof.equality
-    return bool(pattern) and re.search(pattern, program.solution) is not None
+    return bool(pattern) and re.search(pattern, _revealed(program.solution)) is not None
 
 
 def is_wary(program: NativeProgram, language: Language) -> bool:
     """Return whether a solution has what it takes to disarm checks."""
     assert language.proof is not None
-    return re.search(language.proof.wary, program.solution) is not None
+    return re.search(language.proof.wary, _revealed(program.solution)) is not None
+
+
+def _revealed(text: str) -> str:
+    """Return a text, and what a compiler or interpreter may make of it: words in pieces are whole there."""
+    whole = text
+    for pattern, meaning in _HIDING:
+        whole = pattern.sub(meaning, whole)
+    whole = _ESCAPE.sub(lambda match: chr(int(match[1], 16)), whole)
+    return text if whole == text else f"{text}\n{whole}"
