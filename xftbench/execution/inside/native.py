@@ -51,7 +51,7 @@ def serve(job_fd: int, rpc: int, jail: "NamespaceJail | WeakJail") -> NoReturn:
         steps = []
         for step in job["steps"]:
             _make_executable(step["argv"][0])
-            steps.append(_run(step, work, jail))
+            steps.append(_run_quickly(step, work, jail))
             if steps[-1]["status"] or steps[-1]["why"] or steps[-1]["unstarted"]:
                 break
             for name in step["remove"]:
@@ -99,6 +99,21 @@ def _make_executable(path: str) -> None:
         if stat.S_ISREG(found.st_mode) and found.st_nlink == 1:
             os.fchmod(fd, 0o700)
         os.close(fd)
+
+
+def _run_quickly(step: dict[str, Any], work: str, jail: "NamespaceJail | WeakJail") -> dict[str, Any]:
+    """Run a step by its quick command, if it has one; what that refuses is for the ordinary one to tell.
+
+    One that has used up much of the time, the ordinary one would use up as well.
+    """
+    tried_s = 0.0
+    if step["quick"]:
+        ended = _run(step | {"argv": step["quick"]}, work, jail)
+        tried_s = ended["cpu_s"]
+        if not ended["status"] or ended["why"] or tried_s > step["cpu_s"] / 2:
+            return ended
+    ended = _run(step, work, jail)
+    return ended | {"cpu_s": ended["cpu_s"] + tried_s}
 
 
 def _run(step: dict[str, Any], work: str, jail: "NamespaceJail | WeakJail") -> dict[str, Any]:

@@ -1,10 +1,9 @@
 """Shorter ways to what a language's compile step does, where there are some.
 
-Each gives what the published command would give, or steps aside. C++: the headers that MultiPL-E's programs
-include are compiled once. Java and TypeScript: the compiler stays warm.
+Each gives what the published command would give, or steps aside. C++: see `cpp`. Java and TypeScript: the
+compiler stays warm.
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -16,11 +15,6 @@ from xftbench.execution.native.toolchains import Toolchain
 from xftbench.execution.native.warm import Compiler
 from xftbench.execution.worker import Worker
 
-_INCLUDES = re.compile(
-    r"(?:[ \t]*(?:using\s+namespace\s+std;|//.*(?<!\\)|#include[ \t]*<[\w./+]+>)?[ \t\r]*\n)*?"
-    r"[ \t]*#include[ \t]*<bits/stdc\+\+\.h>[ \t\r]*\n"
-)
-"""Nothing but includes before the one of everything: no macro that could change what the headers say."""
 _SERVER_CPU_S = 100_000
 _JAVA_FLAGS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "-Xss4m", "-Xmx768m")
 
@@ -37,17 +31,6 @@ class Warm:
         """Start one; `command` is the language's ordinary compile step."""
         step = command | {"argv": list(self.argv), "cpu_s": _SERVER_CPU_S, "runtime_memory": True}
         return Compiler(worker, step, self.files, self.unpack)
-
-
-def with_header(toolchain: Toolchain, text: str, argv: list[str]) -> list[str]:
-    """Return a C++ compile command that takes the precompiled header, where the program begins with it.
-
-    It has to come before the program's first token, so it can't be found through the include itself.
-    """
-    if toolchain.language.name != "cpp" or not _INCLUDES.match(text):
-        return argv
-    header = prepared.cpp_header(toolchain)
-    return argv if header is None else [argv[0], "-include", view.inside(str(header)), *argv[1:]]
 
 
 def warm(toolchain: Toolchain) -> Warm | None:

@@ -1,4 +1,4 @@
-"""What is built once and kept: a precompiled header for C++, and the compilers that stay warm.
+"""What is built once and kept: precompiled headers for C++, and the compilers that stay warm.
 
 Keyed by content and by the compiler's version. What is built here is our own code, never a candidate's.
 """
@@ -16,28 +16,7 @@ from pathlib import Path
 from xftbench.execution.native.toolchains import Toolchain, cache_directory
 from xftbench.hashing import sha256_text
 
-_HEADER = "#include <assert.h>\n#include <bits/stdc++.h>\n"
 _BUILD_S = 300.0
-
-
-def cpp_header(toolchain: Toolchain) -> Path | None:
-    """Return the header that stands for the two includes with which MultiPL-E's programs begin."""
-
-    def build(folder: Path) -> None:
-        (folder / "prefix.h").write_text(_HEADER)
-        _run(
-            toolchain.paths["g++"],
-            "-std=c++17",
-            "-x",
-            "c++-header",
-            "prefix.h",
-            "-o",
-            "prefix.h.gch",
-            cwd=folder,
-        )
-
-    folder = _kept("cpp", f"{toolchain.paths}{toolchain.version}{_HEADER}", build)
-    return folder and folder / "prefix.h"
 
 
 def java_server(toolchain: Toolchain) -> Path | None:
@@ -46,9 +25,9 @@ def java_server(toolchain: Toolchain) -> Path | None:
 
     def build(folder: Path) -> None:
         (folder / "JavaCompiler.java").write_text(source)
-        _run(toolchain.paths["javac"], "-proc:none", "JavaCompiler.java", cwd=folder)
+        run_tool(toolchain.paths["javac"], "-proc:none", "JavaCompiler.java", cwd=folder)
 
-    return _kept("java", f"{toolchain.paths}{toolchain.version}{source}", build)
+    return kept("java", f"{toolchain.paths}{toolchain.version}{source}", build)
 
 
 def source_of(name: str) -> str:
@@ -56,11 +35,19 @@ def source_of(name: str) -> str:
     return (resources.files("xftbench.execution.native") / "warm_sources" / name).read_text()
 
 
-def _run(*argv: str, cwd: Path) -> None:
-    subprocess.run(argv, cwd=cwd, check=True, capture_output=True, timeout=_BUILD_S)
+def run_tool(*argv: str, cwd: Path, text: str = "") -> str:
+    """Run a tool on a text and return what it prints.
+
+    Raises:
+        SubprocessError: If it fails.
+    """
+    ended = subprocess.run(
+        argv, cwd=cwd, check=True, capture_output=True, timeout=_BUILD_S, input=text, encoding="utf-8"
+    )
+    return ended.stdout
 
 
-def _kept(kind: str, identity: str, build: Callable[[Path], None]) -> Path | None:
+def kept(kind: str, identity: str, build: Callable[[Path], None]) -> Path | None:
     """Return a folder that `build` has filled, now or earlier; None if it can't be built."""
     root = cache_directory()
     folder = root / f"{kind}-{sha256_text(identity)[:16]}"
@@ -82,8 +69,8 @@ def _build(folder: Path, build: Callable[[Path], None]) -> None:
     try:
         build(half)
         half.chmod(0o755)
-        for path in half.iterdir():  # candidates read it as another user, whatever our umask
-            path.chmod(0o644)
+        for path in half.rglob("*"):  # candidates read it as another user, whatever our umask
+            path.chmod(0o755 if path.is_dir() else 0o644)
         half.rename(folder)
     finally:
         shutil.rmtree(half, ignore_errors=True)

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from xftbench.execution.interpreter import own
-from xftbench.execution.native import builders, job, proof, view
+from xftbench.execution.native import builders, cpp, job, proof, view
 from xftbench.execution.native.builders import Warm
 from xftbench.execution.native.judge import Ended, Ending, judge
 from xftbench.execution.native.language import PUBLISHED_S, Step
@@ -60,7 +60,12 @@ class NativeRunner(WorkerRunner):
             compiled = self._compiled_warm(toolchain, text, steps[0])
             if compiled is not None:
                 return self._run_compiled(compiled, steps)
-            steps[0]["argv"] = builders.with_header(toolchain, text, steps[0]["argv"])
+            if toolchain.language.name == "cpp":
+                argv = steps[0]["argv"]
+                steps[0] |= {
+                    "quick": cpp.quick(toolchain, text, argv),
+                    "argv": cpp.ordinary(toolchain, text, argv),
+                }
         files = {toolchain.language.file_name: text.encode("utf-8", "surrogatepass")}
         return job.run(self._worker, files, steps)
 
@@ -108,6 +113,7 @@ class NativeRunner(WorkerRunner):
             environment["OPENSSL_CONF"] = "/dev/null"  # the system's can be seen but not read there
         return {
             "argv": argv,
+            "quick": [],
             "environment": environment | dict(toolchain.language.environment),
             "cpu_s": cpu_s,
             "wall_s": cpu_s + _IDLE_S,
