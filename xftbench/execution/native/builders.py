@@ -4,6 +4,7 @@ Each gives what the published command would give, or steps aside. C++: see `cpp`
 compiler stays warm.
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -26,6 +27,13 @@ class Warm:
     argv: tuple[str, ...]
     files: Files
     unpack: Callable[[bytes], Files]
+    serves: int
+    """Processors that it keeps busy: programs run for longer than they take to compile."""
+
+    @property
+    def most(self) -> int:
+        """How many of them this machine can use. Each is slow for its first dozens of programs."""
+        return max(1, len(os.sched_getaffinity(0)) // self.serves)
 
     def start(self, worker: Worker, command: dict[str, Any]) -> Compiler:
         """Start one; `command` is the language's ordinary compile step."""
@@ -45,7 +53,7 @@ def _java(toolchain: Toolchain) -> Warm | None:
         return None
     paths = {name: view.inside(path) for name, path in toolchain.paths.items()}
     argv = (paths["java"], *_JAVA_FLAGS, "-cp", view.inside(str(server)), "JavaCompiler", paths["javatuples"])
-    return Warm(argv, {}, _java_classes)
+    return Warm(argv, {}, _java_classes, serves=3)
 
 
 def _java_classes(body: bytes) -> Files:
@@ -70,7 +78,7 @@ def _typescript(toolchain: Toolchain) -> Warm:
     library = toolchain.paths["tsc"].rpartition("/bin/")[0] + "/lib/typescript.js"
     argv = (view.inside(toolchain.paths["node"]), "typescript_compiler.js", view.inside(library))
     script = prepared.source_of("typescript_compiler.js").encode()
-    return Warm(argv, {"typescript_compiler.js": script}, partial(_one_file, "program.js"))
+    return Warm(argv, {"typescript_compiler.js": script}, partial(_one_file, "program.js"), serves=1)
 
 
 def _one_file(name: str, body: bytes) -> Files:

@@ -77,7 +77,7 @@ class NativeRunner(WorkerRunner):
         warm = self._warm[name]
         if warm is None or (not text.isascii() and _SURROGATE.search(text)):
             return None
-        with self._compilers.lend(name, lambda: warm.start(self._worker, command)) as compiler:
+        with self._compilers.lend(name, warm.most, lambda: warm.start(self._worker, command)) as compiler:
             return compiler.compile(text, command["cpu_s"])
 
     def _run_compiled(self, compiled: Compiled, steps: list[dict[str, Any]]) -> Ending:

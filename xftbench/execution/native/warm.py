@@ -1,7 +1,7 @@
 """Compilers that stay warm: a process in a jail of its own that compiles one program after another.
 
 It is a help, never an authority: when it dies, hesitates or says that it can't tell, the program is compiled
-by the ordinary command, whose verdict counts. All slots share as many as the machine has processors.
+by the ordinary command, whose verdict counts. All slots share a few.
 """
 
 import os
@@ -136,9 +136,9 @@ class Compilers:
         self._lent: dict[str, int] = {}
 
     @contextmanager
-    def lend(self, key: str, start: Callable[[], Compiler]) -> Iterator[Compiler]:
-        """Give a compiler to one slot for as long as the block runs; waits while all are lent."""
-        compiler = self._take(key) or self._start(key, start)
+    def lend(self, key: str, most: int, start: Callable[[], Compiler]) -> Iterator[Compiler]:
+        """Give a compiler to one slot for as long as the block runs; waits while `most` are lent."""
+        compiler = self._take(key, most) or self._start(key, start)
         try:
             yield compiler
         finally:
@@ -148,9 +148,8 @@ class Compilers:
                     self._idle.setdefault(key, []).append(compiler)
                 self._changed.notify_all()
 
-    def _take(self, key: str) -> Compiler | None:
+    def _take(self, key: str, most: int) -> Compiler | None:
         """Return an idle compiler; None if a new one may be started in its place."""
-        most = max(1, len(os.sched_getaffinity(0)))
         with self._changed:
             self._changed.wait_for(lambda: self._idle.get(key) or self._lent.get(key, 0) < most)
             self._lent[key] = self._lent.get(key, 0) + 1
