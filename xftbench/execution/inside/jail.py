@@ -176,12 +176,16 @@ class NamespaceJail:
         options = f"size={self._limits['disk_bytes']},nr_inodes={_SCRATCH_FILES},mode=0700"
         linux.mount("tmpfs", "/tmp", "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, options)
         os.chdir("/tmp")
+        native.limit_all(self._limits)
         self._renounce()
         return "/tmp"
 
     def confine_step(self) -> None:
-        """In a command's process, before it starts: only limits are left to do."""
-        native.limit_all(self._limits)
+        """In a command's process, before it starts: nothing is left to do."""
+
+    def start_step(self, step: dict[str, Any], work: str, ends: tuple[int, int]) -> int:
+        """Start a command of the supervisor's, which is as confined as it is to be."""
+        return native.spawn(step, work, ends)
 
     def kill_step(self, child: int) -> int:
         """Kill all that a command has started; return how the command itself ended."""

@@ -16,6 +16,7 @@ import select
 import signal
 import stat
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from xftbench.execution.inside import channel, linux
@@ -120,11 +121,14 @@ def _run(step: dict[str, Any], work: str, jail: "NamespaceJail | WeakJail") -> d
     """Run one command to its end and return how that was."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.monotonic()
-    (out, out_end), (err, err_end), (trouble, trouble_end) = os.pipe(), os.pipe(), os.pipe()
-    if (child := os.fork()) == 0:
-        _become_step(step, work, jail, (out_end, err_end, trouble_end))
-    for fd in (out_end, err_end, trouble_end):
-        os.close(fd)
+    (out, out_end), (err, err_end) = os.pipe(), os.pipe()
+    try:
+        child = jail.start_step(step, work, (out_end, err_end))
+    except OSError as error:
+        return {"unstarted": f"{step['argv'][0]}: {error}", "status": 1, "why": "", "cpu_s": 0.0}
+    finally:
+        os.close(out_end)
+        os.close(err_end)
     watch = _Watch(child, {out: _Kept(), err: _Kept()}, step, sees_all=jail.namespaces != 0)
     why = watch.wait()
     status = jail.kill_step(child)
@@ -132,10 +136,8 @@ def _run(step: dict[str, Any], work: str, jail: "NamespaceJail | WeakJail") -> d
         _drain(fd, kept)
         os.close(fd)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    unstarted = os.read(trouble, _BLOCK).decode()
-    os.close(trouble)
     return {
-        "unstarted": unstarted,
+        "unstarted": "",
         "status": status,
         "why": why,
         "cpu_s": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
@@ -145,32 +147,59 @@ def _run(step: dict[str, Any], work: str, jail: "NamespaceJail | WeakJail") -> d
     }
 
 
-def _become_step(
-    step: dict[str, Any], work: str, jail: "NamespaceJail | WeakJail", ends: tuple[int, int, int]
-) -> NoReturn:
-    """Start a command; `ends` are for stdout, stderr, and for why it could not be started."""
-    out, err, trouble = ends
+def spawn(step: dict[str, Any], work: str, ends: tuple[int, int]) -> int:
+    """Start a command with limits that this process takes upon itself; `ends` are for stdout and stderr.
+
+    So nothing of ours is copied for it. Limits only ever get narrower: no step may want wider ones than the
+    step before.
+
+    Raises:
+        OSError: If it can't be started.
+    """
+    argv, environment = _limited(step, work)
+    actions = [(os.POSIX_SPAWN_DUP2, end, number) for number, end in enumerate(ends, 1)]
+    return os.posix_spawn(argv[0], argv, environment, file_actions=actions, setsid=True)
+
+
+def fork(step: dict[str, Any], work: str, ends: tuple[int, int], confine: Callable[[], None]) -> int:
+    """Start a command in a process that `confine` has to be called in.
+
+    Raises:
+        OSError: If it can't be started.
+    """
+    trouble, trouble_end = os.pipe()
+    if child := os.fork():
+        os.close(trouble_end)
+        with open(trouble, "rb") as file:  # closed when the command starts
+            if said := file.read():
+                os.waitpid(child, 0)
+                raise OSError(said.decode())
+        return child
     try:
         os.setsid()
-        os.dup2(out, 1)
-        os.dup2(err, 2)
-        # All others, `trouble` among them, are closed when the command starts.
-        jail.confine_step()
+        for number, end in enumerate(ends, 1):
+            os.dup2(end, number)
+        confine()
         _exec(step, work)
     except OSError as error:
-        os.write(trouble, f"{step['argv'][0]}: {error}".encode())
+        os.write(trouble_end, str(error).encode())
     finally:
         os._exit(1)
 
 
 def _exec(step: dict[str, Any], work: str) -> NoReturn:
+    argv, environment = _limited(step, work)
+    os.execve(argv[0], argv, environment)
+
+
+def _limited(step: dict[str, Any], work: str) -> tuple[list[str], dict[str, str]]:
+    """Set this process' limits to a step's; return its command and environment."""
     linux.limit(resource.RLIMIT_CPU, step["cpu_s"])
     if not step["runtime_memory"]:
         linux.limit(resource.RLIMIT_AS, step["memory_bytes"])
     linux.limit(resource.RLIMIT_DATA, step["memory_bytes"])  # what is only reserved does not count here
     environment = {name: value.replace("{work}", work) for name, value in step["environment"].items()}
-    argv = [part.replace("{work}", work) for part in step["argv"]]
-    os.execve(argv[0], argv, environment)
+    return [part.replace("{work}", work) for part in step["argv"]], environment
 
 
 def limit_all(limits: dict[str, int]) -> None:

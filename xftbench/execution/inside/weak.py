@@ -121,6 +121,10 @@ class WeakJail:
         native.limit_all(self._limits)
         self._renounce([self._directory(), *self._devices], self._user, spawns=True)
 
+    def start_step(self, step: dict[str, Any], work: str, ends: tuple[int, int]) -> int:
+        """Start a command of the supervisor's, which is not confined itself."""
+        return native.fork(step, work, ends, self.confine_step)
+
     def kill_step(self, child: int) -> int:
         """Kill a command's process group; return how the command itself ended."""
         if self._user:
