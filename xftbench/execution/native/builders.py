@@ -1,21 +1,24 @@
 """Shorter ways to what a language's compile step does, where there are some.
 
-Each gives what the published command would give, or steps aside. C++: see `cpp`. Java and TypeScript: the
-compiler stays warm.
+Each gives what the published command would give, or steps aside. C++: see `cpp`. Rust: the standard library
+is linked with as it is, where a program does nothing to its linking. Java and TypeScript: the compiler stays
+warm.
 """
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from xftbench.execution.native import prepared, view
+from xftbench.execution.native import cpp, prepared, view
 from xftbench.execution.native.job import Files
 from xftbench.execution.native.toolchains import Toolchain
 from xftbench.execution.native.warm import Compiler
 from xftbench.execution.worker import Worker
 
+_LINKS = re.compile(r"#!\[|\b(?:extern|link\w*|no_mangle|export_name|global_allocator|\w*asm)\b|current_exe")
 _SERVER_CPU_S = 100_000
 _JAVA_FLAGS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "-Xss4m", "-Xmx768m")
 
@@ -39,6 +42,15 @@ class Warm:
         """Start one; `command` is the language's ordinary compile step."""
         step = command | {"argv": list(self.argv), "cpu_s": _SERVER_CPU_S, "runtime_memory": True}
         return Compiler(worker, step, self.files, self.unpack)
+
+
+def hastened(toolchain: Toolchain, text: str, argv: list[str]) -> dict[str, list[str]]:
+    """Return the commands of a compile step: the one that counts, and perhaps one to try before it."""
+    if toolchain.language.name == "cpp":
+        return {"quick": cpp.quick(toolchain, text, argv), "argv": cpp.ordinary(toolchain, text, argv)}
+    if toolchain.language.name == "rs" and not _LINKS.search(text):
+        return {"argv": [*argv, "-C", "prefer-dynamic", "-C", "rpath"]}
+    return {}
 
 
 def warm(toolchain: Toolchain) -> Warm | None:

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from xftbench.execution.interpreter import own
-from xftbench.execution.native import builders, cpp, job, proof, view
+from xftbench.execution.native import builders, job, proof, view
 from xftbench.execution.native.builders import Warm
 from xftbench.execution.native.judge import Ended, Ending, judge
 from xftbench.execution.native.language import PUBLISHED_S, Step
@@ -60,12 +60,7 @@ class NativeRunner(WorkerRunner):
             compiled = self._compiled_warm(toolchain, text, steps[0])
             if compiled is not None:
                 return self._run_compiled(compiled, steps)
-            if toolchain.language.name == "cpp":
-                argv = steps[0]["argv"]
-                steps[0] |= {
-                    "quick": cpp.quick(toolchain, text, argv),
-                    "argv": cpp.ordinary(toolchain, text, argv),
-                }
+            steps[0] |= builders.hastened(toolchain, text, steps[0]["argv"])
         files = {toolchain.language.file_name: text.encode("utf-8", "surrogatepass")}
         return job.run(self._worker, files, steps)
 
