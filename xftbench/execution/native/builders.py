@@ -1,8 +1,8 @@
 """Shorter ways to what a language's compile step does, where there are some.
 
 Each gives what the published command would give, or steps aside. C++: see `cpp`. Rust: the standard library
-is linked with as it is, where a program does nothing to its linking. Java and TypeScript: the compiler stays
-warm.
+is linked with as it is, where a program does nothing to its linking. Go: the standard packages are known from
+the start. Java and TypeScript: the compiler stays warm.
 """
 
 import os
@@ -44,13 +44,16 @@ class Warm:
         return Compiler(worker, step, self.files, self.unpack)
 
 
-def hastened(toolchain: Toolchain, text: str, argv: list[str]) -> dict[str, list[str]]:
-    """Return the commands of a compile step: the one that counts, and perhaps one to try before it."""
-    if toolchain.language.name == "cpp":
-        return {"quick": cpp.quick(toolchain, text, argv), "argv": cpp.ordinary(toolchain, text, argv)}
-    if toolchain.language.name == "rs" and not _LINKS.search(text):
-        return {"argv": [*argv, "-C", "prefer-dynamic", "-C", "rpath"]}
-    return {}
+def hastened(toolchain: Toolchain, text: str, step: dict[str, Any]) -> dict[str, Any]:
+    """Return a language's first step with what makes it quick; `quick` is a command to try before."""
+    name, argv = toolchain.language.name, step["argv"]
+    if name == "cpp":
+        return step | {"quick": cpp.quick(toolchain, text, argv), "argv": cpp.ordinary(toolchain, text, argv)}
+    if name == "rs" and not _LINKS.search(text):
+        return step | {"argv": [*argv, "-C", "prefer-dynamic", "-C", "rpath"]}
+    if name == "go" and (cache := prepared.go_cache(toolchain)):
+        return step | {"environment": step["environment"] | {"GOCACHE": view.inside(str(cache))}}
+    return step
 
 
 def warm(toolchain: Toolchain) -> Warm | None:

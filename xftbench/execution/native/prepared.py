@@ -1,4 +1,4 @@
-"""What is built once and kept: precompiled headers for C++, and the compilers that stay warm.
+"""What is built once and kept: precompiled headers for C++, Go's cache, and the compilers that stay warm.
 
 Keyed by content and by the compiler's version. What is built here is our own code, never a candidate's.
 """
@@ -17,6 +17,16 @@ from xftbench.execution.native.toolchains import Toolchain, cache_directory
 from xftbench.hashing import sha256_text
 
 _BUILD_S = 300.0
+_GO_PACKAGES = (
+    "bufio", "bytes", "container/heap", "container/list", "crypto/md5", "encoding/hex", "errors", "fmt",
+    "math", "math/big", "math/bits", "math/rand", "os", "reflect", "regexp", "sort", "strconv", "strings",
+    "sync", "testing", "time", "unicode", "unicode/utf8",
+)  # fmt: skip
+_GO_TEST = (
+    "package warm_test\nimport (\n"
+    + "".join(f'_ "{name}"\n' for name in _GO_PACKAGES)
+    + ')\nimport "testing"\nfunc TestNothing(*testing.T) {}\n'
+)
 
 
 def java_server(toolchain: Toolchain) -> Path | None:
@@ -30,19 +40,41 @@ def java_server(toolchain: Toolchain) -> Path | None:
     return kept("java", f"{toolchain.paths}{toolchain.version}{source}", build)
 
 
+def go_cache(toolchain: Toolchain) -> Path | None:
+    """Return a build cache that knows the packages which programs import.
+
+    Without one, `go test` looks through them anew for each program. Programs can read it and not write to it.
+    """
+
+    def build(folder: Path) -> None:
+        (folder / "warm_test.go").write_text(_GO_TEST)
+        own = {name: value.replace("{work}", str(folder)) for name, value in toolchain.language.environment}
+        own |= {"GOCACHE": str(folder), "HOME": str(folder), "PATH": os.defpath}
+        run_tool(toolchain.paths["go"], "test", "-v", "warm_test.go", cwd=folder, environment=own)
+
+    return kept("go", f"{toolchain.paths}{toolchain.version}{_GO_TEST}", build)
+
+
 def source_of(name: str) -> str:
     """Return a file of `warm_sources`."""
     return (resources.files("xftbench.execution.native") / "warm_sources" / name).read_text()
 
 
-def run_tool(*argv: str, cwd: Path, text: str = "") -> str:
+def run_tool(*argv: str, cwd: Path, text: str = "", environment: dict[str, str] | None = None) -> str:
     """Run a tool on a text and return what it prints.
 
     Raises:
         SubprocessError: If it fails.
     """
     ended = subprocess.run(
-        argv, cwd=cwd, check=True, capture_output=True, timeout=_BUILD_S, input=text, encoding="utf-8"
+        argv,
+        cwd=cwd,
+        check=True,
+        capture_output=True,
+        timeout=_BUILD_S,
+        input=text,
+        encoding="utf-8",
+        env=environment,
     )
     return ended.stdout
 

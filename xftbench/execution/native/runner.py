@@ -56,11 +56,11 @@ class NativeRunner(WorkerRunner):
     def execute(self, toolchain: Toolchain, text: str) -> Ending:
         """Build and run a source text."""
         steps = [self._command(toolchain, step) for step in toolchain.variant.steps]
-        if self._is_jailed and toolchain.variant.steps[0].compiles:
+        if self._is_jailed:
             compiled = self._compiled_warm(toolchain, text, steps[0])
             if compiled is not None:
                 return self._run_compiled(compiled, steps)
-            steps[0] |= builders.hastened(toolchain, text, steps[0]["argv"])
+            steps[0] = builders.hastened(toolchain, text, steps[0])
         files = {toolchain.language.file_name: text.encode("utf-8", "surrogatepass")}
         return job.run(self._worker, files, steps)
 
