@@ -3,9 +3,9 @@
 Most of the time that g++ takes for one of MultiPL-E's programs goes into `<bits/stdc++.h>`, and most of what
 a precompiled header leaves of that into templates that <future>, <filesystem> and the special functions want
 instantiated in every program. So there are two headers: all of it, and one without what few programs use. A
-program gets the small one only if it has no name in it that stands in what was left out (or could spell one:
-see `_SPELLS`). Left out are headers whose free functions have names of their own, or, as `swap`, names that
-are overloaded without them, too: nothing else in a program can tell the two headers apart.
+program gets the small one only if it has no name in it that the other alone has, or alone declares, and can't
+make one (`_SPELLS`). Left out are headers whose free functions have names of their own, or, as `swap`, names
+that are overloaded without them, too: nothing else in a program can tell the two headers apart.
 
 What the quick command refuses is compiled by the ordinary one, whose word counts.
 """
@@ -45,6 +45,7 @@ _INCLUDES = re.compile(
 _SPELLS = re.compile(r"##|\\[ \t]*\r?\n|\\[uU]|\?\?|\bliterals\b|\d'[\da-fA-F]|\b(?:u8|[uUL])?R\"")
 """What can make a name out of pieces, call a function without one (`5min`), or hide one from `_NAMELESS`."""
 _NAMELESS = re.compile(r""""(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])+'|//[^\n]*|/\*(?s:.*?)\*/""")
+_MACRO = re.compile(r"^#define (\w+)", re.MULTILINE)
 _NAME = re.compile(r"[A-Za-z_]\w*")
 
 
@@ -82,34 +83,54 @@ def _left_out(folder: Path) -> frozenset[str]:
 
 
 def _names(text: str) -> set[str]:
-    """Return the names in a source text, and what stands behind the digits of its numbers."""
-    return set(_NAME.findall(_NAMELESS.sub(" ", text)))
+    """Return the names in a text, without the ending of headers, which is the suffix of std's hours."""
+    return set(_NAME.findall(_NAMELESS.sub(" ", text).replace(".h>", ">")))
 
 
 def _folder(toolchain: Toolchain) -> Path | None:
     """Return where the headers are, built now or earlier."""
     compiler = toolchain.paths["g++"]
     return kept(
-        "cpp", f"{toolchain.paths}{toolchain.version}{_FULL}{_SMALL}", lambda folder: _build(compiler, folder)
+        "cpp",
+        f"3{toolchain.paths}{toolchain.version}{_FULL}{_SMALL}",
+        lambda folder: _build(compiler, folder),
     )
 
 
 def _build(compiler: str, folder: Path) -> None:
-    names = {}
+    names, macros = {}, {}
     for kind, header in (("full", _FULL), ("small", _SMALL)):
         place = folder / kind
         place.mkdir()
         (place / "prefix.h").write_text(header)
         language = (compiler, "-std=c++17", "-x", "c++-header", "prefix.h")
+        names[kind] = _names(run_tool(*language, "-E", "-P", cwd=place))
+        macros[kind] = set(_MACRO.findall(run_tool(*language, "-E", "-dM", cwd=place)))
         run_tool(*language, "-o", "prefix.h.gch", cwd=place)
-        names[kind] = _names(
-            "".join(run_tool(*language, "-E", *more, cwd=place) for more in (("-P",), ("-dM",)))
-        )
-    (folder / "left-out").write_text("\n".join(sorted(names["full"] - names["small"])))
+    both = sorted(names["full"] & names["small"] - macros["full"])
+    lacking = _undeclared(compiler, folder / "small", both) - _undeclared(compiler, folder / "full", both)
+    left_out = (names["full"] - names["small"]) | (macros["full"] - macros["small"]) | lacking
+    (folder / "left-out").write_text("\n".join(sorted(left_out)))
     instead = folder / "small" / "instead" / "bits"
     instead.mkdir(parents=True)
     (instead / "stdc++.h").touch()
     (folder / "linker").write_text(_linker(compiler, folder))
+
+
+def _undeclared(compiler: str, place: Path, names: list[str]) -> set[str]:
+    """Return those of some names that a header declares neither in the namespace `std` nor outside of any."""
+    lacking = set(names)
+    for scope in ("std::", "::"):
+        lines = [f"namespace own_{number} {{ using {scope}{name}; }}" for number, name in enumerate(names)]
+        command = (compiler, "-std=c++17", "-include", "prefix.h", "-x", "c++", "-fsyntax-only", "-")
+        said = subprocess.run(
+            command, cwd=place, input="\n".join(lines), capture_output=True, text=True, check=False
+        )
+        wrong = {
+            int(number) for number in re.findall(r"^<stdin>:(\d+):\d+: error", said.stderr, re.MULTILINE)
+        }
+        lacking &= {names[number - 1] for number in wrong}
+    return lacking
 
 
 def _linker(compiler: str, folder: Path) -> str:
