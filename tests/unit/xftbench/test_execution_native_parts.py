@@ -215,6 +215,37 @@ def test_swift_is_compiled_run_and_judged(
     assert (outcome.verdict, outcome.strict) == expected, outcome
 
 
+@pytest.mark.parametrize(
+    ("language", "solution", "test"),
+    [
+        (
+            "cpp",
+            "#include<stdio.h>\nint add(int x, int y) { return x + y; }",
+            "int main() { return add(1, 2) != 3; }",
+        ),
+        ("js", "const add = (x, y) => x + y", "if (add(1, 2) !== 3) throw new Error('failed')"),
+        pytest.param(
+            "go",
+            'package add_test\nimport "testing"\nfunc add(x int, y int) int { return x + y }',
+            "func TestAdd(t *testing.T) {\n    if add(1, 2) != 3 { t.Fail() }\n}\n",
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
+def test_where_a_test_lacks_what_the_proof_needs_strict_is_left_open(
+    language: str, solution: str, test: str, runner: NativeRunner
+) -> None:
+    if isinstance(found := find_toolchain(language), Missing):
+        pytest.skip(found.install)
+    right = runner.run(NativeProgram(task_id="T/0", solution=solution, language=language, test=test))
+    assert (right.verdict, right.strict) == ("passed", None), right
+    wrong = solution.replace("x + y", "x - y")
+    assert (
+        runner.run(NativeProgram(task_id="T/0", solution=wrong, language=language, test=test)).verdict
+        != "passed"
+    )
+
+
 @pytest.mark.parametrize("language", ["java", pytest.param("ts", marks=pytest.mark.slow)])
 def test_a_warm_compiler_gives_what_the_command_gives_and_its_death_does_no_harm(
     language: str, runner: NativeRunner, monkeypatch: pytest.MonkeyPatch

@@ -30,6 +30,7 @@ CPP = Language(
         line=r"""assert(std::vector<long>({@A@}) == std::vector<long>({@B@})); """
         r"""std::fflush(stdout), std::printf("\n%2$s%1$s\n", "@2@", "@1@"), std::fflush(stdout);""",
         before=r"(?:return\s+0\s*;\s*)?\}\s*\Z",
+        needs=r"#[ \t]*include[ \t]*<bits/stdc\+\+\.h>",
         wary=_MEDDLING + r"|#\s*(?!include)|\b(?:operator|asm|terminate|goto)\b|std::set_",
         equality=r"operator\s*(?:!=|<=>|==(?!" + _OF_UNION + "))",
     ),
@@ -163,6 +164,7 @@ GO = Language(
         line='if fmt.Sprintf("%v", []int{@A@}) != fmt.Sprintf("%v", []int{@B@}) { t.Errorf("xftbench") }; '
         'fmt.Printf("\\n%[2]s%[1]s\\n", "@2@", "@1@")',
         before=_ENDS_MAIN,
+        needs=r"fmt\.Sprintf\(\"%v\", tc\.actual\)",
         wary=r"\"(?:os|syscall|unsafe|reflect|runtime|flag|log|plugin)[/\"]|os\.|func\s+(?:init|TestMain|Test)|testing\.|runtime\.|syscall|unsafe|exit|reflect|go:|String\(\)|"
         r"Format\(|panic|recover|Goexit|\bt\b\s*\.",
     ),

@@ -15,6 +15,7 @@ _JS_SIGNS = Signs(
 _JS_PROOF = Proof(
     line=";assert.deepEqual([@A@], [@B@]);((b, a) => require('node:fs').writeSync(1, '\\n' + a + b + '\\n'))"
     "('@2@', '@1@');",
+    needs=r"assert = require\('node:assert'\)",
     wary=_MEDDLING
     + r"|assert|require|import|process|global|prototype|defineProperty|Proxy|Reflect|constructor|"
     r"Function|valueOf|toPrimitive|test\b|module",

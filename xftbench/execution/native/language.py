@@ -80,6 +80,8 @@ class Proof:
     """Stands at the end of the line, for diagnostics to quote."""
     before: str | None = None
     """Pattern whose match in the test tells where the line goes; at the end if there is none."""
+    needs: str = ""
+    """Pattern of what a program must have for the line to work; without it, nothing is proved."""
     wary: str = ""
     """Pattern of what a solution needs to meddle with the checks; one that has it gets a control run."""
     equality: str = ""

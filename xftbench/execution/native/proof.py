@@ -49,7 +49,7 @@ def seal(program: NativeProgram, language: Language, *, control: bool = False) -
         control: Whether the line's check is to fail.
     """
     proof = language.proof
-    if proof is None:
+    if proof is None or not re.search(proof.needs, plain(program)):
         return None
     place = len(program.test)
     if proof.before:
