@@ -8,7 +8,7 @@ from xftbench.execution.pool import Pool
 from xftbench.records import FunctionProgram, Limits, Outcome
 
 _HEAD = """
-import os, signal, resource
+import array, fcntl, os, signal, resource
 def attempt(function, *arguments):
     try:
         return function(*arguments)
@@ -18,12 +18,17 @@ def attempt(function, *arguments):
 _LOOK = f"""{_HEAD}
 def f():
     return {{
+        "times": (os.stat("/tmp").st_atime_ns, os.stat("/tmp").st_mtime_ns), "flags": _flags(),
         "files": os.listdir("/tmp"), "mode": os.stat("/tmp").st_mode, "attributes": os.listxattr("/tmp"),
         "free": os.statvfs("/tmp").f_bfree - os.statvfs("/tmp").f_blocks, "umask": os.umask(0o022),
         "limits": [resource.getrlimit(kind) for kind in range(16)], "processors": os.sched_getaffinity(0),
         "directory": os.getcwd(), "others": [n for n in range(1, 300) if n != os.getpid() and _is_there(n)],
         "signals": [signal.getsignal(n) is not None for n in range(1, 65)],
     }}
+def _flags():
+    flags = array.array("l", [0])
+    attempt(fcntl.ioctl, os.open("/tmp", os.O_RDONLY), 0x80086601, flags, True)
+    return flags[0]
 def _is_there(number):
     try:
         os.kill(number, 0)
@@ -32,12 +37,18 @@ def _is_there(number):
     return True
 """
 _LOOKED_AT = (
-    "files", "mode", "attributes", "free", "umask", "limits", "processors", "directory", "others", "signals",
+    "times", "flags", "files", "mode", "attributes", "free", "umask",
+    "limits", "processors", "directory", "others", "signals",
 )  # fmt: skip
 _TRACES = {
     "a file": "open('/tmp/x', 'w').write('y')",
     "a file that is gone and a time that is set back": "open('/tmp/x', 'w').close(); os.unlink('/tmp/x'); "
     "os.utime('/tmp', ns=(0, 0))",
+    "a time of access": "os.utime('/tmp', ns=(123456789, 0))",
+    "numbers of files that are gone": "[os.close(os.open('/tmp/x', 64)) or "
+    "os.unlink('/tmp/x') for _ in range(9)]; os.utime('/tmp', ns=(0, 0))",
+    "a flag": "fcntl.ioctl(os.open('/tmp', os.O_RDONLY), 0x40086602, array.array('l', [0x40]), True)",
+    "the same mode": "os.chmod('/tmp', os.stat('/tmp').st_mode & 0o777)",
     "a directory": "os.mkdir('/tmp/x', 0)",
     "a mode": "os.chmod('/tmp', 0)",
     "an attribute": "os.setxattr('/tmp', 'user.x', b'y')",
@@ -99,7 +110,13 @@ def test_a_program_that_is_killed_for_its_time_leaves_the_jail_as_it_was(pool: P
     assert _number(pool) == first + 2
 
 
-@pytest.mark.parametrize("trace", ["a file", "a mode", "a daemon", "a directory"])
+@pytest.mark.parametrize(
+    "trace",
+    [
+        "a file", "a mode", "a daemon", "a directory", "a time of access", "a flag", "the same mode",
+        "numbers of files that are gone", "a file that is gone and a time that is set back",
+    ],
+)  # fmt: skip
 def test_a_program_that_leaves_a_trace_was_the_last_one_in_its_jail(trace: str, pool: Pool) -> None:
     _number(pool)
     _run(pool, f"{_HEAD}def f(): {_TRACES[trace]}")

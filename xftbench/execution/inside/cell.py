@@ -48,7 +48,7 @@ class _Cell:
         self._control = control
         self._null = null
         self._service = service
-        os.utime("/tmp", ns=(0, 0))  # any entry that is made or removed leaves another time
+        os.utime("/tmp", ns=(0, 0))
         self._untouched = _state_of_scratch()
 
     def run(self) -> None:
@@ -113,7 +113,10 @@ def _state_of_scratch() -> tuple[object, ...]:
     attributes: list[str] = []
     with contextlib.suppress(OSError):
         attributes = os.listxattr("/tmp")
-    return status.st_mode, status.st_mtime_ns, room.f_bfree, room.f_ffree, attributes
+    # Whatever is done to it leaves another ctime, which nobody can set back; on older kernels only if a few
+    # milliseconds have passed since, hence the other times.
+    times = (status.st_atime_ns, status.st_mtime_ns, status.st_ctime_ns)
+    return status.st_mode, *times, room.f_bfree, room.f_ffree, attributes
 
 
 def close_all_but(fds: list[int]) -> None:
