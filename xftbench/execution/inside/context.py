@@ -17,7 +17,6 @@ than the picture.
 import gc
 import json
 import os
-import pickle
 import random
 import select
 import signal
@@ -28,6 +27,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from xftbench.execution.inside import channel, linux, snippet, transport
+from xftbench.execution.inside.answers import Recording, Unrecorded, record
+from xftbench.execution.inside.candidate import Answer, Candidate, RemoteError
 from xftbench.execution.inside.shown import shown
 
 if TYPE_CHECKING:
@@ -38,24 +39,23 @@ Check = Callable[[object, object], object]
 """(result, expected) -> whether they are the same."""
 _TEXT = 1000
 _EXIT_MS = 1000
-_PICTURES = ("ans.png", "output.png")
-_ANSWER_BYTES = 1 << 30
 
 
 def serve(fds: list[int], null: int, jail: "NamespaceJail | WeakJail") -> NoReturn:
     """Run one job: judge it, report, and end.
 
     Args:
-        fds: Of the job (JSON), of the connection that takes the report, and of the candidate's stderr.
+        fds: Of the job (JSON), of the connection that takes the report, of the candidate's stderr, and
+            perhaps of the recorded answers, or of the file that takes them.
         null: Of /dev/null.
         jail: Whose candidate the child becomes.
     """
-    job_fd, report_fd, errors_fd = fds
+    job_fd, report_fd, errors_fd, *answers = fds
     with open(job_fd, "rb", closefd=False) as file:
         job = json.loads(file.read())
     os.dup2(null, 2)
     try:
-        report = _judge(job, jail, [report_fd, job_fd], [null, errors_fd])
+        report = _judge(job, jail, [report_fd, job_fd, *answers], [null, errors_fd])
     except OSError as error:
         report = ["unjailed", str(error)]
     channel.write_frame(report_fd, json.dumps(report).encode())
@@ -92,10 +92,27 @@ def _judge(
     candidate = Candidate(near, context)
     try:
         jail.confine_referee()
+        candidate.recording = _recording(job["answers"], ours[-1], namespace, candidate.sent)
         report = _run_test(namespace, solution, candidate)
+    except Unrecorded:
+        report = ["unrecorded"]
     finally:
         near.close()
     return [_end(pid, pidfd), *(candidate.trouble or report)]
+
+
+def _recording(answers: str, fd: int, namespace: dict[str, Any], before: dict[str, Any]) -> Recording | None:
+    """Return what the test makes, if it is or can be recorded; called before the candidate has a program."""
+    if answers == "make":
+        data = record(namespace, before)
+        with open(fd, "wb") as file:  # and closed, so that nothing of a solution's can come into it
+            file.write(len(data).to_bytes(8) + data)
+    elif answers == "use":
+        with open(fd, "rb") as file:
+            data = file.read()[8:]
+    else:
+        return None
+    return Recording(data)
 
 
 def seed() -> None:
@@ -114,153 +131,18 @@ def describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {str(error)[:_TEXT]}"
 
 
-class _Ended(BaseException):
-    """The candidate gives no further answers; a test can't catch this by `except Exception`."""
-
-
-class RemoteError(Exception):
-    """The program raised; `said` is (type, text, line)."""
-
-    def __init__(self, said: tuple[str, str, str]) -> None:
-        super().__init__(*said)
-        self.said = said
-
-
 class _Broken(BaseException):
     """The benchmark's own code failed before the program had anything to do with it."""
-
-
-class Candidate:
-    """The child as the test sees it."""
-
-    def __init__(self, connection: socket.socket, context: str) -> None:
-        self._fd = connection.fileno()
-        self._frames = channel.FrameReader(self._fd)
-        self.context = context
-        self._sent = transport.snapshot()
-        self.trouble: list[str] | None = None
-        """Why there can be no verdict from the test any more, whatever the test makes of it."""
-        self.about: dict[str, Any] = {}
-        """What the program was given last, and what was compared: short texts are made of it if it fails."""
-
-    def execute(self, program: str, variables: dict[str, Any]) -> None:
-        """Stand in for `exec`: have a program run, and put its result into its variables."""
-        self.about = {"input": variables["test_input"]} if "test_input" in variables else {}
-        request = {
-            "do": "run",
-            "program": program,
-            "variables": transport.dump(variables),
-            "state": transport.state(self._sent),
-            "files": _files(),
-        }
-        header = self._ask(request)
-        if header["kind"] == "raised":
-            raise RemoteError((header["name"], header["text"], header["line"]))
-        if header["kind"] == "compile":
-            self._end("compile", header["name"], header["name"], header["text"])
-        for name in header["files"]:
-            self._take_file(name)
-        if header["kind"] == "none":
-            return  # the program bound no result
-        answer = _Answer(has_figure=header["kind"] == "drawn", stays=header["text"])
-        if not answer.stays:
-            try:
-                answer.value = transport.load(self._read())
-            except transport.NotPlain as error:
-                answer.stays = str(error)
-        variables["result"] = answer if answer.stays or answer.has_figure else answer.value
-
-    def draw(self) -> None:
-        """Have the child's figures become those of this process.
-
-        Raises:
-            transport.NotPlain: If they can't be moved.
-        """
-        header = self._ask({"do": "figures", "files": {}})
-        if header["kind"] != "moved":
-            raise transport.NotPlain(header.get("text") or "a figure that can't be moved")
-        transport.load_figures(self._read())
-
-    def compare(self, expected: object) -> bool:
-        """Return what the test's comparison says in the child, of a result that can't be moved."""
-        request = {
-            "do": "compare",
-            "context": self.context,
-            "expected": transport.dump(expected),
-            "files": _files(("ans.png",)),
-        }
-        return bool(self._ask(request)["kind"] == "true")
-
-    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        if self.trouble:
-            raise _Ended
-        try:
-            channel.write_frame(self._fd, pickle.dumps(request))
-        except channel.ChannelClosed:
-            self._end("gone")
-        try:
-            header = json.loads(self._read())
-            if not _is_header(header):
-                raise ValueError
-        except (ValueError, RecursionError):
-            self._end("violation", "a message that is none of ours")
-        return dict(header)
-
-    def _read(self) -> bytes:
-        try:
-            return self._frames.read(_ANSWER_BYTES)
-        except channel.ChannelClosed:
-            self._end("gone")
-        except (ValueError, MemoryError) as error:
-            self._end("violation", str(error) or "an answer that is too large")
-
-    def _take_file(self, name: str) -> None:
-        """Write a file of the candidate's into our own directory, under a plain name."""
-        data = self._read()
-        if name == os.path.basename(name) and name not in (".", "..", "ans.png"):  # noqa: PTH119
-            with open(name, "wb") as file:
-                file.write(data)
-
-    def _end(self, *trouble: str) -> NoReturn:
-        self.trouble = list(trouble)
-        raise _Ended
-
-
-def _is_header(header: object) -> bool:
-    if not isinstance(header, dict):
-        return False
-    texts = all(isinstance(header.get(name, ""), str) for name in ("kind", "name", "text", "line"))
-    files = header.get("files", [])
-    return texts and "kind" in header and isinstance(files, list) and all(isinstance(n, str) for n in files)
-
-
-class _Answer:
-    """A result that is not all here: it can't be moved, or its figure has not been."""
-
-    def __init__(self, *, has_figure: bool, stays: str) -> None:
-        self.has_figure = has_figure
-        self.stays = stays
-        """What can't be moved."""
-        self.value: object = None
 
 
 class _Stays(BaseException):
     """The program's result can't be moved, so nothing is known about it."""
 
 
-def _files(also: tuple[str, ...] = ()) -> dict[str, bytes]:
-    """Return what the test has written for the program to read; the reference's picture is not of that."""
-    found = {}
-    for entry in os.scandir("."):
-        if entry.is_file(follow_symlinks=False) and (entry.name not in _PICTURES or entry.name in also):
-            with open(entry.name, "rb") as file:
-                found[entry.name] = file.read()
-    return found
-
-
 def _run_test(namespace: dict[str, Any], solution: str, candidate: Candidate) -> list[Any]:
     namespace["exec"] = candidate.execute
-    namespace["generate_test_case"] = partial(_make_test, namespace["generate_test_case"])
+    make = candidate.recording.make if candidate.recording else namespace["generate_test_case"]
+    namespace["generate_test_case"] = partial(_make_test, make)
     namespace["exec_test"] = partial(_check, namespace["exec_test"], candidate)
     try:
         namespace["test_execution"](solution)
@@ -291,7 +173,7 @@ def _make_test(make: Callable[[int], object], number: int) -> object:
 
 def _check(check: Check, candidate: Candidate, result: object, expected: object) -> object:
     """Stand in for `exec_test`: fetch what it needs of the candidate."""
-    if not isinstance(result, _Answer):
+    if not isinstance(result, Answer):
         candidate.about |= {"expected": expected, "actual": result}
         return check(result, expected)
     if result.has_figure and not result.stays:

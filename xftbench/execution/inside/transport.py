@@ -58,7 +58,7 @@ class NotPlain(Exception):  # noqa: N818 - says what a value is
 def dump(value: object) -> bytes:
     """Return a value for the candidate, classes and functions of the test's own included."""
     try:
-        return _pickled(value)
+        return pickled(value)
     except Exception:  # noqa: BLE001 - pickling runs the values' own code
         import cloudpickle  # only here, where the environment has it: it is needed seldom
 
@@ -78,7 +78,7 @@ def pack(value: object) -> bytes:
     """
     kind = type(value)
     try:
-        data = _pickled(value)
+        data = pickled(value)
         if len(data) > _MAX_BYTES:
             raise NotPlain("a result that is too large to be moved")
     except NotPlain:
@@ -102,7 +102,8 @@ def load(data: bytes) -> Any:
         raise NotPlain(f"a result that can't be rebuilt: {type(error).__name__}") from error
 
 
-def _pickled(value: object) -> bytes:
+def pickled(value: object) -> bytes:
+    """Return a value as bytes for `trusted`; raises what pickling raises."""
     buffer = io.BytesIO()
     _Pickler(buffer, protocol=5).dump(value)
     return buffer.getvalue()
@@ -234,7 +235,7 @@ def _method(owner: object, name: str) -> object:
 def pack_figures() -> bytes:
     """Return all open figures, the active one last."""
     managers = sys.modules["matplotlib._pylab_helpers"].Gcf.figs.values()
-    return _pickled([manager.canvas.figure for manager in managers])
+    return pickled([manager.canvas.figure for manager in managers])
 
 
 def load_figures(data: bytes) -> None:

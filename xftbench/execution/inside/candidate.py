@@ -1,0 +1,157 @@
+"""The child that runs the solution, as the referee of a context program sees it.
+
+What it says is checked before it is taken for an answer at all; see `transport` for what an answer may be.
+"""
+
+# ruff: noqa: PTH123
+# pathlib would be one more import in every jail
+
+import json
+import os
+import pickle
+import socket
+from typing import Any, NoReturn
+
+from xftbench.execution.inside import channel, transport
+from xftbench.execution.inside.answers import Recording
+
+_PICTURES = ("ans.png", "output.png")
+_ANSWER_BYTES = 1 << 30
+
+
+class Ended(BaseException):
+    """The candidate gives no further answers; a test can't catch this by `except Exception`."""
+
+
+class RemoteError(Exception):
+    """The program raised; `said` is (type, text, line)."""
+
+    def __init__(self, said: tuple[str, str, str]) -> None:
+        super().__init__(*said)
+        self.said = said
+
+
+class Candidate:
+    """The child as the test sees it."""
+
+    def __init__(self, connection: socket.socket, context: str) -> None:
+        self._fd = connection.fileno()
+        self._frames = channel.FrameReader(self._fd)
+        self.context = context
+        self.sent = transport.snapshot()
+        self.recording: Recording | None = None
+        """Stands in for the test's inputs and answers."""
+        self.trouble: list[str] | None = None
+        """Why there can be no verdict from the test any more, whatever the test makes of it."""
+        self.about: dict[str, Any] = {}
+        """What the program was given last, and what was compared: short texts are made of it if it fails."""
+
+    def execute(self, program: str, variables: dict[str, Any]) -> None:
+        """Stand in for `exec`: have a program run, and put its result into its variables."""
+        self.about = {"input": variables["test_input"]} if "test_input" in variables else {}
+        request = {
+            "do": "run",
+            "program": program,
+            "variables": transport.dump(variables),
+            "state": self.recording.state if self.recording else transport.state(self.sent),
+            "files": _files(),
+        }
+        header = self._ask(request)
+        if header["kind"] == "raised":
+            raise RemoteError((header["name"], header["text"], header["line"]))
+        if header["kind"] == "compile":
+            self._end("compile", header["name"], header["name"], header["text"])
+        for name in header["files"]:
+            self._take_file(name)
+        if header["kind"] == "none":
+            return  # the program bound no result
+        answer = Answer(has_figure=header["kind"] == "drawn", stays=header["text"])
+        if not answer.stays:
+            try:
+                answer.value = transport.load(self._read())
+            except transport.NotPlain as error:
+                answer.stays = str(error)
+        variables["result"] = answer if answer.stays or answer.has_figure else answer.value
+
+    def draw(self) -> None:
+        """Have the child's figures become those of this process.
+
+        Raises:
+            transport.NotPlain: If they can't be moved.
+        """
+        header = self._ask({"do": "figures", "files": {}})
+        if header["kind"] != "moved":
+            raise transport.NotPlain(header.get("text") or "a figure that can't be moved")
+        transport.load_figures(self._read())
+
+    def compare(self, expected: object) -> bool:
+        """Return what the test's comparison says in the child, of a result that can't be moved."""
+        request = {
+            "do": "compare",
+            "context": self.context,
+            "expected": transport.dump(expected),
+            "files": _files(("ans.png",)),
+        }
+        return bool(self._ask(request)["kind"] == "true")
+
+    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        if self.trouble:
+            raise Ended
+        try:
+            channel.write_frame(self._fd, pickle.dumps(request))
+        except channel.ChannelClosed:
+            self._end("gone")
+        try:
+            header = json.loads(self._read())
+            if not _is_header(header):
+                raise ValueError
+        except (ValueError, RecursionError):
+            self._end("violation", "a message that is none of ours")
+        return dict(header)
+
+    def _read(self) -> bytes:
+        try:
+            return self._frames.read(_ANSWER_BYTES)
+        except channel.ChannelClosed:
+            self._end("gone")
+        except (ValueError, MemoryError) as error:
+            self._end("violation", str(error) or "an answer that is too large")
+
+    def _take_file(self, name: str) -> None:
+        """Write a file of the candidate's into our own directory, under a plain name."""
+        data = self._read()
+        if name == os.path.basename(name) and name not in (".", "..", "ans.png"):  # noqa: PTH119
+            with open(name, "wb") as file:
+                file.write(data)
+
+    def _end(self, *trouble: str) -> NoReturn:
+        self.trouble = list(trouble)
+        raise Ended
+
+
+def _is_header(header: object) -> bool:
+    if not isinstance(header, dict):
+        return False
+    texts = all(isinstance(header.get(name, ""), str) for name in ("kind", "name", "text", "line"))
+    files = header.get("files", [])
+    return texts and "kind" in header and isinstance(files, list) and all(isinstance(n, str) for n in files)
+
+
+class Answer:
+    """A result that is not all here: it can't be moved, or its figure has not been."""
+
+    def __init__(self, *, has_figure: bool, stays: str) -> None:
+        self.has_figure = has_figure
+        self.stays = stays
+        """What can't be moved."""
+        self.value: object = None
+
+
+def _files(also: tuple[str, ...] = ()) -> dict[str, bytes]:
+    """Return what the test has written for the program to read; the reference's picture is not of that."""
+    found = {}
+    for entry in os.scandir("."):
+        if entry.is_file(follow_symlinks=False) and (entry.name not in _PICTURES or entry.name in also):
+            with open(entry.name, "rb") as file:
+                found[entry.name] = file.read()
+    return found
