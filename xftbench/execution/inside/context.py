@@ -11,9 +11,6 @@ The referee is the only place where a program can pass. A figure is moved too, w
 than the picture.
 """
 
-# ruff: noqa: PTH123
-# pathlib would be one more import in every jail
-
 import gc
 import json
 import os
