@@ -48,6 +48,8 @@ class Answers:
     def forget(self, key: str) -> None:
         """Have an entry be neither used nor made any more."""
         self._without.add(key)
+        with suppress(OSError):
+            _path(key).unlink()
 
     def open(self, key: str) -> int | None:
         """Return a descriptor of an entry, if there is one."""

@@ -63,7 +63,6 @@ def _judge(
     job: dict[str, Any], jail: "NamespaceJail | WeakJail", ours: list[int], theirs: list[int]
 ) -> list[Any]:
     """Return the report: [what happened, ...], as of `checker.judge`, behind the candidate's end."""
-    gc.enable()
     jail.open_scratch()
     if job["seeded"]:
         seed()
@@ -76,6 +75,7 @@ def _judge(
     except BaseException as error:  # noqa: BLE001
         return [None, "broken", f"the context does not load: {describe(error)}"]
     near, far = socket.socketpair()
+    gc.enable()
     gc.freeze()  # what both have is never scanned, so its pages are not copied
     pid, pidfd = linux.fork_into(jail.namespaces)
     if pid == 0:

@@ -1,0 +1,210 @@
+"""What a context's test expects, recorded: when it is, that it is played back, and who can't see it."""
+
+import os
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import contexts
+import pytest
+
+from xftbench.errors import ToolchainError
+from xftbench.execution import environments
+from xftbench.execution.answers import Answers
+from xftbench.execution.environments import Environment
+from xftbench.execution.inside.answers import Recording, Unrecorded, record
+from xftbench.execution.pool import Pool
+from xftbench.records import Limits, Outcome
+
+LIMITS = Limits(cpu_s=5, wall_s=30.0, memory_bytes=4 << 30, disk_bytes=64 << 20, processes=64)
+DRAWING = """
+def generate_test_case(number):
+    with open("made.txt", "w") as file:
+        file.write(str(number))
+    drawn = random.random()
+    calls.append(number)
+    return drawn, [drawn] * number
+
+def exec_test(result, expected):
+    return result == expected
+
+def test_execution(solution):
+    for number in (1, 2):
+        drawn, expected = generate_test_case(number)
+        variables = {"test_input": drawn}
+        exec(solution, variables)
+        assert exec_test(variables["result"], expected)
+"""
+
+
+def drawing() -> dict[str, Any]:
+    """Return the namespace of a test whose inputs are drawn at random."""
+    namespace: dict[str, Any] = {"random": random, "calls": []}
+    exec(compile(DRAWING, "<context>", "exec"), namespace)
+    return namespace
+
+
+@pytest.fixture
+def in_a_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_recording_gives_what_the_test_made_in_its_order(in_a_directory: Path) -> None:
+    namespace = drawing()
+    random.seed(3)
+    recording = Recording(record(namespace, {}))
+    random.seed(3)
+    expected = [random.random(), random.random()]
+    assert namespace["calls"] == [1, 2]
+    assert [recording.make(1), recording.make(2)] == [
+        (expected[0], [expected[0]]), (expected[1], [expected[1]] * 2)
+    ]  # fmt: skip
+    assert namespace["calls"] == [1, 2], "the test's own code did not run again"
+
+
+def test_generators_and_files_are_left_as_each_case_left_them(in_a_directory: Path) -> None:
+    random.seed(3)
+    recording = Recording(record(drawing(), {}))
+    random.seed(8)
+    (in_a_directory / "made.txt").unlink()
+    recording.make(1)
+    drawn = random.random()
+    assert (in_a_directory / "made.txt").read_text() == "1"
+    random.seed(3)
+    assert drawn == [random.random(), random.random()][1]
+
+
+def test_the_test_itself_is_as_before(in_a_directory: Path) -> None:
+    namespace = drawing()
+    held = dict(namespace)
+    record(namespace, {})
+    assert namespace == held
+
+
+CHANGES = {
+    "an answer that can't be pickled": ("[drawn] * number", "lambda: drawn"),
+    "a global of the test's": ("    calls.append(number)", "    global seen\n    seen = number"),
+    "a test that fails by itself": ("    calls.append(number)", "    raise OSError('no network')"),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_what_can_not_be_recorded_is_not(
+    name: str, in_a_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"{__name__}.DRAWING", DRAWING.replace(*CHANGES[name]))
+    with pytest.raises(Unrecorded):
+        record(drawing(), {})
+
+
+def test_an_unreadable_recording_is_none() -> None:
+    with pytest.raises(Unrecorded):
+        Recording(b"\x80\x05")
+
+
+@pytest.fixture(scope="module")
+def environment() -> Environment:
+    try:
+        return environments.find("ds1000")
+    except ToolchainError as error:
+        pytest.skip(f"no environment: {error}")
+
+
+@pytest.fixture
+def cache_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environment: Environment) -> Path:
+    """Return a cache with nothing in it but the environment."""
+    (tmp_path / "xftbench").mkdir()
+    (tmp_path / "xftbench" / "envs").symlink_to(environment.path.parent)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path
+
+
+def test_only_what_is_the_same_each_time_has_a_name(environment: Environment) -> None:
+    answers = Answers(environment, ("numpy",))
+    seeded = contexts.program(contexts.ARRAY, "")
+    assert len(answers.key_of(seeded)) == 40
+    assert answers.key_of(seeded) != Answers(environment, ("pandas",)).key_of(seeded)
+    assert answers.key_of(seeded) != answers.key_of(contexts.program(contexts.EQUALITY, ""))
+    clock = contexts.ARRAY.replace("np.arange(4.0)", "np.arange(datetime.datetime.now().year)")
+    assert answers.key_of(contexts.program(clock, "")) == ""
+    assert answers.key_of(type(seeded)(task_id="a", solution="", context=seeded.context, seeded=False)) == ""
+
+
+def test_an_entry_that_was_cut_off_is_not_kept(cache_home: Path, environment: Environment) -> None:
+    answers, memory = Answers(environment, ()), os.memfd_create("answers")
+    try:
+        os.write(memory, (5).to_bytes(8) + b"four")
+        answers.keep("0" * 40, memory)
+        assert answers.open("0" * 40) is None
+        os.write(memory, b"!")
+        answers.keep("0" * 40, memory)
+        found = answers.open("0" * 40)
+        assert found is not None
+        os.close(found)
+    finally:
+        os.close(memory)
+
+
+Judge = Callable[[str, str], Outcome]
+
+
+@pytest.fixture
+def judge(cache_home: Path) -> Iterator[Judge]:
+    with Pool(1, LIMITS) as pool:
+        yield lambda context, solution: pool.submit(contexts.program(context, solution)).result()
+
+
+def entries(cache_home: Path) -> list[Path]:
+    return sorted((cache_home / "xftbench" / "references").glob("*/*.context"))
+
+
+def test_verdicts_with_a_recording_are_those_without(judge: Judge, cache_home: Path) -> None:
+    for context, right in (
+        (contexts.ARRAY, contexts.ARRAY_SOLUTION),
+        (contexts.PLOT, contexts.SAME_PICTURE),
+        (contexts.PLOT, contexts.OTHER_PICTURE),
+    ):
+        wrong = right.replace("0.125", "0.5").replace("secret", "other")
+        told = [(judge(context, code).verdict, judge(context, code).detail) for code in (right, wrong) * 2]
+        assert told[:2] == told[2:]
+        assert [verdict for verdict, _ in told[:2]] == ["passed", "failed"]
+    assert len(entries(cache_home)) == 2
+
+
+def test_a_recording_is_what_the_next_program_is_compared_with(judge: Judge, cache_home: Path) -> None:
+    assert judge(contexts.ARRAY, contexts.ARRAY_SOLUTION).verdict == "passed"
+    (entry,) = entries(cache_home)
+    assert judge(contexts.EQUALITY, contexts.EQUALITY_SOLUTION).verdict == "passed"
+    (other,) = set(entries(cache_home)) - {entry}
+    entry.write_bytes(other.read_bytes())
+    assert judge(contexts.ARRAY, contexts.ARRAY_SOLUTION).verdict == "failed"
+
+
+def test_a_damaged_entry_is_not_used(judge: Judge, cache_home: Path) -> None:
+    assert judge(contexts.ARRAY, contexts.ARRAY_SOLUTION).verdict == "passed"
+    (entry,) = entries(cache_home)
+    entry.write_bytes(entry.read_bytes()[:-10])
+    assert judge(contexts.ARRAY, contexts.ARRAY_SOLUTION).verdict == "passed"
+    assert entries(cache_home) == []
+
+
+def test_a_test_that_can_not_be_recorded_is_run_as_it_is(judge: Judge, cache_home: Path) -> None:
+    context = contexts.ARRAY.replace(
+        "    test_input = np", "    global seen\n    seen = 1\n    test_input = np"
+    )
+    assert judge(context, contexts.ARRAY_SOLUTION).verdict == "passed"
+    assert judge(context, "result = 0").verdict == "failed"
+    assert entries(cache_home) == []
+
+
+def test_a_program_has_no_way_to_the_recording(judge: Judge, cache_home: Path) -> None:
+    spy = (
+        "import os, stat\nfound = []\nfor fd in range(3, 64):\n    try:\n"
+        "        if stat.S_ISREG(os.fstat(fd).st_mode): found.append(fd)\n    except OSError:\n        pass\n"
+        f"raise ValueError(str((found, os.path.exists({str(cache_home)!r}), os.listdir('.'))))"
+    )
+    for _ in ("while it is made", "when it is used"):
+        assert "([], False, [])" in judge(contexts.ARRAY, spy).detail
+    assert len(entries(cache_home)) == 1
