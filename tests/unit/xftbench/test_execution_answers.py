@@ -83,6 +83,16 @@ def test_the_test_itself_is_as_before(in_a_directory: Path) -> None:
     assert namespace == held
 
 
+def test_a_warning_is_nothing_that_a_test_leaves_behind(
+    in_a_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warned = DRAWING.replace(
+        "    calls.append", "    global __warningregistry__\n    __warningregistry__ = {}\n    calls.append"
+    )
+    monkeypatch.setattr(f"{__name__}.DRAWING", warned)
+    assert record(drawing(), {})
+
+
 CHANGES = {
     "an answer that can't be pickled": ("[drawn] * number", "lambda: drawn"),
     "a global of the test's": ("    calls.append(number)", "    global seen\n    seen = number"),

@@ -16,7 +16,8 @@ from typing import Any
 
 from xftbench.execution.inside import transport
 
-_STANDS_IN = ("exec", "exec_test", "generate_test_case")
+_NOT_THE_TESTS = ("exec", "exec_test", "generate_test_case", "__warningregistry__")
+"""Names that change while a test is recorded: what we put there, and which warnings it has printed."""
 
 
 class Unrecorded(Exception):  # noqa: N818 - not an error: the test is to be run as it is
@@ -52,7 +53,7 @@ def record(namespace: dict[str, Any], before: dict[str, Any]) -> bytes:
         namespace["test_execution"]("")
     except BaseException as error:
         raise Unrecorded from error
-    left = {name: value for name, value in namespace.items() if name not in _STANDS_IN}
+    left = {name: value for name, value in namespace.items() if name not in _NOT_THE_TESTS}
     if not cases or any(held.get(name) is not value for name, value in left.items()):
         raise Unrecorded
     del namespace["exec"]
