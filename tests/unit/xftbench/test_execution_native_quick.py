@@ -37,6 +37,7 @@ FULL = {
     "a header of its own": f"{HEAD}#include <regex>\n{SUM}",
     "a class": f"{HEAD}std::promise<int> promise;\n{SUM}",
     "a name made out of pieces": f"{HEAD}#define JOIN(a, b) a##b\nstd::JOIN(promi, se)<int> word;\n{SUM}",
+    "a name made by digraphs": f"{HEAD}#define JOIN(a, b) a%:%:b\nstd::JOIN(promi, se)<int> w;\n{SUM}",
     "a name over two lines": f"{HEAD}std::prom\\\nise<int> word;\n{SUM}",
     "an operator without a name": f"{HEAD}using namespace std::literals;\nauto wait = 5min;\n{SUM}",
     "a name that means something else there": HEAD + SAME + SUM,

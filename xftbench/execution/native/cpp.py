@@ -42,7 +42,7 @@ _INCLUDES = re.compile(
     r"[ \t]*#include[ \t]*<bits/stdc\+\+\.h>[ \t\r]*\n"
 )
 """Nothing but includes before the one of everything: no macro that could change what the headers say."""
-_SPELLS = re.compile(r"##|\\[ \t]*\r?\n|\\[uU]|\?\?|\bliterals\b|\d'[\da-fA-F]|\b(?:u8|[uUL])?R\"")
+_SPELLS = re.compile(r"##|%:|\\[ \t]*\r?\n|\\[uU]|\?\?|\bliterals\b|\d'[\da-fA-F]|\b(?:u8|[uUL])?R\"")
 """What can make a name out of pieces, call a function without one (`5min`), or hide one from `_NAMELESS`."""
 _NAMELESS = re.compile(r""""(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])+'|//[^\n]*|/\*(?s:.*?)\*/""")
 _MACRO = re.compile(r"^#define (\w+)", re.MULTILINE)
