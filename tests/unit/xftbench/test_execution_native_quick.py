@@ -154,6 +154,19 @@ def test_the_ordinary_command_is_asked_where_the_quick_one_refuses_and_only_ther
     assert runner.run(native("cpp", CASES["cpp"].right)).verdict == verdict
 
 
+def test_headers_that_cannot_be_built_are_tried_once_and_missed_by_nothing(
+    runner: NativeRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found("cpp")
+    tries = []
+    monkeypatch.setattr("xftbench.execution.native.cpp.kept", lambda *_: tries.append(1))
+    cpp._built.cache_clear()
+    outcomes = [runner.run(native("cpp", CASES["cpp"].right)) for _ in range(2)]
+    cpp._built.cache_clear()
+    assert [outcome.strict for outcome in outcomes] == ["passed", "passed"]
+    assert len(tries) == 1
+
+
 @pytest.mark.slow
 def test_programs_cannot_write_to_gos_cache(runner: NativeRunner) -> None:
     found("go")

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from xftbench.execution.native import view
 from xftbench.execution.native.prepared import kept, run_tool
-from xftbench.execution.native.toolchains import Toolchain
+from xftbench.execution.native.toolchains import Toolchain, cache_directory
 
 _FULL = "#include <assert.h>\n#include <bits/stdc++.h>\n"
 _STANDARD = (
@@ -89,12 +89,14 @@ def _names(text: str) -> set[str]:
 
 def _folder(toolchain: Toolchain) -> Path | None:
     """Return where the headers are, built now or earlier."""
-    compiler = toolchain.paths["g++"]
-    return kept(
-        "cpp",
-        f"3{toolchain.paths}{toolchain.version}{_FULL}{_SMALL}",
-        lambda folder: _build(compiler, folder),
-    )
+    identity = f"{cache_directory()}{toolchain.paths}{toolchain.version}{_FULL}{_SMALL}"
+    return _built(toolchain.paths["g++"], identity)
+
+
+@lru_cache(maxsize=4)
+def _built(compiler: str, identity: str) -> Path | None:
+    """Return the headers of that identity. What can't be built is not tried again for each program."""
+    return kept("cpp", identity, lambda folder: _build(compiler, folder))
 
 
 def _build(compiler: str, folder: Path) -> None:
