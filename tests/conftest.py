@@ -18,9 +18,8 @@ settings.register_profile(
 settings.load_profile("steady")
 
 # What a shell starts behind `&` ignores Ctrl-C, and so would all that the tests start.
-for number in (signal.SIGINT, signal.SIGQUIT):
-    if signal.getsignal(number) is signal.SIG_IGN:
-        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -14,13 +14,13 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
+from xftbench.execution import references
 from xftbench.execution.environments import Environment
-from xftbench.execution.references import directory
-from xftbench.jsonl import write_atomically
 from xftbench.records import ContextProgram
 
 _CODE = ("inside/answers.py", "inside/candidate.py", "inside/context.py", "inside/transport.py", "answers.py")
 _CLOCK = re.compile(r"\b(?:now|today|time|urandom|uuid\w*|getpid)\b\s*\(|\btime\.\w|\bimport time\b")
+_KIND = "context"
 _MAX_BYTES = 32 << 20
 _LENGTH_BYTES = 8
 
@@ -34,7 +34,8 @@ class Answers:
     """
 
     def __init__(self, environment: Environment, preload: Sequence[str]) -> None:
-        parts = (_code_sha256(), environment.path.name, environment.python, _processor(), *preload)
+        code = references.code_sha256(_CODE)
+        parts = (code, environment.path.name, environment.python, _processor(), *preload)
         self._about = " ".join(parts)
         self._without: set[str] = set()
 
@@ -49,12 +50,12 @@ class Answers:
         """Have an entry be neither used nor made any more."""
         self._without.add(key)
         with suppress(OSError):
-            _path(key).unlink()
+            references.path_of(key, _KIND).unlink()
 
     def open(self, key: str) -> int | None:
         """Return a descriptor of an entry, if there is one."""
         with suppress(OSError):
-            return os.open(_path(key), os.O_RDONLY | os.O_CLOEXEC)
+            return os.open(references.path_of(key, _KIND), os.O_RDONLY | os.O_CLOEXEC)
         return None
 
     def keep(self, key: str, memory: int) -> None:
@@ -65,20 +66,7 @@ class Answers:
         data = os.pread(memory, size, 0)
         if int.from_bytes(data[:_LENGTH_BYTES]) == size - _LENGTH_BYTES:
             with suppress(OSError):  # a full disk: it is made again the next time
-                path = _path(key)
-                path.parent.mkdir(mode=0o700, exist_ok=True)
-                write_atomically(path, data)
-                path.chmod(0o600)
-
-
-def _path(key: str) -> Path:
-    return directory() / key[:2] / f"{key}.context"
-
-
-@cache
-def _code_sha256() -> str:
-    root = Path(__file__).parent
-    return hashlib.sha256(b"".join((root / name).read_bytes() for name in _CODE)).hexdigest()
+                references.keep(references.path_of(key, _KIND), data)
 
 
 @cache

@@ -91,7 +91,7 @@ def _part(layout: Layout, slow_s: Mapping[int, float], least_s: float) -> dict[s
 
 
 def _order(worker: Worker, job: dict[str, Any], solution: str, far: socket.socket, inputs: Path) -> None:
-    """Have the zygote fork a candidate that holds its job, its end of a connection, and the inputs."""
+    """Have a candidate forked that holds its job, its end of a connection, and the inputs."""
     text = json.dumps(job).encode() + b"\n" + solution.encode("utf-8", "surrogatepass")
     with inputs.open("rb") as file:
         worker.order("candidate", text, far.fileno(), file.fileno())

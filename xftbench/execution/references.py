@@ -84,9 +84,16 @@ def _made(cache_home: str) -> Path:
     return path if os.access(path, os.W_OK) else _temporary()
 
 
-def _folder(key: str) -> Path:
-    """Return where an entry stands: writing a file looks through its directory, which must stay short."""
-    return directory() / key[:2]
+def path_of(key: str, kind: str) -> Path:
+    """Return where a file of an entry stands: writing one searches its directory, which must stay short."""
+    return directory() / key[:2] / f"{key}.{kind}"
+
+
+def keep(path: Path, data: bytes) -> None:
+    """Write a file of an entry, for this user alone."""
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    write_atomically(path, data)
+    path.chmod(0o600)
 
 
 @cache
@@ -96,33 +103,31 @@ def _temporary() -> Path:
 
 
 @cache
-def _code_sha256() -> str:
+def code_sha256(names: tuple[str, ...]) -> str:
+    """Return the hash of some of our sources, named as seen from here."""
     root = Path(__file__).parent
-    return hashlib.sha256(b"".join((root / name).read_bytes() for name in _CODE)).hexdigest()
+    return hashlib.sha256(b"".join((root / name).read_bytes() for name in names)).hexdigest()
 
 
 def key_of(problem: PlusProblem) -> str:
     """Return the name of a problem's entry."""
-    parts = (problem.content_sha256, _code_sha256(), sys.implementation.name, platform.python_version())
+    parts = (problem.content_sha256, code_sha256(_CODE), sys.implementation.name, platform.python_version())
     return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:40]
 
 
 def get(problem: PlusProblem, compute: Compute) -> Reference:
     """Return a problem's entry, made by `compute` if it is not there; nobody else makes it meanwhile."""
     key = key_of(problem)
-    folder = _folder(key)
-    found = _read(folder, key)
+    found = _read(key)
     if found is None:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        with _locked(folder / f"{key}.lock"):
-            found = _read(folder, key) or _make(folder, key, problem, compute)
+        with _locked(path_of(key, "lock")):
+            found = _read(key) or _make(key, problem, compute)
     return found
 
 
 def cost_s(problem: PlusProblem) -> float:
     """Return about how many CPU seconds a right solution takes, so that long ones can be started first."""
-    key = key_of(problem)
-    found = _read(_folder(key), key)
+    found = _read(key_of(problem))
     if found is None:
         return len(problem.plus_input) / 1e5
     return found.cpu_s
@@ -143,8 +148,8 @@ def _times(cpu_s: dict[str, list[float]]) -> dict[str, Any]:
     return {"cpu_s": sum(map(sum, cpu_s.values())), "slow_s": slow_s}
 
 
-def _read(folder: Path, key: str) -> Reference | None:
-    inputs, expected = folder / f"{key}.inputs", folder / f"{key}.expected"
+def _read(key: str) -> Reference | None:
+    inputs, expected = path_of(key, "inputs"), path_of(key, "expected")
     try:
         head = _read_head(expected, expected.stat().st_mtime_ns)
         if inputs.stat().st_size != head["inputs_bytes"] or expected.stat().st_size != head["bytes"]:
@@ -155,16 +160,13 @@ def _read(folder: Path, key: str) -> Reference | None:
     return Reference(key, inputs, expected, layouts, head["cpu_s"], head["slow_s"])
 
 
-def _make(folder: Path, key: str, problem: PlusProblem, compute: Compute) -> Reference:
-    path = folder / f"{key}.inputs"
+def _make(key: str, problem: PlusProblem, compute: Compute) -> Reference:
+    path, expected = path_of(key, "inputs"), path_of(key, "expected")
     layouts, data = _inputs(problem)
-    write_atomically(path, data)
-    path.chmod(0o600)
+    keep(path, data)
     answered = compute(problem, path, layouts)
     cpu_s = {part: [round(answer.cpu_s, 6) for answer in answers] for part, answers in answered.items()}
-    expected = folder / f"{key}.expected"
-    write_atomically(expected, _expected(problem, layouts, len(data), answered, cpu_s))
-    expected.chmod(0o600)
+    keep(expected, _expected(problem, layouts, len(data), answered, cpu_s))
     times = _times(cpu_s)
     return Reference(key, path, expected, layouts, times["cpu_s"], times["slow_s"])
 
@@ -224,6 +226,7 @@ def _part(problem: PlusProblem, answers: list[Answered], body: bytearray) -> dic
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """Hold a lock against every other thread and process; the file itself means nothing."""
+    path.parent.mkdir(mode=0o700, exist_ok=True)
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -149,7 +149,6 @@ class Worker:
         try:
             with open(memory, "wb", closefd=False) as file:
                 file.write(job)
-            os.lseek(memory, 0, os.SEEK_SET)
             forker = self._forker() if role == "candidate" else self.control
             forker.send([role], (memory, *fds))
         finally:

@@ -16,10 +16,9 @@ import gc
 import os
 import select
 import signal
-import socket
 from typing import NoReturn
 
-from xftbench.execution.inside import channel, solution
+from xftbench.execution.inside import channel, linux, solution
 from xftbench.execution.inside.jail import NamespaceJail
 from xftbench.execution.inside.service import Service
 
@@ -27,9 +26,8 @@ _MOST = 200
 """Candidates of one cell: its own CPU time must stay far below what a candidate may use."""
 
 
-def serve(connection: socket.socket, null: int, jail: NamespaceJail, service: Service) -> NoReturn:
+def serve(control: channel.Control, null: int, jail: NamespaceJail, service: Service) -> NoReturn:
     """Become a cell: say whether the jail stands, then run candidates until the harness hangs up."""
-    control = channel.Control(connection)
     # The first process of a pid namespace is deaf to signals from inside that it has no handler for.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
@@ -76,7 +74,7 @@ class _Cell:
             _signal.signal(signal.SIGINT, signal.default_int_handler)  # `signal`'s own touches much more
             os.dup2(self._null, 2)
             fds = [*fds, *self._service.open_in_child()]
-            close_all_but(fds)
+            linux.close_all_but(fds)
             solution.say_jailed(fds[1])
             self._service.serve_candidate(*fds)
         finally:
@@ -88,10 +86,9 @@ class _Cell:
         poll = select.poll()
         poll.register(pidfd, select.POLLIN)
         poll.register(self._control.fileno(), select.POLLIN)
-        while pidfd not in (ready := [fd for fd, _ in poll.poll()]):
-            if ready:
-                self._control.receive()  # it can be only one thing
-                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        while pidfd not in [fd for fd, _ in poll.poll()]:
+            self._control.receive()  # it can be only one thing
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
         os.close(pidfd)
         _, status, usage = os.wait4(pid, 0)
         return status, usage.ru_utime + usage.ru_stime
@@ -117,12 +114,3 @@ def _state_of_scratch() -> tuple[object, ...]:
     # milliseconds have passed since, hence the other times.
     times = (status.st_atime_ns, status.st_mtime_ns, status.st_ctime_ns)
     return status.st_mode, *times, room.f_bfree, room.f_ffree, attributes
-
-
-def close_all_but(fds: list[int]) -> None:
-    """Close every descriptor but the first three and these."""
-    start = 3
-    for fd in sorted(fds):
-        os.closerange(start, fd)
-        start = fd + 1
-    os.closerange(start, 1 << 20)

@@ -4,7 +4,7 @@ import json
 import os
 import socket
 import struct
-from typing import Any
+from typing import Any, Self
 
 _LENGTH = struct.Struct("!Q")
 _BLOCK, _SMALL_BLOCK = 1 << 20, 1 << 13
@@ -58,7 +58,7 @@ def _read(fd: int, length: int) -> bytes:
 
 
 def read_file(fd: int) -> bytes:
-    """Return what a file in memory holds, and close it."""
+    """Return what a file in memory holds, wherever its position is, and close it."""
     data = os.pread(fd, os.fstat(fd).st_size, 0)
     os.close(fd)
     return data
@@ -83,6 +83,11 @@ class Control:
 
     def __init__(self, connection: socket.socket) -> None:
         self._socket = connection
+
+    @classmethod
+    def of(cls, fd: int) -> Self:
+        """Return the end that a descriptor is, which it takes over."""
+        return cls(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=fd))
 
     def fileno(self) -> int:
         """Return the descriptor, for poll."""

@@ -8,7 +8,6 @@ import builtins
 import gc
 import os
 import random
-import socket
 from collections.abc import Callable
 from functools import lru_cache
 from types import CodeType, TracebackType
@@ -198,10 +197,9 @@ def _failing_line(traceback: TracebackType | None, test: str) -> str:
     return lines[0].strip() if lines else ""
 
 
-def serve(connection: socket.socket) -> NoReturn:
+def serve(control: channel.Control) -> NoReturn:
     """Judge jobs until the harness hangs up."""
     gc.enable()  # the zygote has it off; a checker lives long, and each failed test leaves a cycle
-    control = channel.Control(connection)
     try:
         while True:
             job, (rpc,) = control.receive()

@@ -48,11 +48,10 @@ def serve(fds: list[int], null: int, jail: "NamespaceJail | WeakJail") -> NoRetu
         jail: Whose candidate the child becomes.
     """
     job_fd, report_fd, errors_fd, *answers = fds
-    with open(job_fd, "rb", closefd=False) as file:
-        job = json.loads(file.read())
+    job = json.loads(channel.read_file(job_fd))
     os.dup2(null, 2)
     try:
-        report = _judge(job, jail, [report_fd, job_fd, *answers], [null, errors_fd])
+        report = _judge(job, jail, [report_fd, *answers], [null, errors_fd])
     except OSError as error:
         report = ["unjailed", str(error)]
     channel.write_frame(report_fd, json.dumps(report).encode())

@@ -39,8 +39,7 @@ _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 def serve(job_fd: int, rpc: int, jail: "NamespaceJail | WeakJail") -> NoReturn:
     """Run the steps that `job_fd` holds until one fails; report over `rpc`."""
-    with open(job_fd, "rb") as file:
-        job = json.loads(file.read())
+    job = json.loads(channel.read_file(job_fd))
     try:
         work = jail.enter_native()
     except OSError as error:
@@ -66,8 +65,7 @@ def serve(job_fd: int, rpc: int, jail: "NamespaceJail | WeakJail") -> NoReturn:
 
 def become(job_fd: int, connection: int, jail: "NamespaceJail | WeakJail") -> NoReturn:
     """Become a compiler that serves many programs, with a connection as its stdin and stdout."""
-    with open(job_fd, "rb") as file:
-        job = json.loads(file.read())
+    job = json.loads(channel.read_file(job_fd))
     work = jail.enter_native()
     for name, content in job["files"].items():
         _write(name, content)

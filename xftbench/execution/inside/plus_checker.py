@@ -7,7 +7,6 @@ is compared as bytes; the values that have to be looked at come through `wire`, 
 import json
 import marshal
 import os
-import socket
 import time
 from bisect import bisect_left
 from typing import Any, NoReturn
@@ -256,12 +255,11 @@ def judge(
     return session.report
 
 
-def serve(connection: socket.socket) -> NoReturn:
+def serve(control: channel.Control) -> NoReturn:
     """Judge jobs until the harness hangs up."""
     import gc
 
     gc.enable()
-    control = channel.Control(connection)
     tasks: dict[str, _Task] = {}
     try:
         while True:

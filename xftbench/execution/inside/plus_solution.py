@@ -59,9 +59,9 @@ class _Session:
 
     def run(self, source: str, inputs_fd: int) -> None:
         code = self._compiled(source)
-        for name in _IMPORTED_FIRST:
-            if name in source:
-                _import(name)
+        for word, module in _IMPORTED_FIRST.items():
+            if word in source:
+                _import(module)
         _lay_traps()
         _allow_stack(self._job["stack_bytes"])
         self._clock.start()
@@ -258,17 +258,19 @@ class _Sink(io.StringIO):
         return False
 
 
-_IMPORTED_FIRST = ("numpy", "multiprocessing", "concurrent", "tempfile")
+_IMPORTED_FIRST = {
+    "numpy": "numpy", "multiprocessing": "multiprocessing", "concurrent": "multiprocessing",
+    "tempfile": "tempfile",
+}  # fmt: skip
+"""Word in a solution -> module."""
 
 
 def _import(name: str) -> None:
     """Parity: evalplus has imported it before it lays its traps, in which it would be caught."""
     with contextlib.suppress(ImportError):
-        importlib.import_module("multiprocessing" if name == "concurrent" else name)
-    if name == "tempfile":
-        import tempfile
-
-        tempfile.gettempdir()  # remembers where that is
+        module = importlib.import_module(name)
+        if name == "tempfile":
+            module.gettempdir()  # remembers where that is
 
 
 _TRAPPED = {

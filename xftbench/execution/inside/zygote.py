@@ -5,7 +5,7 @@
        ├─ checker       runs the tests; replaced when the harness asks
        ├─ cell          pid 1 of a candidate's namespaces; forks the candidate, see `cell`
        │  └─ candidate  one per job; without namespaces it is the zygote's own child
-       ├─ program       the same for one in another language: its supervisor, see `native`
+       ├─ program       pid 1 of a program's namespaces in another language, see `native`
        └─ compiler      a compiler that is kept warm for many programs
 
 The zygote runs neither solutions nor tests and never holds one: both travel through descriptors that it
@@ -22,7 +22,6 @@ import os
 import resource
 import select
 import signal
-import socket
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -44,7 +43,7 @@ def main(control_fd: int, harness_pid: int, code_root: str) -> None:
     if os.getppid() != harness_pid:
         return  # it died before we could ask to die with it
     sys.path.remove(code_root)
-    control = channel.Control(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=control_fd))
+    control = channel.Control.of(control_fd)
     config, _ = control.receive()
     null = os.open("/dev/null", os.O_RDWR)
     os.dup2(null, 0)
@@ -184,18 +183,15 @@ class _Zygote:
             if role == "candidate":
                 fds = [*fds, *self._service.open_in_child()]
             own = self._service.kept_fds if role == "cell" else ()
-            cell.close_all_but([self._null, *self._jail.kept_fds, *own, *fds])
+            linux.close_all_but([self._null, *self._jail.kept_fds, *own, *fds])
             if role == "checker":
                 linux.limit(resource.RLIMIT_AS, self._checker_bytes)
                 self._jail.confine_checker()
                 os.dup2(self._null, 2)
-                self._service.serve_checker(
-                    socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=fds[0])
-                )
+                self._service.serve_checker(channel.Control.of(fds[0]))
             if role == "cell":
                 assert isinstance(self._jail, NamespaceJail)
-                connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=fds[0])
-                cell.serve(connection, self._null, self._jail, self._service)
+                cell.serve(channel.Control.of(fds[0]), self._null, self._jail, self._service)
             if role == "context":
                 context.serve(fds, self._null, self._jail)
             job, rpc, *others = fds
