@@ -10,6 +10,7 @@ TIES Yadav et al. 2023 (2306.01708); DARE Yu et al. 2023 (2311.03099); SLERP Sho
 import dataclasses
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from math import isfinite
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -62,6 +63,8 @@ class CombineOptions:
             )
         if not 0.0 < self.density <= 1.0:
             raise UsageProblem(f"the density is {self.density}, expected more than 0 and at most 1")
+        if not all(isfinite(number) for number in (self.scale, *(self.weights or ()))):
+            raise UsageProblem(f"scale {self.scale} and weights {self.weights} must be finite numbers")
         if not 0.0 <= self.t <= 1.0:
             raise UsageProblem(f"t is {self.t}, expected 0 to 1")
 

@@ -1,6 +1,7 @@
 """What an upcycled layer looks like and how tokens are routed in it; knows no file and no tensor."""
 
 import dataclasses
+from math import inf
 from typing import Any, Literal, get_args
 
 from xft.errors import UsageProblem
@@ -55,9 +56,9 @@ class MoeConfig:
                 f"with {self.num_experts} experts and routing {self.routing}",
                 hint=f"pass --top-k {min(max(self.top_k, least), self.num_experts)} or more --experts",
             )
-        if self.noise_eps <= 0 or self.balance_coef < 0:
+        if not 0 < self.noise_eps < inf or not 0 <= self.balance_coef < inf:
             raise UsageProblem("the noise floor must be positive and the balance coefficient not negative")
-        if self.init_std is not None and self.init_std <= 0:
+        if self.init_std is not None and not 0 < self.init_std < inf:
             raise UsageProblem(
                 f"router standard deviation is {self.init_std}, expected more than 0",
                 hint="a router of zeros sends every token to the same experts",

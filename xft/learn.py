@@ -58,7 +58,7 @@ class LearnOptions:
 
     def __post_init__(self) -> None:
         positive = (self.steps, self.batch_size, self.lr, 1 if self.epochs is None else self.epochs)
-        if min(positive) <= 0 or not 0 < self.held_out < 1:
+        if not all(0 < value < math.inf for value in positive) or not 0 < self.held_out < 1:
             raise UsageProblem(
                 "steps, epochs, batch size and learning rate must be positive, the held-out share below 1"
             )

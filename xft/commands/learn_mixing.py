@@ -10,6 +10,7 @@ import msgspec
 
 from xft.checkpoint import open_checkpoint
 from xft.coefficients import MIXING_FILE
+from xft.commands.number import SEED, Number
 from xft.commands.options import DIRECTORY, STYLES, was_given
 from xft.output import write_text_atomically
 
@@ -20,9 +21,9 @@ from xft.output import write_text_atomically
 @click.option("--held-out-data", help="Rows that only measure.  [default: a share of --data]")
 @click.option("-o", "--out", type=DIRECTORY, help="File of the coefficients.  [default: in the MoE]")
 @click.option("--steps", type=int, default=200, show_default=True, help="Optimiser steps.")
-@click.option("--epochs", type=float, help="Passes over the data, instead of steps.")
+@click.option("--epochs", type=Number(), help="Passes over the data, instead of steps.")
 @click.option("--batch-size", type=int, default=8, show_default=True, help="Rows per step.")
-@click.option("--lr", type=float, default=0.05, show_default=True, help="Peak learning rate.")
+@click.option("--lr", type=Number(), default=0.05, show_default=True, help="Peak learning rate.")
 @click.option("--shared-weight", type=float, default=0.75, show_default=True, help="λ, 0 to 1.")
 @click.option(
     "--per",
@@ -34,7 +35,7 @@ from xft.output import write_text_atomically
 @click.option("--learn-shared", is_flag=True, help="Learn λ too (an ablation).")
 @click.option("--max-tokens", type=int, default=1024, show_default=True, help="Longer rows are left out.")
 @click.option(
-    "--held-out", type=float, default=0.1, show_default=True, help="Share of rows that only measure."
+    "--held-out", type=Number(), default=0.1, show_default=True, help="Share of rows that only measure."
 )
 @click.option(
     "--style",
@@ -44,7 +45,7 @@ from xft.output import write_text_atomically
     help="How an instruction is worded.",
 )
 @click.option("--reference", is_flag=True, help="The released learning rate, at which shares hardly move.")
-@click.option("--seed", type=int, default=42, show_default=True, help="Seed of split and order.")
+@click.option("--seed", type=SEED, default=42, show_default=True, help="Seed of split and order.")
 def command(
     moe: Path,
     data: str,

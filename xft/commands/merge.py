@@ -9,6 +9,7 @@ from click.core import ParameterSource
 
 from xft.coefficients import Mixing, Rule
 from xft.combine import CombineOptions, CombineRule, combine
+from xft.commands.number import SEED, Number
 from xft.commands.options import DIRECTORY, writing, writing_options
 from xft.errors import CheckpointError, ParityError, UsageProblem
 from xft.merge import MergeOptions, merge
@@ -60,15 +61,15 @@ _DTYPES = {"bf16": "BF16", "fp16": "F16", "fp32": "F32"}
 @click.option("--base", type=DIRECTORY, help="Common ancestor, for task-arithmetic, ties and dare.")
 @click.option("--weights", help="One weight per dense checkpoint, with commas.  [default: equal]")
 @click.option(
-    "--scale", type=float, default=1.0, show_default=True, help="How far to go along the differences."
+    "--scale", type=Number(), default=1.0, show_default=True, help="How far to go along the differences."
 )
 @click.option(
-    "--density", type=float, default=1.0, show_default=True, help="Share of entries ties and dare keep."
+    "--density", type=Number(), default=1.0, show_default=True, help="Share of entries ties and dare keep."
 )
 @click.option(
-    "--t", type=float, default=0.5, show_default=True, help="slerp: 0 is the first model, 1 the second."
+    "--t", type=Number(), default=0.5, show_default=True, help="slerp: 0 is the first model, 1 the second."
 )
-@click.option("--seed", type=int, default=42, show_default=True, help="Seed of dare.")
+@click.option("--seed", type=SEED, default=42, show_default=True, help="Seed of dare.")
 @click.option(
     "--verify", is_flag=True, help="One MoE: compare with the mixing model, and print the difference."
 )

@@ -13,6 +13,7 @@ import click
 from click.core import ParameterSource
 
 from xft.checkpoint import OnBytes, Writing
+from xft.commands.number import SEED, Number
 from xft.data import Style
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -27,7 +28,7 @@ def was_given(name: str) -> bool:
 
 def writing_options(function: Function) -> Function:
     """Add the options of everything that writes a checkpoint."""
-    size = click.FloatRange(min=0, min_open=True)
+    size = Number(min=0, min_open=True)
     for option in (
         click.option("--full-hash", is_flag=True, help="Hash every byte of the sources for the lineage."),
         click.option("--shard-gb", type=size, default=5.0, show_default=True, help="Largest shard, in GB."),
@@ -69,9 +70,12 @@ def training_options(function: Function) -> Function:
             "--reference", is_flag=True,
             help="As the released code: Adafactor, bf16 weights, no clipping; options given beside it win.",
         ),
-        option("--checkpoint-minutes", type=float, default=10.0, help="How often the state is kept."),
-        option("--seed", type=int, default=42, help="Seed of order and noise."),
-        option("--ewa", type=float, help="Share rate of experts' weight averaging; for an MoE."),
+        option(
+            "--checkpoint-minutes", type=Number(0, min_open=True), default=10.0,
+            help="How often the state is kept.",
+        ),
+        option("--seed", type=SEED, default=42, help="Seed of order and noise."),
+        option("--ewa", type=Number(), help="Share rate of experts' weight averaging; for an MoE."),
         option("--compile", is_flag=True, help="Use torch.compile: pays on GPUs."),
         option("--checkpoint-activations", is_flag=True, help="Recompute instead of storing."),
         option(
@@ -81,15 +85,15 @@ def training_options(function: Function) -> Function:
         option("--packing/--no-packing", default=False, help="Fill sequences with several rows."),
         option("--style", type=STYLES, default="magicoder", help="Wording of a prompt."),
         option("--max-tokens", type=int, default=1024, help="Longer rows are left out."),
-        option("--clip", type=float, default=1.0, help="Largest gradient norm; 0 does not clip."),
-        option("--warmup", type=float, default=0.07, help="Share of the steps."),
+        option("--clip", type=Number(), default=1.0, help="Largest gradient norm; 0 does not clip."),
+        option("--warmup", type=Number(), default=0.07, help="Share of the steps."),
         option("--schedule", type=click.Choice(["linear", "cosine"]), default="linear", help="Of the rate."),
-        option("--lr", type=float, default=5e-5, help="Peak learning rate."),
+        option("--lr", type=Number(), default=5e-5, help="Peak learning rate."),
         option("--optimizer", type=click.Choice(["adamw", "adafactor"]), default="adamw", help="Optimiser."),
         option("--accumulate", type=int, default=1, help="Passes per step."),
         option("--batch-size", type=int, default=8, help="Sequences per pass."),
         option("--steps", type=int, default=None, help="Optimiser steps, instead of epochs."),
-        option("--epochs", type=float, default=1.0, help="Passes over the data."),
+        option("--epochs", type=Number(), default=1.0, help="Passes over the data."),
         option("--data", required=True, help="JSON Lines file, hub data set (org/name[:split]), or stdlib."),
     ):  # fmt: skip
         function = add(function)

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from xft.commands.number import Number
 from xft.commands.options import DIRECTORY, training_progress, writing
 from xft.recipe import read_recipe
 from xft.stages import Stage, Workshop
@@ -30,7 +31,7 @@ class _Progress:
 )
 @click.option("--dry-run", is_flag=True, help="Only say what is done and what would be made.")
 @click.option("--overwrite", is_flag=True, help="Make again what was made otherwise, and all that follows.")
-@click.option("--shard-gb", type=click.FloatRange(min=0, min_open=True), default=5.0, show_default=True,
+@click.option("--shard-gb", type=Number(min=0, min_open=True), default=5.0, show_default=True,
               help="Largest shard, in GB.")  # fmt: skip
 @click.option("--full-hash", is_flag=True, help="Hash every byte of the sources for the lineage.")
 def command(recipe: str, out: Path | None, dry_run: bool, **options: Any) -> None:

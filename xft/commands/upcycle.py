@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from xft.commands.number import SEED, Number
 from xft.commands.options import DIRECTORY, writing, writing_options
 from xft.config import MoeConfig
 from xft.errors import ParityError
@@ -43,25 +44,27 @@ from xft.upcycle import upcycle
 @click.option(
     "--router-std",
     "init_std",
-    type=float,
+    type=Number(),
     default=None,
     help="Standard deviation of the new router weights.  [default: the base's initializer_range]",
 )
 @click.option(
     "--balance",
     "balance_coef",
-    type=float,
+    type=Number(),
     default=0.01,
     show_default=True,
     help="Weight of the balance loss.",
 )
-@click.option("--noise-eps", type=float, default=0.01, show_default=True, help="Floor of the routing noise.")
+@click.option(
+    "--noise-eps", type=Number(), default=0.01, show_default=True, help="Floor of the routing noise."
+)
 @click.option(
     "--reference",
     is_flag=True,
     help="Reproduce the released code: RoPE base, is_in test, padding in the balance loss, noise.",
 )
-@click.option("--seed", type=int, default=42, show_default=True, help="Seed of the router weights.")
+@click.option("--seed", type=SEED, default=42, show_default=True, help="Seed of the router weights.")
 @click.option("--verify", is_flag=True, help="Load both models in fp32 and print the largest difference.")
 @writing_options
 def command(dense: Path, out: Path, seed: int, verify: bool, **options: Any) -> None:

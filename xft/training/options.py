@@ -1,6 +1,7 @@
 """How a model is tuned: the choices, their ranges, and the release's values."""
 
 import dataclasses
+from math import inf
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -51,10 +52,20 @@ class TrainOptions:
     """torch.compile; pays on GPUs."""
 
     def __post_init__(self) -> None:
-        positive = (self.epochs, self.batch_size, self.accumulate, self.lr, self.max_tokens)
-        if min(positive) <= 0 or (self.steps is not None and self.steps < 1) or not 0 <= self.warmup < 1:
+        positive: tuple[float, ...] = (
+            self.epochs,
+            self.batch_size,
+            self.accumulate,
+            self.lr,
+            self.max_tokens,
+        )
+        if (
+            not all(0 < value < inf for value in positive)
+            or (self.steps is not None and self.steps < 1)
+            or not 0 <= self.warmup < 1
+        ):
             raise UsageProblem("epochs, steps, sizes and learning rate must be positive, the warm-up below 1")
-        if self.clip < 0:
+        if not 0 <= self.clip < inf:
             raise UsageProblem(f"the largest gradient norm is {self.clip}, expected 0 or more")
         if self.ewa is not None and not 0 < self.ewa <= 1:
             raise UsageProblem(f"the share rate of EWA is {self.ewa}, expected more than 0 and at most 1")

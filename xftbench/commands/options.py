@@ -2,29 +2,18 @@
 
 import os
 from collections.abc import Callable, Sequence
-from math import isfinite
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import click
 
+from xft.commands.number import Number
 from xftbench.errors import UsageProblem
 from xftbench.plan import SuiteOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _DIRECTORY = click.Path(file_okay=False, path_type=Path)
-
-
-class Number(click.FloatRange):
-    """A range of numbers. NaN lies in every range of click's, and infinity in one that is open above."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the number, if it is one."""
-        number = super().convert(value, param, ctx)
-        if not isfinite(number):
-            self.fail(f"{value} is not a finite number.", param, ctx)
-        return number
 
 
 class SpreadCommand(click.Command):

@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from xftbench.commands.options import Number, allow_option
+from xft.commands.number import Number
+from xftbench.commands.options import allow_option
 from xftbench.errors import StoreError, UsageProblem
 
 _logger = logging.getLogger(__name__)

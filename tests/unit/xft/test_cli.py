@@ -109,6 +109,7 @@ def test_the_options_of_a_merge_of_dense_checkpoints(save: Callable[..., Path], 
             "--shared-weight doesn't apply to the rule learned",
             None,
         ),
+        ("merge dense dense -o new --rule soup --weights 0.5,nan", 2, "must be finite", None),
         ("merge dense dense -o new --rule slerp --base dense", 2, "--base doesn't apply", None),
         ("merge dense dense -o new --rule soup --verify", 2, "--verify doesn't apply", None),
         ("merge moe -o new --rule frequency", 2, "needs routing counts", "--frequencies"),
@@ -136,6 +137,31 @@ def test_slips_get_an_error_a_hint_and_an_exit_code(
 )
 def test_wrong_usage_exits_with_2(arguments: list[str]) -> None:
     assert CliRunner().invoke(cli, arguments).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"{command} {option} {value}"
+        for command, options in {
+            "sft dense -o new --data rows": ["--lr", "--epochs", "--clip", "--warmup", "--shard-gb"],
+            "upcycle dense -o new": ["--balance", "--noise-eps", "--router-std", "--shard-gb"],
+            "learn-mixing moe --data rows": ["--lr", "--epochs", "--held-out"],
+            "merge moe -o new": ["--scale", "--density", "--t"],
+            "recipe smollm2": ["--shard-gb"],
+        }.items()
+        for option in options
+        for value in ("nan", "inf")
+    ],
+)
+def test_numbers_that_are_none_are_wrong_usage(line: str) -> None:
+    result = CliRunner().invoke(cli, line.split())
+    assert result.exit_code == 2
+    assert "is not a finite number" in result.output
+
+
+def test_a_seed_that_no_generator_takes_is_wrong_usage() -> None:
+    assert CliRunner().invoke(cli, ["upcycle", "dense", "-o", "new", "--seed", "-1"]).exit_code == 2
 
 
 def test_an_expected_failure_shows_no_traceback(tmp_path: Path) -> None:

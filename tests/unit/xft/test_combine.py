@@ -1,5 +1,6 @@
 """Rules between dense checkpoints."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,8 @@ def test_dare_keeps_the_mean_and_depends_on_its_key_alone() -> None:
         ({"rule": "ties", "density": 0.0}, 2, True),
         ({"rule": "slerp", "t": 1.1}, 2, False),
         ({"rule": "average"}, 2, False),
+        ({"rule": "soup", "scale": math.nan}, 2, False),
+        ({"rule": "soup", "weights": (0.5, math.inf)}, 2, False),
     ],
 )
 def test_impossible_requests_are_refused(
