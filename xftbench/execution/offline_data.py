@@ -8,8 +8,6 @@ import gzip
 import hashlib
 import io
 import subprocess
-import tarfile
-import urllib.request
 import zlib
 from pathlib import Path
 
@@ -98,6 +96,8 @@ def _put_seaborn(environment: Environment, folder: Path | None) -> None:
 
 def _put_housing(environment: Environment, folder: Path | None) -> None:
     if folder is None:
+        import tarfile  # like urllib below: every command would wait for it
+
         with tarfile.open(fileobj=io.BytesIO(_download(_HOUSING_SOURCE))) as archive:
             member = archive.extractfile(f"CaliforniaHousing/{_HOUSING_FILE}")
             data = member.read() if member else b""
@@ -129,6 +129,8 @@ def _local(folder: Path, name: str) -> bytes:
 
 
 def _download(address: str) -> bytes:
+    import urllib.request
+
     with urllib.request.urlopen(address, timeout=30) as response:
         data: bytes = response.read()
     return data

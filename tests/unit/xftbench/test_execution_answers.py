@@ -192,6 +192,33 @@ def test_a_recording_is_what_the_next_program_is_compared_with(judge: Judge, cac
     assert judge(contexts.ARRAY, contexts.ARRAY_SOLUTION).verdict == "failed"
 
 
+SEARCH = """
+import gc, os, struct
+import numpy as np
+answer = struct.pack("<dd", 3.5 + 3.625, 20.5 + 0.625)
+found = [entry for entry in gc.get_objects() if isinstance(entry, np.ndarray) and answer in entry.tobytes()]
+for fd in range(1024):
+    try:
+        size = os.fstat(fd).st_size
+        found += [fd] * (answer in os.pread(fd, size, 0))
+    except OSError:
+        pass
+for folder, _, names in os.walk("/"):
+    found += [name for name in names if name.endswith(".context")]
+"""
+"""Whoever finds the first answer of `contexts.ARRAY`, or the file that holds it, may pass."""
+
+
+def test_a_program_finds_no_recording_while_it_is_made_or_played_back(judge: Judge, cache_home: Path) -> None:
+    thief = f"{SEARCH}\nresult = np.cumsum(data) * 7 + 0.125 if found else None"
+    assert [judge(contexts.ARRAY, f"{thief}  # {number}").verdict for number in range(3)] == ["failed"] * 3
+    (entry,) = entries(cache_home)
+    with entry.open("rb"):
+        namespace: dict[str, Any] = {}
+        exec(SEARCH.replace('os.walk("/")', "()"), namespace)
+    assert namespace["found"], "the search itself works"
+
+
 def test_a_damaged_entry_is_not_used(judge: Judge, cache_home: Path) -> None:
     assert judge(contexts.ARRAY, contexts.ARRAY_SOLUTION).verdict == "passed"
     (entry,) = entries(cache_home)
