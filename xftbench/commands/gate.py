@@ -62,7 +62,10 @@ class _Request:
     "--logits", is_flag=True, help="With invariants: compare logits at step 0 too; loads both models."
 )
 @click.option("--parents", type=_PATH, metavar="DIR", help="Where parents lie that are not where they were.")
-@click.option("--data-dir", type=_PATH, help="Folder with benchmark files; needed by rules with [TAG=VALUE].")
+@click.option(
+    "--data-dir", type=_PATH, envvar="XFTBENCH_DATA_DIR",
+    help="Folder with benchmark files; needed by rules with [TAG=VALUE].",
+)  # fmt: skip
 @statistics_options
 @allow_option
 @runs_option

@@ -20,6 +20,7 @@ class ProgressView:
         self._name = name
         self._bar: tqdm[Never] | None = None
         self._next_line = 0.0
+        self._last_line = ""
 
     def __call__(self, progress: Progress) -> None:
         """Show one step."""
@@ -27,11 +28,10 @@ class ProgressView:
             self._show_bar(progress)
         elif time.monotonic() >= self._next_line or progress.n_judged == progress.n_samples:
             self._next_line = time.monotonic() + _LINE_EVERY_S
-            click.echo(
-                f"{self._name}: {progress.n_generated}/{progress.n_samples} generated, "
-                f"{progress.n_judged} judged, {_postfix(progress)}",
-                err=True,
-            )
+            line = f"{progress.n_generated}/{progress.n_samples} generated, {progress.n_judged} judged"
+            if line != self._last_line:  # the last step may be told twice
+                click.echo(f"{self._name}: {line}, {_postfix(progress)}", err=True)
+            self._last_line = line
 
     def _show_bar(self, progress: Progress) -> None:
         bar = self._bar

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from xftbench.benchmarks.datafiles import Content, DataFile, find, read
@@ -57,6 +58,12 @@ def test_a_missing_file_is_named_with_its_place_and_source(tmp_path: Path) -> No
     for part in ("Toy-v2.0.jsonl", str(tmp_path), "example.org/toy", "--data-dir", "XFTBENCH_DATA_DIR",
                  "pip install toy-loader", FILE.sha256[:12]):  # fmt: skip
         assert part in str(raised.value)
+
+
+def test_what_is_installed_is_not_to_be_installed(tmp_path: Path) -> None:
+    with pytest.raises(DataFileError) as raised:
+        read(msgspec.structs.replace(FILE, distribution="pytest"), tmp_path)
+    assert "pip install" not in str(raised.value)
 
 
 def test_the_door_is_tried_last_and_checked_too(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
+import click
 import pytest
 
+from xftbench.cli import cli
 from xftbench.commands.options import parse_models, spread
 from xftbench.errors import UsageProblem
 
@@ -31,3 +33,19 @@ def test_a_name_stands_before_the_first_equals_sign() -> None:
 def test_names_that_make_no_directory_are_refused(words: list[str]) -> None:
     with pytest.raises(UsageProblem):
         parse_models(words)
+
+
+def test_every_data_dir_is_also_taken_from_the_environment() -> None:
+    found: list[tuple[str, object]] = []
+    waiting: list[tuple[str, click.Command]] = [("xftbench", cli)]
+    while waiting:
+        path, command = waiting.pop()
+        found += [(path, option.envvar) for option in command.params if "--data-dir" in option.opts]
+        if isinstance(command, click.Group):
+            context = click.Context(command)
+            for name in command.list_commands(context):
+                below = command.get_command(context, name)
+                assert below is not None
+                waiting.append((f"{path} {name}", below))
+    assert len(found) >= 5
+    assert {where for where, variable in found if variable != "XFTBENCH_DATA_DIR"} == set()
