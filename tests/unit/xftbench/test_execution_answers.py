@@ -196,7 +196,7 @@ SEARCH = """
 import gc, os, struct
 import numpy as np
 answer = struct.pack("<dd", 3.5 + 3.625, 20.5 + 0.625)
-found = [entry for entry in gc.get_objects() if isinstance(entry, np.ndarray) and answer in entry.tobytes()]
+found = [entry for entry in gc.get_objects() if type(entry) is np.ndarray and answer in entry.tobytes()]
 for fd in range(1024):
     try:
         size = os.fstat(fd).st_size
