@@ -52,18 +52,9 @@ class TrainOptions:
     """torch.compile; pays on GPUs."""
 
     def __post_init__(self) -> None:
-        positive: tuple[float, ...] = (
-            self.epochs,
-            self.batch_size,
-            self.accumulate,
-            self.lr,
-            self.max_tokens,
-        )
-        if (
-            not all(0 < value < inf for value in positive)
-            or (self.steps is not None and self.steps < 1)
-            or not 0 <= self.warmup < 1
-        ):
+        steps = 1 if self.steps is None else self.steps
+        positive = (self.epochs, steps, self.batch_size, self.accumulate, self.lr, self.max_tokens)
+        if not all(0 < value < inf for value in positive) or not 0 <= self.warmup < 1:
             raise UsageProblem("epochs, steps, sizes and learning rate must be positive, the warm-up below 1")
         if not 0 <= self.clip < inf:
             raise UsageProblem(f"the largest gradient norm is {self.clip}, expected 0 or more")

@@ -10,6 +10,7 @@ import socket
 import sys
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from os import environ
 from pathlib import Path
@@ -198,8 +199,6 @@ def _verify(content: Content, data_file: DataFile) -> None:
 
 
 def _is_installed(distribution: str) -> bool:
-    from importlib.metadata import PackageNotFoundError, version  # every command would wait for it
-
     try:
         return bool(version(distribution))
     except PackageNotFoundError:

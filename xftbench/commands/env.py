@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from xftbench.commands.options import json_option
+from xftbench.commands.options import data_dir_for, json_option
 from xftbench.errors import ToolchainError, UsageProblem
 from xftbench.execution import environments, offline_data
 from xftbench.execution.environments import EnvironmentSpec
@@ -65,12 +65,9 @@ def command() -> None:
 @click.option(
     "--dir", "directory", type=_DIRECTORY, help="Where its files go.  [default: ~/.cache/xftbench/envs]"
 )
-@click.option(
-    "--data-dir",
-    type=_DIRECTORY,
-    envvar="XFTBENCH_DATA_DIR",
-    help="Folder with the data sets that programs would download: seaborn-data/*.csv and cal_housing.data.  "
-    "[default: downloaded]",
+@data_dir_for(
+    "Folder with the data sets that programs would download: seaborn-data/*.csv and cal_housing.data.  "
+    "[default: downloaded]"
 )
 @click.option("--again", is_flag=True, help="Build it anew even if it is there.")
 def create(name: str, python: str | None, directory: Path | None, data_dir: Path | None, again: bool) -> None:

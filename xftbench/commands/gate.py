@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from xftbench import __version__, jsonl
-from xftbench.commands.options import allow_option, json_option, runs_option, statistics_options
+from xftbench.commands.options import allow_option, data_dir_for, json_option, runs_option, statistics_options
 from xftbench.commands.tags import tags_reader
 from xftbench.errors import NotComparableError, StoreError, UsageProblem
 
@@ -62,10 +62,7 @@ class _Request:
     "--logits", is_flag=True, help="With invariants: compare logits at step 0 too; loads both models."
 )
 @click.option("--parents", type=_PATH, metavar="DIR", help="Where parents lie that are not where they were.")
-@click.option(
-    "--data-dir", type=_PATH, envvar="XFTBENCH_DATA_DIR",
-    help="Folder with benchmark files; needed by rules with [TAG=VALUE].",
-)  # fmt: skip
+@data_dir_for("Folder with benchmark files; needed by rules with [TAG=VALUE].")
 @statistics_options
 @allow_option
 @runs_option

@@ -81,12 +81,13 @@ def _apply(options: Sequence[Callable[[F], F]]) -> Callable[[F], F]:
     return decorate
 
 
-data_dir_option = click.option(
-    "--data-dir",
-    type=_DIRECTORY,
-    envvar="XFTBENCH_DATA_DIR",
-    help="Folder with benchmark files, searched before the installed packages.",
-)
+def data_dir_for(about: str) -> Callable[[F], F]:
+    """Return the option of a folder with files that would be downloaded else; `about` is its help."""
+    return click.option("--data-dir", type=_DIRECTORY, envvar="XFTBENCH_DATA_DIR", help=about)
+
+
+data_dir_option = data_dir_for("Folder with benchmark files, searched before the installed packages.")
+
 
 suite_options = _apply(
     [

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from xft.commands.number import Number
-from xftbench.commands.options import allow_option
+from xftbench.commands.options import allow_option, data_dir_for
 from xftbench.errors import StoreError, UsageProblem
 
 _logger = logging.getLogger(__name__)
@@ -31,10 +31,7 @@ _DIRECTORY = click.Path(file_okay=False, path_type=Path)
     help="Add published numbers of a folder (leaderboards/published).",
 )
 @click.option("--title", default="Code model report", show_default=True)
-@click.option(
-    "--data-dir", type=_DIRECTORY, envvar="XFTBENCH_DATA_DIR",
-    help="Folder with benchmark files, for the problems' texts and tags.",
-)  # fmt: skip
+@data_dir_for("Folder with benchmark files, for the problems' texts and tags.")
 @click.option(
     "--training-data", multiple=True, metavar="DATA",
     help="Look for problems in this data (as xft train takes it) instead of that of the lineages.",

@@ -196,27 +196,39 @@ SEARCH = """
 import gc, os, struct
 import numpy as np
 answer = struct.pack("<dd", 3.5 + 3.625, 20.5 + 0.625)
-found = [entry for entry in gc.get_objects() if type(entry) is np.ndarray and answer in entry.tobytes()]
+in_memory, in_descriptors, names_of_files = [], [], []
+for entry in [item for holder in gc.get_objects() for item in gc.get_referents(holder)]:
+    if type(entry) in (bytes, bytearray, np.ndarray) and entry is not answer:
+        text = entry.tobytes() if type(entry) is np.ndarray else entry
+        in_memory += [entry] * (answer in text)
 for fd in range(1024):
     try:
         size = os.fstat(fd).st_size
-        found += [fd] * (answer in os.pread(fd, size, 0))
+        in_descriptors += [fd] * (answer in os.pread(fd, size, 0))
     except OSError:
         pass
-for folder, _, names in os.walk("/"):
-    found += [name for name in names if name.endswith(".context")]
+for folder, _, names in os.walk(top):
+    names_of_files += [name for name in names if name.endswith(".context")]
 """
 """Whoever finds the first answer of `contexts.ARRAY`, or the file that holds it, may pass."""
 
 
 def test_a_program_finds_no_recording_while_it_is_made_or_played_back(judge: Judge, cache_home: Path) -> None:
-    thief = f"{SEARCH}\nresult = np.cumsum(data) * 7 + 0.125 if found else None"
+    right = "result = np.cumsum(data) * 7 + 0.125 if in_memory + in_descriptors + names_of_files else None"
+    thief = f"top = '/'\n{SEARCH}\n{right}"
     assert [judge(contexts.ARRAY, f"{thief}  # {number}").verdict for number in range(3)] == ["failed"] * 3
+    assert len(entries(cache_home)) == 1
+
+
+def test_that_search_finds_what_lies_open(judge: Judge, cache_home: Path) -> None:
+    assert judge(contexts.ARRAY, contexts.ARRAY_SOLUTION).verdict == "passed"
     (entry,) = entries(cache_home)
-    with entry.open("rb"):
-        namespace: dict[str, Any] = {}
-        exec(SEARCH.replace('os.walk("/")', "()"), namespace)
-    assert namespace["found"], "the search itself works"
+    with entry.open("rb") as file:
+        namespace: dict[str, Any] = {"top": cache_home / "xftbench" / "references", "held": [file.read()]}
+        exec(SEARCH, namespace)
+        assert namespace["in_descriptors"] == [file.fileno()]
+    assert namespace["held"][0] in namespace["in_memory"]
+    assert namespace["names_of_files"] == [entry.name]
 
 
 def test_a_damaged_entry_is_not_used(judge: Judge, cache_home: Path) -> None:
