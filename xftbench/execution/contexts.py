@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -45,21 +46,36 @@ _PLOTS = (
     "PIL.PpmImagePlugin", "matplotlib.pyplot", "matplotlib.backends.backend_agg",
     "seaborn",
 )  # fmt: skip
-_PRELOADS: dict[str, tuple[re.Pattern[str], tuple[str, ...]]] = {
-    name: (re.compile(rf"^\s*(?:import|from)\s+(?:{words})\b", re.M), modules)
-    for name, words, modules in (
-        ("tensorflow", "tensorflow|keras", (*_ALL, "tensorflow")),
-        ("torch", "torch", (*_ALL, "torch", "torch.distributed.tensor", "torch._dynamo")),
-        ("plots", "matplotlib|seaborn", _PLOTS),
-        ("sklearn", "sklearn|xgboost|statsmodels|gensim", (*_SCIPY, "sklearn")),
-        ("scipy", "scipy", _SCIPY),
-    )
+
+
+class _Family(NamedTuple):
+    """Programs that are served by the same zygote."""
+
+    imports: re.Pattern[str]
+    """What a context must import to be one of them."""
+    preload: tuple[str, ...]
+    arenas: int
+    """How much memory these fill; see `inside.heap`."""
+    worth_a_second: int
+    """How many must wait before another zygote pays, which costs up to 2.7 CPU seconds to start."""
+
+
+def _importing(*words: str) -> re.Pattern[str]:
+    return re.compile(rf"^\s*(?:import|from)\s+(?:{'|'.join(words)})\b", re.M)
+
+
+_TORCH = (*_ALL, "torch", "torch.distributed.tensor", "torch._dynamo")
+_FAMILIES = {
+    "tensorflow": _Family(_importing("tensorflow", "keras"), (*_ALL, "tensorflow"), 137, 100),
+    "torch": _Family(_importing("torch"), _TORCH, 110, 100),
+    "plots": _Family(_importing("matplotlib", "seaborn"), _PLOTS, 53, 8),
+    "sklearn": _Family(
+        _importing("sklearn", "xgboost", "statsmodels", "gensim"), (*_SCIPY, "sklearn"), 41, 8
+    ),
+    "scipy": _Family(_importing("scipy"), _SCIPY, 37, 16),
+    "numpy": _Family(re.compile(""), _ALL, 24, 16),
 }
-"""Name -> what a context must import to be served by it, and what it has imported; the first that fits."""
-_REST = "numpy"
-_WORTH_A_SECOND = {"tensorflow": 100, "torch": 100, "plots": 8, "sklearn": 8}
-"""What starting costs (2.7, 2.2, 0.8 and 0.5 CPU seconds), in programs."""
-_WORTH_OTHERS = 16
+"""By name; a program is of the first that fits."""
 
 _APART = "the result was compared in a process that the program never ran in"
 _IN_PLACE = "the result can't be moved out of the program's process; passing there would prove nothing"
@@ -72,34 +88,30 @@ _BUSY = 0.05
 
 def family(program: ContextProgram) -> str:
     """Return the name of the libraries that a program should find imported."""
-    for name, (imports, _) in _PRELOADS.items():
-        if imports.search(program.context):
-            return name
-    return _REST
+    return next(name for name, one in _FAMILIES.items() if one.imports.search(program.context))
 
 
 def starter(name: str) -> Callable[[Limits, str], "ContextRunner"]:
     """Return what starts a runner of a family."""
-    modules = _PRELOADS[name][1] if name in _PRELOADS else _ALL
-    return lambda limits, isolation: ContextRunner(limits, isolation, modules)
+    return lambda limits, isolation: ContextRunner(limits, isolation, _FAMILIES[name])
 
 
 def worth_a_second(name: str) -> int:
     """Return how many programs of a family must wait before another zygote pays."""
-    return _WORTH_A_SECOND.get(name, _WORTH_OTHERS)
+    return _FAMILIES[name].worth_a_second
 
 
 class ContextRunner(WorkerRunner):
     """Runs context programs one after another, in forks of an interpreter that has imported some modules."""
 
-    def __init__(self, limits: Limits, isolation: str, preload: tuple[str, ...]) -> None:
+    def __init__(self, limits: Limits, isolation: str, family: _Family) -> None:
         try:
             environment = environments.find(ENVIRONMENT)
         except ToolchainError as error:
             raise WorkerLostError(str(error)) from error
-        interpreter = of_environment(environment, preload)
+        interpreter = of_environment(environment, family.preload, family.arenas)
         super().__init__(Worker(limits, isolation, interpreter, with_checker=False))
-        self._answers = Answers(environment, preload)
+        self._answers = Answers(environment, family.preload)
 
     def run(self, program: Program) -> Outcome:
         """Run a `ContextProgram`."""

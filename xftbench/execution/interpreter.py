@@ -36,6 +36,9 @@ class Interpreter:
     """Environment variables, from before the first import on."""
     has_scratch: bool = False
     """Whether the zygote has a writable /tmp while it imports."""
+    arenas: int = 0
+    """How much memory its imports fill with objects, in pymalloc's arenas of 1 MiB; worth telling if it is
+    much, see `inside.heap`."""
 
 
 def own(seen: View | None = None) -> Interpreter:
@@ -44,8 +47,8 @@ def own(seen: View | None = None) -> Interpreter:
     return Interpreter(executable=executable, view=seen or view.plan(), preload=_PRELOADED)
 
 
-def of_environment(environment: Environment, preload: tuple[str, ...]) -> Interpreter:
-    """Return an environment's interpreter with some modules imported."""
+def of_environment(environment: Environment, preload: tuple[str, ...], arenas: int) -> Interpreter:
+    """Return an environment's interpreter with some modules imported, which fill so many arenas."""
     quiet = {"MPLBACKEND": "Agg", "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
     variables = _VARIABLES | _ONE_THREAD | quiet | offline_data.variables(environment)
     return Interpreter(
@@ -54,4 +57,5 @@ def of_environment(environment: Environment, preload: tuple[str, ...]) -> Interp
         preload=preload,
         variables=variables,
         has_scratch=True,
+        arenas=arenas,
     )

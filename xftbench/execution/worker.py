@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from xftbench.execution import cgroup
+from xftbench.execution.inside import heap
 from xftbench.execution.inside.channel import ChannelClosed, Control
 from xftbench.execution.interpreter import Interpreter, own
 from xftbench.execution.outcome import InfrastructureError
@@ -314,7 +315,7 @@ def _launch(interpreter: Interpreter, control: int, log: int) -> subprocess.Pope
         stdout=subprocess.DEVNULL,
         stderr=log,
         pass_fds=(control,),
-        env={**interpreter.variables, **_ENVIRONMENT},
+        env={**interpreter.variables, **_ENVIRONMENT, **(heap.VARIABLES if interpreter.arenas else {})},
         cwd="/",
         start_new_session=True,
     )
@@ -338,5 +339,6 @@ def _configuration(
         "preload": interpreter.preload,
         "variables": dict(interpreter.variables),
         "has_scratch": interpreter.has_scratch,
+        "arenas": interpreter.arenas,
         "service": service,
     }

@@ -25,7 +25,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from xftbench.execution.inside import cell, channel, context, linux, native, seccomp, solution, wire
+from xftbench.execution.inside import cell, channel, context, heap, linux, native, seccomp, solution, wire
 from xftbench.execution.inside.jail import NamespaceJail
 from xftbench.execution.inside.service import Service, by_name
 
@@ -140,8 +140,10 @@ class _Zygote:
         if self._config["has_scratch"]:
             self._jail.open_scratch()
         gc.disable()  # what modules make, they keep: a search for garbage takes a quarter of an import's time
+        arenas = heap.Arenas(self._config["arenas"])
         for name in self._config["preload"]:
             importlib.import_module(name)
+        arenas.settle()
         linux.drop_bounding_set(self._jail.kept_capabilities)
         linux.forbid_new_privileges()
         linux.set_dumpable(False)
