@@ -23,8 +23,9 @@ import msgspec
 from xftbench.errors import ToolchainError
 from xftbench.execution import environments, outcome
 from xftbench.execution.answers import Answers
-from xftbench.execution.inside.channel import ChannelClosed, FrameReader
+from xftbench.execution.inside.channel import ChannelClosed, Control, FrameReader
 from xftbench.execution.interpreter import of_environment
+from xftbench.execution.nurseries import Nurseries
 from xftbench.execution.outcome import Exit, InfrastructureError
 from xftbench.execution.worker import GRACE_S, Worker, WorkerLostError, WorkerRunner, pid_of
 from xftbench.records import ContextProgram, Limits, Outcome, Program
@@ -112,24 +113,32 @@ class ContextRunner(WorkerRunner):
         interpreter = of_environment(environment, family.preload, family.arenas)
         super().__init__(Worker(limits, isolation, interpreter, with_checker=False))
         self._answers = Answers(environment, family.preload)
+        self._nurseries = Nurseries(self._worker, family.preload)
 
     def run(self, program: Program) -> Outcome:
         """Run a `ContextProgram`."""
         assert isinstance(program, ContextProgram)
         with self._worker.or_lost():
+            forker = self._nurseries.forker(program.context)
             if key := self._answers.key_of(program):
                 try:
-                    return self._run_recorded(program, key)
+                    return self._run_recorded(program, forker, key)
                 except _UnrecordedError:
                     self._answers.forget(key)
-            return _Job(self._worker, program).run()
+            return _Job(self._worker, forker, program).run()
 
-    def _run_recorded(self, program: ContextProgram, key: str) -> Outcome:
+    def kill(self) -> None:
+        """Kill every process and wait."""
+        super().kill()
+        self._nurseries.close()
+
+    def _run_recorded(self, program: ContextProgram, forker: Control, key: str) -> Outcome:
         """Run a program with what its test expects recorded, by it if nobody has done so."""
         entry = self._answers.open(key)
         memory = os.memfd_create("answers") if entry is None else entry
         try:
-            judged = _Job(self._worker, program, "make" if entry is None else "use", (memory,)).run()
+            use = "make" if entry is None else "use"
+            judged = _Job(self._worker, forker, program, use, (memory,)).run()
             if entry is None:
                 self._answers.keep(key, memory)
             return judged
@@ -145,9 +154,15 @@ class _Job:
     """One program on its way through a worker."""
 
     def __init__(
-        self, worker: Worker, program: ContextProgram, answers: str = "", fds: tuple[int, ...] = ()
+        self,
+        worker: Worker,
+        forker: Control,
+        program: ContextProgram,
+        answers: str = "",
+        fds: tuple[int, ...] = (),
     ) -> None:
         self._worker = worker
+        self._forker = forker
         self._program = program
         self._answers = answers
         self._fds = fds
@@ -178,12 +193,13 @@ class _Job:
             "solution": program.solution, "context": program.context, "seeded": program.seeded,
             "answers": self._answers,
         }  # fmt: skip
-        self._worker.order("context", json.dumps(about).encode(), report.fileno(), errors, *self._fds)
+        job = json.dumps(about).encode()
+        self._worker.order("context", job, report.fileno(), errors, *self._fds, forker=self._forker)
 
     def _watch(self, report: socket.socket) -> None:
         """Wait until the referee has spoken, if it does, and is dead."""
         poll = select.poll()
-        poll.register(self._worker.control.fileno(), select.POLLIN)
+        poll.register(self._forker.fileno(), select.POLLIN)
         poll.register(report.fileno(), select.POLLIN)
         while self._ended is None:
             left_s = self._deadline - time.monotonic()
@@ -191,8 +207,8 @@ class _Job:
                 self._on_deadline()
                 continue
             for fd, _ in poll.poll(left_s * 1000 + 1):
-                if fd == self._worker.control.fileno():
-                    self._hear_zygote()
+                if fd == self._forker.fileno():
+                    self._hear_forker()
                 else:
                     poll.unregister(fd)
                     self._hear_referee(report)
@@ -225,8 +241,8 @@ class _Job:
                     waiting += map(int, children.read_text().split())
         return total / os.sysconf("SC_CLK_TCK")
 
-    def _hear_zygote(self) -> None:
-        message, fds = self._worker.control.receive()
+    def _hear_forker(self) -> None:
+        message, fds = self._forker.receive()
         if message[0] == "context_started":
             (self._pidfd,) = fds
         elif message[0] == "context_exited":

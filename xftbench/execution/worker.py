@@ -3,13 +3,14 @@
 The harness decides three things alone: when time is up, that everything is dead, and what the evidence means.
 """
 
+import json
 import os
 import select
 import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -144,16 +145,40 @@ class Worker:
             # Not shutil.rmtree: a candidate may have nested it deeper than that can follow.
             subprocess.run(["rm", "-rf", "--", self._scratch], check=False)
 
-    def order(self, role: str, job: bytes, *fds: int) -> None:
+    @property
+    def is_jailed(self) -> bool:
+        """Whether each program is kept in namespaces of its own."""
+        return self._isolation == "namespaces"
+
+    def order(self, role: str, job: bytes, *fds: int, forker: Control | None = None) -> None:
         """Have a process of a role forked, with a job to read and more descriptors behind it."""
         memory = os.memfd_create("job")
         try:
             with open(memory, "wb", closefd=False) as file:
                 file.write(job)
-            forker = self._forker() if role == "candidate" else self.control
+            if forker is None:
+                forker = self._forker() if role == "candidate" else self.control
             forker.send([role], (memory, *fds))
         finally:
             os.close(memory)
+
+    def start_nursery(self, modules: Sequence[str]) -> Control:
+        """Have the zygote fork a copy of itself that imports some modules, and return the connection to it.
+
+        Raises:
+            WorkerLostError: If it does not start.
+        """
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self.order("nursery", json.dumps(modules).encode(), theirs.fileno())
+        _, (pidfd,) = self._expect("nursery_started", GRACE_S, fds=1)
+        os.close(pidfd)
+        return Control(ours)
+
+    def end_nursery(self, nursery: Control) -> None:
+        """End what `start_nursery` has started, and wait."""
+        nursery.close()
+        self._expect("nursery_exited", GRACE_S)
 
     def kill_candidate(self) -> None:
         """Have the candidate killed that runs, if one does."""
@@ -207,7 +232,7 @@ class Worker:
 
     def _forker(self) -> Control:
         """Return the connection to what forks candidates: a cell, or the zygote without namespaces."""
-        if self._isolation == "rlimits":
+        if not self.is_jailed:
             return self.control
         if self._cell is None:
             ours, theirs = socket.socketpair()

@@ -5,6 +5,7 @@
        ├─ checker       runs the tests; replaced when the harness asks
        ├─ cell          pid 1 of a candidate's namespaces; forks the candidate, see `cell`
        │  └─ candidate  one per job; without namespaces it is the zygote's own child
+       ├─ nursery       a copy of the zygote that has imported more, see `nurseries`
        ├─ program       pid 1 of a program's namespaces in another language, see `native`
        └─ compiler      a compiler that is kept warm for many programs
 
@@ -18,6 +19,7 @@ hands on unread, so nothing of an earlier job can be found in the memory of a la
 import contextlib
 import gc
 import importlib
+import json
 import os
 import resource
 import select
@@ -115,12 +117,7 @@ class _Zygote:
         try:
             self._warm_up()
             self._send_ready()
-            while True:
-                for fd, _ in self._poll.poll():
-                    if fd == self._control.fileno():
-                        self._obey(*self._control.receive())
-                    else:
-                        self._reap(fd)
+            self._obey_forever()
         except channel.ChannelClosed:
             pass
         except BaseException:  # noqa: BLE001 - to the worker's log, which the harness reads when we are gone
@@ -130,6 +127,14 @@ class _Zygote:
             with contextlib.suppress(OSError):
                 self._jail.clean_up(set())
             os._exit(0)
+
+    def _obey_forever(self) -> NoReturn:
+        while True:
+            for fd, _ in self._poll.poll():
+                if fd == self._control.fileno():
+                    self._obey(*self._control.receive())
+                else:
+                    self._reap(fd)
 
     def _send_ready(self) -> None:
         pidfd = os.pidfd_open(os.getpid())
@@ -185,6 +190,8 @@ class _Zygote:
             if role == "candidate":
                 fds = [*fds, *self._service.open_in_child()]
             own = self._service.kept_fds if role == "cell" else ()
+            if role == "nursery":
+                self._control.close()  # before its number means another file
             linux.close_all_but([self._null, *self._jail.kept_fds, *own, *fds])
             if role == "checker":
                 linux.limit(resource.RLIMIT_AS, self._checker_bytes)
@@ -197,6 +204,8 @@ class _Zygote:
             if role == "context":
                 context.serve(fds, self._null, self._jail)
             job, rpc, *others = fds
+            if role == "nursery":
+                self._become_nursery(job, rpc)
             if role == "program":
                 native.serve(job, rpc, self._jail)
             if role == "compiler":
@@ -206,6 +215,18 @@ class _Zygote:
             sys.excepthook(*sys.exc_info())  # to the worker's log
         finally:
             os._exit(1)
+
+    def _become_nursery(self, job: int, connection: int) -> NoReturn:
+        for name in json.loads(channel.read_file(job)):
+            with contextlib.suppress(Exception):  # the context will say so itself
+                importlib.import_module(name)
+        self._control = channel.Control.of(connection)
+        self._children = {}
+        self._poll = select.poll()
+        self._poll.register(connection, select.POLLIN)
+        with contextlib.suppress(channel.ChannelClosed):
+            self._obey_forever()
+        os._exit(0)
 
     def _become_candidate(self, job: int, rpc: int, others: list[int]) -> NoReturn:
         assert not isinstance(self._jail, NamespaceJail)
