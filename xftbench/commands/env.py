@@ -1,16 +1,21 @@
 """``xftbench env``: the environments that some suites' programs run in."""
 
 import logging
+import os
 import sys
+from concurrent.futures import as_completed
 from pathlib import Path
 
 import click
 import msgspec
 
+from xftbench.benchmarks.datafiles import MissingDataFileError
+from xftbench.benchmarks.ds1000 import Ds1000
 from xftbench.commands.options import data_dir_for, json_option
 from xftbench.errors import ToolchainError, UsageProblem
 from xftbench.execution import environments, offline_data
-from xftbench.execution.environments import EnvironmentSpec
+from xftbench.execution.environments import Environment, EnvironmentSpec
+from xftbench.execution.pool import Pool
 from xftbench.records import Record
 
 _logger = logging.getLogger(__name__)
@@ -66,16 +71,17 @@ def command() -> None:
     "--dir", "directory", type=_DIRECTORY, help="Where its files go.  [default: ~/.cache/xftbench/envs]"
 )
 @data_dir_for(
-    "Folder with the data sets that programs would download: seaborn-data/*.csv and cal_housing.data.  "
-    "[default: downloaded]"
+    "Folder with the data sets that programs would download: seaborn-data/*.csv and cal_housing.data "
+    "[default: downloaded]; and with ds1000.jsonl.gz, if the new environment is to be tried on it."
 )
 @click.option("--again", is_flag=True, help="Build it anew even if it is there.")
 def create(name: str, python: str | None, directory: Path | None, data_dir: Path | None, again: bool) -> None:
     """Create the environment NAME, or complete the one that is there.
 
-    An interrupted build leaves nothing behind; what was fetched stays in pip's cache.
+    An interrupted build leaves nothing behind; what was fetched stays in pip's cache. A new environment is
+    tried on the reference solutions, as by `env check --references`, if --data-dir has the benchmark's file.
     """
-    _spec(name)
+    is_new = again or status_of(_spec(name)).problem is not None
     with _Ticker() as ticker:
         environment = environments.create(
             name, python=python, directory=directory, again=again, say=ticker.say
@@ -86,6 +92,11 @@ def create(name: str, python: str | None, directory: Path | None, data_dir: Path
     if missing:
         _logger.warning("get them later with: xftbench env create %s --data-dir DIR", name)
     click.echo(f"{environment.path}: {environments.toolchain(name)}")
+    if is_new and data_dir is not None:
+        try:
+            _run_references(environment, data_dir)
+        except MissingDataFileError as error:
+            _logger.warning("not tried on the reference solutions: %s", error.message)
 
 
 @command.command("list")
@@ -119,8 +130,15 @@ def show(name: str, as_json: bool) -> None:
 
 @command.command
 @click.argument("name")
-def check(name: str) -> None:
-    """Check that the environment NAME holds exactly its pins; exits with 3 if not."""
+@click.option(
+    "--references",
+    is_flag=True,
+    help="Run the benchmark's reference solutions too, about a minute: all must pass. What its tests expect "
+    "is recorded on the way, so that later programs are judged sooner.",
+)
+@data_dir_for("Folder with the benchmark's file.  [default: as for `score`]")
+def check(name: str, references: bool, data_dir: Path | None) -> None:
+    """Check that the environment NAME holds exactly its pins; exits with 3 if not, or if a solution fails."""
     _spec(name)
     environment = environments.find(name)
     click.echo(f"{environment.path}: {len(environment.spec.pins)} packages, all as pinned")
@@ -128,6 +146,35 @@ def check(name: str) -> None:
         {offline_data.SEABORN, offline_data.HOUSING} - offline_data.available(environment)
     ):
         click.echo(f"lacks {data_set}: xftbench env create {name} [--data-dir DIR]")
+    if references:
+        _run_references(environment, data_dir)
+
+
+def _run_references(environment: Environment, data_dir: Path | None) -> None:
+    """Run every reference solution whose data sets are here.
+
+    Raises:
+        DataFileError: If the benchmark's file is not to be had.
+        ToolchainError: If one does not pass: this machine computes something else than the authors'.
+    """
+    benchmark = Ds1000()
+    problems = benchmark.load(benchmark.versions[-1], data_dir).problems
+    here = offline_data.available(environment) | {""}
+    programs = benchmark.all_references([problem for problem in problems if problem.needs in here])
+    with _Ticker() as ticker, Pool(os.cpu_count() or 1, benchmark.limits) as pool:
+        futures = {pool.submit(program): program.task_id for program in programs}
+        failed = []
+        for done, future in enumerate(as_completed(futures), start=1):
+            ticker.say(f"running reference solutions: {done} of {len(programs)}")
+            if future.result().verdict != "passed":
+                failed.append(f"{futures[future]}: {future.result().verdict} ({future.result().detail})")
+    click.echo(f"{len(programs) - len(failed)} of {len(programs)} reference solutions pass")
+    if failed:
+        raise ToolchainError(
+            "reference solutions that don't pass here: " + "; ".join(failed),
+            hint=f"xftbench env create {environment.spec.name} --again; if that does not help, leave these "
+            "problems out with --ids",
+        )
 
 
 def _spec(name: str) -> EnvironmentSpec:
