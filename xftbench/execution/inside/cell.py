@@ -7,9 +7,6 @@ jail for itself. The cell itself runs no solution and never holds one; from insi
 looked into or limited (see `seccomp.for_cell`).
 """
 
-# ruff: noqa: PTH116
-# pathlib would be one more import in every jail
-
 import _signal  # type: ignore[import-not-found]
 import contextlib
 import gc
@@ -47,7 +44,7 @@ class _Cell:
         self._null = null
         self._service = service
         os.utime("/tmp", ns=(0, 0))
-        self._untouched = _state_of_scratch()
+        self._untouched = linux.state_of("/tmp")
 
     def run(self) -> None:
         """Run candidates until the harness hangs up, which it does after one that has left a trace."""
@@ -98,19 +95,8 @@ class _Cell:
         try:
             os.kill(-1, signal.SIGKILL)
         except ProcessLookupError:
-            return _state_of_scratch() == self._untouched
+            return linux.state_of("/tmp") == self._untouched
         with contextlib.suppress(ChildProcessError):
             while True:
                 os.waitpid(-1, 0)
         return False
-
-
-def _state_of_scratch() -> tuple[object, ...]:
-    status, room = os.stat("/tmp"), os.statvfs("/tmp")
-    attributes: list[str] = []
-    with contextlib.suppress(OSError):
-        attributes = os.listxattr("/tmp")
-    # Whatever is done to it leaves another ctime, which nobody can set back; on older kernels only if a few
-    # milliseconds have passed since, hence the other times.
-    times = (status.st_atime_ns, status.st_mtime_ns, status.st_ctime_ns)
-    return status.st_mode, *times, room.f_bfree, room.f_ffree, attributes

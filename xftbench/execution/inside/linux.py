@@ -1,5 +1,9 @@
 """The Linux calls that the standard library lacks, through ctypes. A failure names its step and its errno."""
 
+# ruff: noqa: PTH116
+# pathlib would be one more import in every jail
+
+import contextlib
 import ctypes
 import os
 import resource
@@ -204,3 +208,15 @@ def close_all_but(fds: list[int]) -> None:
         os.closerange(start, fd)
         start = fd + 1
     os.closerange(start, 1 << 20)
+
+
+def state_of(directory: str) -> tuple[object, ...]:
+    """Return what differs if anything was done to the root of a tmpfs, or put into it, meanwhile."""
+    status, room = os.stat(directory), os.statvfs(directory)
+    attributes: list[str] = []
+    with contextlib.suppress(OSError):
+        attributes = os.listxattr(directory)
+    # Whatever is done to it leaves another ctime, which nobody can set back; on older kernels only if a few
+    # milliseconds have passed since, hence the other times.
+    times = (status.st_atime_ns, status.st_mtime_ns, status.st_ctime_ns)
+    return status.st_mode, *times, room.f_bfree, room.f_ffree, attributes

@@ -1,7 +1,8 @@
 """A program in another language: its supervisor, which compiles it, runs it and reports how each step ended.
 
 The supervisor is the first process of the program's pid namespace. It runs none of the program's code, can't
-be looked into or signalled from there, and when it ends everything else has.
+be looked into or signalled from there, and when it ends everything else has. Like a cell (see `cell`) it may
+be given another program, if the one before has left nothing behind in a /tmp that held its source text alone.
 """
 
 # ruff: noqa: PTH103, PTH108, PTH120, PTH123, PTH208
@@ -16,7 +17,7 @@ import select
 import signal
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from xftbench.execution.inside import channel, linux
@@ -34,20 +35,44 @@ _TREE_STRETCH = 2
 _MAX_STRETCH = 8
 """A program that other work keeps from the processors gets at most this many times its wall limit."""
 _FILES = 256
+_MOST = 200
+"""Programs of one supervisor: its own CPU time must stay far below what a program may use."""
+_MAX_JOB = 64 << 20
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 def serve(job_fd: int, rpc: int, jail: "NamespaceJail | WeakJail") -> NoReturn:
-    """Run the steps that `job_fd` holds until one fails; report over `rpc`."""
+    """Run the steps that `job_fd` holds until one fails, and report over `rpc`; then perhaps those of others.
+
+    A job that is "alone" has a jail to itself. Others come over `rpc`, as long as they leave no trace.
+    """
     job = json.loads(channel.read_file(job_fd))
     try:
-        work = jail.enter_native()
+        work = jail.enter_native(alone=job["alone"])
     except OSError as error:
         _send(rpc, {"unjailed": str(error)})
         os._exit(1)
+    # The first process of a pid namespace is deaf to signals from inside that it has no handler for.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    frames = channel.FrameReader(rpc)
+    with contextlib.suppress(channel.ChannelClosed):
+        for left in range(_MOST, -1, -1):
+            report = _run_steps(job, work, jail, is_last=left == 0)
+            _send(rpc, report)
+            if not report.get("again"):
+                break
+            job = json.loads(frames.read(_MAX_JOB))
+    os._exit(0)
+
+
+def _run_steps(
+    job: dict[str, Any], work: str, jail: "NamespaceJail | WeakJail", *, is_last: bool
+) -> dict[str, Any]:
+    """Run a job's steps until one fails; return the report."""
     try:
         for name, content in job["files"].items():
             _write(name, content)
+        scratch = None if job["alone"] or is_last else _Scratch(job["files"])
         steps = []
         for step in job["steps"]:
             _make_executable(step["argv"][0])
@@ -57,16 +82,35 @@ def serve(job_fd: int, rpc: int, jail: "NamespaceJail | WeakJail") -> NoReturn:
             for name in step["remove"]:
                 with contextlib.suppress(OSError):
                     os.unlink(name)
-        _send(rpc, {"steps": steps})
+        return {"steps": steps, "again": scratch is not None and scratch.was_cleared()}
     except OSError as error:
-        _send(rpc, {"broken": str(error)})
-    os._exit(0)
+        return {"broken": str(error)}
+
+
+class _Scratch:
+    """The directory that a program runs in, which holds these files and nothing else."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names = names
+        os.utime(".", ns=(0, 0))
+        self._before = linux.state_of(".")
+
+    def was_cleared(self) -> bool:
+        """Remove the files, if a program has changed nothing here; return whether it has not."""
+        try:
+            if linux.state_of(".") != self._before:
+                return False
+            for name in self._names:
+                os.unlink(name)
+            return not os.listdir(".")
+        except OSError:  # not even allowed to look
+            return False
 
 
 def become(job_fd: int, connection: int, jail: "NamespaceJail | WeakJail") -> NoReturn:
     """Become a compiler that serves many programs, with a connection as its stdin and stdout."""
     job = json.loads(channel.read_file(job_fd))
-    work = jail.enter_native()
+    work = jail.enter_native(alone=True)
     for name, content in job["files"].items():
         _write(name, content)
     os.dup2(connection, 0)

@@ -109,8 +109,9 @@ class WeakJail:
         limit_candidate(self._limits)
         self._renounce([self._directory(), *self._devices], self._user)
 
-    def enter_native(self) -> str:
+    def enter_native(self, *, alone: bool) -> str:
         """In the supervisor of a program in another language; only its commands are confined."""
+        assert alone
         linux.die_with_parent()
         linux.set_dumpable(False)
         os.chdir(self._directory())

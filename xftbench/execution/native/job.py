@@ -16,18 +16,92 @@ from xftbench.execution.worker import GRACE_S, Worker, WorkerLostError
 
 _MAX_REPORT = 64 << 20
 _MAX_STRETCH = 8
+_ABOUT = ("cpu_s", "memory_bytes", "runtime_memory")
 
 Files = dict[str, bytes]
 
 
-def run(worker: Worker, files: Files, steps: list[dict[str, Any]]) -> Ending:
-    """Run a program's steps and return how they ended.
+class _Supervisor:
+    """What runs a program's steps, as the harness sees it; perhaps those of one program after another."""
 
-    Raises:
-        WorkerLostError: If the worker must be replaced.
+    def __init__(self, connection: socket.socket, about: object) -> None:
+        self.connection = connection
+        self.about = about
+        """The steps' limits, which only ever get narrower."""
+        self.frames = channel.FrameReader(connection.fileno())
+        self.pidfd = -1
+
+    def kill(self) -> None:
+        if self.pidfd >= 0:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+
+    def close(self) -> None:
+        self.connection.close()
+        if self.pidfd >= 0:
+            os.close(self.pidfd)
+            self.pidfd = -1
+
+
+class Jobs:
+    """Runs one program after another in a worker.
+
+    A supervisor is asked again while its programs leave no trace, and are of one step in the same language.
     """
-    with worker.or_lost():
-        return _Job(worker, files, steps).run()
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._idle: _Supervisor | None = None
+
+    def run(self, files: Files, steps: list[dict[str, Any]]) -> Ending:
+        """Run a program's steps and return how they ended.
+
+        Raises:
+            WorkerLostError: If the worker must be replaced.
+        """
+        with self._worker.or_lost():
+            is_alone = len(steps) > 1 or not self._worker.is_jailed or any("/" in name for name in files)
+            job = {"files": encoded(files), "steps": steps, "alone": is_alone}
+            about = None if is_alone else [steps[0][name] for name in _ABOUT]
+            supervisor, self._idle = self._idle, None
+            if supervisor and (is_alone or supervisor.about != about):
+                supervisor.kill()
+                supervisor.close()
+                _wait_for_end(self._worker)
+                supervisor = None
+            if supervisor:
+                channel.write_frame(supervisor.connection.fileno(), json.dumps(job).encode("ascii"))
+            else:
+                supervisor = _Supervisor(send_job(self._worker, "program", job), about)
+            trial = _Job(self._worker, supervisor, steps)
+            try:
+                ending = trial.run()
+            except BaseException:
+                supervisor.close()
+                raise
+            if trial.has_ended:
+                supervisor.close()
+            else:
+                self._idle = supervisor
+            return ending
+
+    def close(self) -> None:
+        """Let go of what is held, when the worker is dead."""
+        if self._idle:
+            self._idle.close()
+            self._idle = None
+
+
+def _wait_for_end(worker: Worker) -> None:
+    poll = select.poll()
+    poll.register(worker.control.fileno(), select.POLLIN)
+    while poll.poll(GRACE_S * 1000):
+        message, _ = worker.control.receive()
+        if message[0] == "program_exited":
+            return
+        if message[0] != "compiler_exited":
+            break
+    raise WorkerLostError("a program's supervisor did not end")
 
 
 def send_job(worker: Worker, role: str, job: dict[str, Any]) -> socket.socket:
@@ -44,52 +118,47 @@ def encoded(files: Files) -> dict[str, str]:
 
 
 class _Job:
-    def __init__(self, worker: Worker, files: Files, steps: list[dict[str, Any]]) -> None:
+    def __init__(self, worker: Worker, supervisor: _Supervisor, steps: list[dict[str, Any]]) -> None:
         self._worker = worker
         self._steps = steps
         self._deadline = time.monotonic() + GRACE_S + sum(_MAX_STRETCH * step["wall_s"] for step in steps)
-        self._near = send_job(worker, "program", {"files": encoded(files), "steps": steps})
-        self._pidfd = -1
+        self._supervisor = supervisor
         self._report: dict[str, Any] | None = None
-        self._has_ended = False
+        self.has_ended = False
+        """Whether the supervisor is dead: its jail was for this program alone."""
 
     def run(self) -> Ending:
-        try:
-            self._watch()
-        finally:
-            self._near.close()
-            if self._pidfd >= 0:
-                os.close(self._pidfd)
-        return self._ending()
-
-    def _watch(self) -> None:
+        connection, control = self._supervisor.connection.fileno(), self._worker.control.fileno()
         poll = select.poll()
-        for fd in (self._near.fileno(), self._worker.control.fileno()):
+        for fd in (connection, control):
             poll.register(fd, select.POLLIN)
-        while not self._has_ended:
+        while not self.has_ended and not self._may_serve_again():
             left_s = self._deadline - time.monotonic()
             if left_s <= 0:
                 raise WorkerLostError("a program's supervisor did not report in time")
             for fd, _ in poll.poll(left_s * 1000 + 1):
-                if fd == self._near.fileno():
+                if fd == connection:
                     poll.unregister(fd)
                     self._hear_supervisor()
                 else:
                     self._hear_zygote()
+        return self._ending()
+
+    def _may_serve_again(self) -> bool:
+        return self._report is not None and bool(self._report.get("again")) and self._supervisor.pidfd >= 0
 
     def _hear_supervisor(self) -> None:
         with suppress(channel.ChannelClosed, ValueError):
-            self._report = json.loads(channel.FrameReader(self._near.fileno()).read(_MAX_REPORT))
-        if self._pidfd >= 0:  # it has nothing more to do; no need to wait for its own end
-            with suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+            self._report = json.loads(self._supervisor.frames.read(_MAX_REPORT))
+        if not self._may_serve_again():
+            self._supervisor.kill()  # it has nothing more to do; no need to wait for its own end
 
     def _hear_zygote(self) -> None:
         message, fds = self._worker.control.receive()
         if message[0] == "program_started":
-            (self._pidfd,) = fds
+            (self._supervisor.pidfd,) = fds
         elif message[0] == "program_exited":
-            self._has_ended = True
+            self.has_ended = True
         elif message[0] != "compiler_exited":
             raise WorkerLostError(f"the worker's processes ended: {' '.join(map(str, message))}")
 

@@ -6,8 +6,9 @@ from typing import Any
 import msgspec
 
 from xftbench.execution.interpreter import own
-from xftbench.execution.native import builders, job, proof, view
+from xftbench.execution.native import builders, proof, view
 from xftbench.execution.native.builders import Warm
+from xftbench.execution.native.job import Jobs
 from xftbench.execution.native.judge import Ended, Ending, judge
 from xftbench.execution.native.language import PUBLISHED_S, Step
 from xftbench.execution.native.toolchains import Missing, Toolchain, find_toolchain
@@ -39,6 +40,7 @@ class NativeRunner(WorkerRunner):
         )
         self._is_jailed = isolation == "namespaces"
         super().__init__(Worker(self._limits, isolation, own(view.plan()), with_checker=False))
+        self._jobs = Jobs(self._worker)
 
     def run(self, program: Program) -> Outcome:
         """Run a `NativeProgram`."""
@@ -52,6 +54,7 @@ class NativeRunner(WorkerRunner):
         """Kill every process and wait."""
         self._compilers.forget(self._worker)
         super().kill()
+        self._jobs.close()
 
     def execute(self, toolchain: Toolchain, text: str) -> Ending:
         """Build and run a source text."""
@@ -62,7 +65,7 @@ class NativeRunner(WorkerRunner):
                 return self._run_compiled(compiled, steps)
             steps[0] = builders.hastened(toolchain, text, steps[0])
         files = {toolchain.language.file_name: text.encode("utf-8", "surrogatepass")}
-        return job.run(self._worker, files, steps)
+        return self._jobs.run(files, steps)
 
     def _compiled_warm(self, toolchain: Toolchain, text: str, command: dict[str, Any]) -> Compiled | None:
         """Have a warm compiler do the first step; None where there is none, or it could not tell."""
@@ -86,7 +89,7 @@ class NativeRunner(WorkerRunner):
         )
         if not compiled.succeeded:
             return Ending(steps=(first,), limits_s=tuple(float(step["cpu_s"]) for step in steps))
-        rest = job.run(self._worker, compiled.files, steps[1:])
+        rest = self._jobs.run(compiled.files, steps[1:])
         return Ending(
             steps=(first, *rest.steps),
             limits_s=(float(steps[0]["cpu_s"]), *rest.limits_s),
