@@ -1,5 +1,6 @@
 """A supervisor that is given another program has a jail in which nothing of the program before is left."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -44,6 +45,7 @@ _TRACES = {
     "processors of the first process": 'syscall(203, 1, 8, pack("Q", 1));',
     "a mask": "umask(0777);",
     "a flood": 'print "x" x 100000 for 1 .. 20;',
+    "a lock on what it reads": "flock(STDIN, 2);",
 }
 _LEAVES_THE_JAIL = (
     "a file", "a file that is gone, and a time that is set back", "its text, gone", "a time of access",
@@ -110,7 +112,7 @@ def test_the_next_program_finds_nothing_of_the_one_before(trace: str, pool: Pool
 
 def test_a_jail_is_left_after_some_hundred_programs(pool: Pool) -> None:
     numbers = [_number(pool) for _ in range(202)]
-    assert numbers.count(2) in (1, 2)
+    assert 1 <= numbers.count(2) <= 6  # or sooner, as the supervisor's own CPU time is limited
 
 
 def test_another_language_has_a_jail_of_its_own(pool: Pool) -> None:
@@ -120,3 +122,28 @@ def test_another_language_has_a_jail_of_its_own(pool: Pool) -> None:
     for _ in range(2):
         assert "NUMBER" in pool.submit(bash).result().stderr
         assert _number(pool) >= 2
+
+
+def test_a_lock_on_what_a_program_reads_ends_with_it(pool: Pool) -> None:
+    _run(pool, "flock(STDIN, 2);")
+    free = 'open(my $f, "+<", "/dev/null") or exit 4; exit(flock($f, 2 | 4) ? 0 : 5);'
+    assert _run(pool, free).verdict == "passed"
+
+
+def test_a_supervisor_that_had_much_to_read_is_not_asked_again(pool: Pool) -> None:
+    """Its limit of CPU time is that of its programs, and would end it in the midst of a later one."""
+    _run(pool, '$| = 1; while (1) { print "x\\n"; }')
+    assert [_number(pool) for _ in range(2)] == [2, 3]
+
+
+def test_a_program_that_reads_back_what_it_wrote_is_ended_in_time(pool: Pool) -> None:
+    thief = """
+use Fcntl;
+$| = 1;
+sysopen(my $own, "/proc/self/fd/1", O_RDONLY | O_NONBLOCK) or exit 4;
+for (1 .. 20000) { syswrite(STDOUT, "x"); sysread($own, my $back, 9); }
+sleep(1000);
+"""
+    started = time.monotonic()
+    assert _run(pool, thief).verdict == "timed_out"
+    assert time.monotonic() - started < 60

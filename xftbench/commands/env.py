@@ -9,16 +9,17 @@ from pathlib import Path
 import click
 import msgspec
 
-from xftbench.benchmarks.datafiles import MissingDataFileError
-from xftbench.benchmarks.ds1000 import Ds1000
+from xftbench.benchmarks.datafiles import MissingDataFileError, find
+from xftbench.benchmarks.ds1000 import DATA_FILES, Ds1000
 from xftbench.commands.options import data_dir_for, json_option
-from xftbench.errors import ToolchainError, UsageProblem
+from xftbench.errors import SandboxError, ToolchainError, UsageProblem
 from xftbench.execution import environments, offline_data
 from xftbench.execution.environments import Environment, EnvironmentSpec
 from xftbench.execution.pool import Pool
 from xftbench.records import Record
 
 _logger = logging.getLogger(__name__)
+_SHOWN = 20
 _DIRECTORY = click.Path(file_okay=False, path_type=Path)
 
 
@@ -94,8 +95,9 @@ def create(name: str, python: str | None, directory: Path | None, data_dir: Path
     click.echo(f"{environment.path}: {environments.toolchain(name)}")
     if is_new and data_dir is not None:
         try:
+            find(DATA_FILES[Ds1000.versions[-1]], data_dir)  # here, not through the hub
             _run_references(environment, data_dir)
-        except MissingDataFileError as error:
+        except (MissingDataFileError, SandboxError) as error:
             _logger.warning("not tried on the reference solutions: %s", error.message)
 
 
@@ -163,17 +165,18 @@ def _run_references(environment: Environment, data_dir: Path | None) -> None:
     programs = benchmark.all_references([problem for problem in problems if problem.needs in here])
     with _Ticker() as ticker, Pool(os.cpu_count() or 1, benchmark.limits) as pool:
         futures = {pool.submit(program): program.task_id for program in programs}
-        failed = []
+        failed = {}
         for done, future in enumerate(as_completed(futures), start=1):
             ticker.say(f"running reference solutions: {done} of {len(programs)}")
             if future.result().verdict != "passed":
-                failed.append(f"{futures[future]}: {future.result().verdict} ({future.result().detail})")
+                failed[futures[future]] = f"{future.result().verdict} ({future.result().detail})"
     click.echo(f"{len(programs) - len(failed)} of {len(programs)} reference solutions pass")
     if failed:
         raise ToolchainError(
-            "reference solutions that don't pass here: " + "; ".join(failed),
-            hint=f"xftbench env create {environment.spec.name} --again; if that does not help, leave these "
-            "problems out with --ids",
+            "reference solutions that don't pass here, the first of them: "
+            + "; ".join(f"{name}: {failed[name]}" for name in sorted(failed, key=int)[:_SHOWN]),
+            hint=f"xftbench env create {environment.spec.name} --again, and if that does not help, don't "
+            "trust scores of these problems; where it is an infrastructure_error: xftbench doctor",
         )
 
 

@@ -31,6 +31,8 @@ class Nurseries:
         }
         self._open: dict[Modules, Control] = {}
         """The one that was used last comes last."""
+        self._deadly: set[Modules] = set()
+        """What no interpreter survives importing: that is left to the program."""
 
     def forker(self, context: str) -> Control:
         """Return the connection to what forks for a context: a nursery, or the zygote where none is needed.
@@ -39,13 +41,16 @@ class Nurseries:
             WorkerLostError: If a new one does not start.
         """
         modules = tuple(name for name in _imported(context) if name not in self._loaded)
-        if not modules or not self._worker.is_jailed:
+        if not modules or modules in self._deadly or not self._worker.is_jailed:
             return self._worker.control
         nursery = self._open.pop(modules, None)
         if nursery is None:
             if len(self._open) == _MOST:
                 self._worker.end_nursery(self._open.pop(next(iter(self._open))))
             nursery = self._worker.start_nursery(modules)
+        if nursery is None:
+            self._deadly.add(modules)
+            return self._worker.control
         self._open[modules] = nursery
         return nursery
 

@@ -162,8 +162,11 @@ class Worker:
         finally:
             os.close(memory)
 
-    def start_nursery(self, modules: Sequence[str]) -> Control:
-        """Have the zygote fork a copy of itself that imports some modules, and return the connection to it.
+    def start_nursery(self, modules: Sequence[str]) -> Control | None:
+        """Have the zygote fork a copy of itself that imports some modules.
+
+        Returns:
+            The connection to it; nothing if importing them has been its end.
 
         Raises:
             WorkerLostError: If it does not start.
@@ -173,7 +176,15 @@ class Worker:
             self.order("nursery", json.dumps(modules).encode(), theirs.fileno())
         _, (pidfd,) = self._expect("nursery_started", GRACE_S, fds=1)
         os.close(pidfd)
-        return Control(ours)
+        nursery = Control(ours)
+        poll = select.poll()
+        poll.register(ours.fileno(), select.POLLIN)
+        if poll.poll(_START_S * 1000):
+            with suppress(ChannelClosed):
+                nursery.receive()  # it is ready
+                return nursery
+        self.end_nursery(nursery)
+        return None
 
     def end_nursery(self, nursery: Control) -> None:
         """End what `start_nursery` has started, and wait."""

@@ -33,9 +33,9 @@ class Worker:
         self.is_jailed = is_jailed
         self.started: list[tuple[str, ...]] = []
 
-    def start_nursery(self, modules: tuple[str, ...]) -> Connection:
+    def start_nursery(self, modules: tuple[str, ...]) -> Connection | None:
         self.started.append(modules)
-        return Connection()
+        return None if "deadly" in modules else Connection()
 
     def end_nursery(self, nursery: Connection) -> None:
         nursery.close()
@@ -76,6 +76,13 @@ def test_the_one_that_was_not_used_for_longest_makes_room(monkeypatch: pytest.Mo
     assert [one.is_open for one in opened] == [True, False, True]
     ours.close()
     assert [one.is_open for one in opened] == [False, False, False]
+
+
+def test_modules_that_no_interpreter_survives_are_tried_once() -> None:
+    worker = Worker()
+    ours = made(worker)
+    assert [ours.forker("import deadly") for _ in range(2)] == [worker.control, worker.control]
+    assert worker.started == [("deadly",)]
 
 
 def test_without_namespaces_there_is_none() -> None:
@@ -131,6 +138,12 @@ def test_an_import_that_fails_is_the_contexts_own_failure(judge: Judge) -> None:
         outcome = judge(importing("wave", "no_such_module"), contexts.ARRAY_SOLUTION)
         assert outcome.verdict == "infrastructure_error"
         assert "no_such_module" in outcome.detail
+    assert judge(importing("wave"), contexts.ARRAY_SOLUTION).verdict == "passed"
+
+
+def test_an_import_that_ends_the_interpreter_is_the_programs_own_end(judge: Judge) -> None:
+    context = importing("wave").replace("import wave", "import wave\nimport lib2to3.__main__")
+    assert judge(context, contexts.ARRAY_SOLUTION).verdict != "passed"
     assert judge(importing("wave"), contexts.ARRAY_SOLUTION).verdict == "passed"
 
 

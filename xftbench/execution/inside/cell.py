@@ -23,7 +23,7 @@ _MOST = 200
 """Candidates of one cell: its own CPU time must stay far below what a candidate may use."""
 
 
-def serve(control: channel.Control, null: int, jail: NamespaceJail, service: Service) -> NoReturn:
+def serve(control: channel.Control, jail: NamespaceJail, service: Service) -> NoReturn:
     """Become a cell: say whether the jail stands, then run candidates until the harness hangs up."""
     # The first process of a pid namespace is deaf to signals from inside that it has no handler for.
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -34,14 +34,13 @@ def serve(control: channel.Control, null: int, jail: NamespaceJail, service: Ser
         control.send(["failed", f"a candidate's jail could not be built: {error}", error.errno])
         os._exit(1)
     with contextlib.suppress(channel.ChannelClosed):
-        _Cell(control, null, service).run()
+        _Cell(control, service).run()
     os._exit(0)
 
 
 class _Cell:
-    def __init__(self, control: channel.Control, null: int, service: Service) -> None:
+    def __init__(self, control: channel.Control, service: Service) -> None:
         self._control = control
-        self._null = null
         self._service = service
         os.utime("/tmp", ns=(0, 0))
         self._untouched = linux.state_of("/tmp")
@@ -69,7 +68,7 @@ class _Cell:
         try:
             os.setsid()
             _signal.signal(signal.SIGINT, signal.default_int_handler)  # `signal`'s own touches much more
-            os.dup2(self._null, 2)
+            linux.renew_standard_streams()
             fds = [*fds, *self._service.open_in_child()]
             linux.close_all_but(fds)
             solution.say_jailed(fds[1])

@@ -169,15 +169,15 @@ class NamespaceJail:
         """In the checker's process."""
         self._renounce()
 
-    def enter_native(self, *, alone: bool) -> str:
-        """In the supervisor of one program in another language, or of many: /proc, /tmp, no privileges."""
+    def enter_native(self) -> str:
+        """In the supervisor of a program in another language: its own /proc and /tmp, no privileges."""
         if self._has_proc:
             _mount_proc()
         options = f"size={self._limits['disk_bytes']},nr_inodes={_SCRATCH_FILES},mode=0700"
         linux.mount("tmpfs", "/tmp", "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, options)
         os.chdir("/tmp")
         native.limit_all(self._limits)
-        self._renounce(None if alone else seccomp.for_cell())
+        self._renounce(seccomp.for_cell())  # a supervisor that is limited from inside could not report
         return "/tmp"
 
     def confine_step(self) -> None:

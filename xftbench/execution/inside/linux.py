@@ -201,6 +201,14 @@ def limit(kind: int, value: int) -> None:
     resource.setrlimit(kind, (value, value))
 
 
+def renew_standard_streams() -> None:
+    """Open /dev/null for them anew: a lock or a flag that is set on an inherited one outlives its process."""
+    null = os.open("/dev/null", os.O_RDWR)
+    for number in range(3):
+        os.dup2(null, number)
+    os.close(null)
+
+
 def close_all_but(fds: list[int]) -> None:
     """Close every descriptor but the first three and these."""
     start = 3

@@ -10,6 +10,7 @@ be given another program, if the one before has left nothing behind in a /tmp th
 
 import base64
 import contextlib
+import itertools
 import json
 import os
 import resource
@@ -36,7 +37,7 @@ _MAX_STRETCH = 8
 """A program that other work keeps from the processors gets at most this many times its wall limit."""
 _FILES = 256
 _MOST = 200
-"""Programs of one supervisor: its own CPU time must stay far below what a program may use."""
+"""Programs of one supervisor."""
 _MAX_JOB = 64 << 20
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
@@ -48,7 +49,7 @@ def serve(job_fd: int, rpc: int, jail: "NamespaceJail | WeakJail") -> NoReturn:
     """
     job = json.loads(channel.read_file(job_fd))
     try:
-        work = jail.enter_native(alone=job["alone"])
+        work = jail.enter_native()
     except OSError as error:
         _send(rpc, {"unjailed": str(error)})
         os._exit(1)
@@ -56,8 +57,8 @@ def serve(job_fd: int, rpc: int, jail: "NamespaceJail | WeakJail") -> NoReturn:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     frames = channel.FrameReader(rpc)
     with contextlib.suppress(channel.ChannelClosed):
-        for left in range(_MOST, -1, -1):
-            report = _run_steps(job, work, jail, is_last=left == 0)
+        for number in itertools.count(1):
+            report = _run_steps(job, work, jail, is_last=number == _MOST)
             _send(rpc, report)
             if not report.get("again"):
                 break
@@ -82,9 +83,15 @@ def _run_steps(
             for name in step["remove"]:
                 with contextlib.suppress(OSError):
                     os.unlink(name)
-        return {"steps": steps, "again": scratch is not None and scratch.was_cleared()}
+        again = scratch is not None and not _is_tired(job) and scratch.was_cleared()
+        return {"steps": steps, "again": again}
     except OSError as error:
         return {"broken": str(error)}
+
+
+def _is_tired(job: dict[str, Any]) -> bool:
+    """Return whether we have used much of the CPU time that a job's limits leave to us, too."""
+    return any(time.process_time() > step["cpu_s"] / 20 for step in job["steps"])
 
 
 class _Scratch:
@@ -110,7 +117,7 @@ class _Scratch:
 def become(job_fd: int, connection: int, jail: "NamespaceJail | WeakJail") -> NoReturn:
     """Become a compiler that serves many programs, with a connection as its stdin and stdout."""
     job = json.loads(channel.read_file(job_fd))
-    work = jail.enter_native(alone=True)
+    work = jail.enter_native()
     for name, content in job["files"].items():
         _write(name, content)
     os.dup2(connection, 0)
@@ -164,6 +171,8 @@ def _run(step: dict[str, Any], work: str, jail: "NamespaceJail | WeakJail") -> d
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.monotonic()
     (out, out_end), (err, err_end) = os.pipe(), os.pipe()
+    for fd in (out, err):
+        os.set_blocking(fd, False)  # a program may take back what it wrote, just before we read it
     try:
         child = jail.start_step(step, work, (out_end, err_end))
     except OSError as error:
@@ -199,7 +208,11 @@ def spawn(step: dict[str, Any], work: str, ends: tuple[int, int]) -> int:
         OSError: If it can't be started.
     """
     argv, environment = _limited(step, work)
-    actions = [(os.POSIX_SPAWN_DUP2, end, number) for number, end in enumerate(ends, 1)]
+    actions: list[tuple[Any, ...]] = [
+        (os.POSIX_SPAWN_DUP2, end, number) for number, end in enumerate(ends, 1)
+    ]
+    # Of its own: a lock or a flag on ours would outlive it.
+    actions.append((os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDWR, 0))
     return os.posix_spawn(argv[0], argv, environment, file_actions=actions, setsid=True)
 
 
@@ -278,7 +291,6 @@ class _Kept:
 
 def _drain(fd: int, kept: _Kept) -> None:
     """Read what is there; a daemon may keep the pipe open, so not to its end."""
-    os.set_blocking(fd, False)
     with contextlib.suppress(OSError):
         while kept.size < _FLOOD and (block := os.read(fd, _BLOCK)):
             kept.add(block)
@@ -329,10 +341,11 @@ class _Watch:
 
     def _read(self, fd: int) -> bool:
         kept = self.streams[fd]
-        if block := os.read(fd, _BLOCK):
-            kept.add(block)
-        else:
-            self._poll.unregister(fd)
+        with contextlib.suppress(BlockingIOError):
+            if block := os.read(fd, _BLOCK):
+                kept.add(block)
+            else:
+                self._poll.unregister(fd)
         return kept.size > _FLOOD
 
     def _times(self) -> tuple[float, float]:

@@ -15,7 +15,7 @@ import socket
 import traceback
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from xftbench.execution.inside import channel, transport
+from xftbench.execution.inside import channel, linux, transport
 
 if TYPE_CHECKING:
     from xftbench.execution.inside.jail import NamespaceJail
@@ -35,6 +35,7 @@ def become(
         for fd in closed:
             os.close(fd)
         _, errors = kept
+        linux.renew_standard_streams()
         jail.confine_candidate()
         os.dup2(errors, 2)
         for fd in kept:

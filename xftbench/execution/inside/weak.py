@@ -109,9 +109,8 @@ class WeakJail:
         limit_candidate(self._limits)
         self._renounce([self._directory(), *self._devices], self._user)
 
-    def enter_native(self, *, alone: bool) -> str:
+    def enter_native(self) -> str:
         """In the supervisor of a program in another language; only its commands are confined."""
-        assert alone
         linux.die_with_parent()
         linux.set_dumpable(False)
         os.chdir(self._directory())

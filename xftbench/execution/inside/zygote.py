@@ -200,7 +200,7 @@ class _Zygote:
                 self._service.serve_checker(channel.Control.of(fds[0]))
             if role == "cell":
                 assert isinstance(self._jail, NamespaceJail)
-                cell.serve(channel.Control.of(fds[0]), self._null, self._jail, self._service)
+                cell.serve(channel.Control.of(fds[0]), self._jail, self._service)
             if role == "context":
                 context.serve(fds, self._null, self._jail)
             job, rpc, *others = fds
@@ -218,9 +218,10 @@ class _Zygote:
 
     def _become_nursery(self, job: int, connection: int) -> NoReturn:
         for name in json.loads(channel.read_file(job)):
-            with contextlib.suppress(Exception):  # the context will say so itself
+            with contextlib.suppress(BaseException):  # the context will say so itself
                 importlib.import_module(name)
         self._control = channel.Control.of(connection)
+        self._control.send(["ready"])
         self._children = {}
         self._poll = select.poll()
         self._poll.register(connection, select.POLLIN)

@@ -46,7 +46,7 @@ class _Supervisor:
 class Jobs:
     """Runs one program after another in a worker.
 
-    A supervisor is asked again while its programs leave no trace, and are of one step in the same language.
+    A supervisor is asked again while its programs leave no trace, and are of one step with the same limits.
     """
 
     def __init__(self, worker: Worker) -> None:
@@ -69,12 +69,12 @@ class Jobs:
                 supervisor.close()
                 _wait_for_end(self._worker)
                 supervisor = None
-            if supervisor:
-                channel.write_frame(supervisor.connection.fileno(), json.dumps(job).encode("ascii"))
-            else:
-                supervisor = _Supervisor(send_job(self._worker, "program", job), about)
+            is_new = supervisor is None
+            supervisor = supervisor or _Supervisor(send_job(self._worker, "program", job), about)
             trial = _Job(self._worker, supervisor, steps)
             try:
+                if not is_new:
+                    channel.write_frame(supervisor.connection.fileno(), json.dumps(job).encode("ascii"))
                 ending = trial.run()
             except BaseException:
                 supervisor.close()

@@ -12,7 +12,7 @@ from xftbench.execution.native.job import Jobs
 from xftbench.execution.native.judge import Ended, Ending, judge
 from xftbench.execution.native.language import PUBLISHED_S, Step
 from xftbench.execution.native.toolchains import Missing, Toolchain, find_toolchain
-from xftbench.execution.native.warm import Compiled, Compilers
+from xftbench.execution.native.warm import Compiled, Compiler, Compilers
 from xftbench.execution.outcome import InfrastructureError
 from xftbench.execution.worker import Worker, WorkerRunner
 from xftbench.records import Limits, NativeProgram, Outcome, Program
@@ -75,7 +75,12 @@ class NativeRunner(WorkerRunner):
         warm = self._warm[name]
         if warm is None or (not text.isascii() and _SURROGATE.search(text)):
             return None
-        with self._compilers.lend(name, warm.most, lambda: warm.start(self._worker, command)) as compiler:
+
+        def start() -> Compiler:
+            with self._worker.or_lost():
+                return warm.start(self._worker, command)
+
+        with self._compilers.lend(name, warm.most, start) as compiler:
             return compiler.compile(text, command["cpu_s"])
 
     def _run_compiled(self, compiled: Compiled, steps: list[dict[str, Any]]) -> Ending:
