@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import contexts
 import pytest
 
-from xftbench.errors import ToolchainError
 from xftbench.execution import environments
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -18,10 +18,7 @@ pytestmark = pytest.mark.skipif(not ANSWERS.is_file(), reason=f"no data at {DATA
 
 @pytest.fixture(scope="module")
 def environment() -> environments.Environment:
-    try:
-        return environments.find("ds1000")
-    except ToolchainError as error:
-        pytest.skip(f"no environment: {error}")
+    return contexts.environment()
 
 
 def lines_of(path: Path) -> list[dict[str, Any]]:

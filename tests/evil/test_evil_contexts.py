@@ -13,7 +13,6 @@ from pathlib import Path
 import contexts
 import pytest
 
-from xftbench.errors import ToolchainError
 from xftbench.execution import environments
 from xftbench.execution.pool import Pool
 from xftbench.records import Limits
@@ -25,10 +24,7 @@ LIMITS = Limits(cpu_s=3, wall_s=12.0, memory_bytes=2 << 30, disk_bytes=64 << 20,
 
 @pytest.fixture(scope="module")
 def pool() -> Iterator[Pool]:
-    try:
-        environments.find("ds1000")
-    except ToolchainError as error:
-        pytest.skip(f"no environment: {error}")
+    contexts.environment()
     with Pool(1, LIMITS) as pool:
         yield pool
 

@@ -9,10 +9,10 @@ import json
 from collections import Counter
 from pathlib import Path
 
+import contexts
 import pytest
 
 from xftbench.benchmarks.ds1000 import ContextProblem, Ds1000
-from xftbench.errors import ToolchainError
 from xftbench.execution import environments, offline_data
 from xftbench.execution.pool import Pool
 from xftbench.generation.replay import read_samples
@@ -34,10 +34,7 @@ def problems() -> list[ContextProblem]:
 
 @pytest.fixture(scope="module")
 def environment() -> environments.Environment:
-    try:
-        found = environments.find("ds1000")
-    except ToolchainError as error:
-        pytest.skip(f"no environment: {error}")
+    found = contexts.environment()
     assert offline_data.add(found, DATA, lambda _: None) == []
     return found
 

@@ -1,6 +1,19 @@
 """Contexts in the format of DS-1000, made up: its own data may not be in this repository."""
 
-from xftbench.records import ContextProgram
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from xftbench.errors import ToolchainError
+from xftbench.execution import environments
+from xftbench.execution.environments import Environment
+from xftbench.execution.pool import Pool
+from xftbench.records import ContextProgram, Limits, Outcome
+
+LIMITS = Limits(cpu_s=5, wall_s=30.0, memory_bytes=4 << 30, disk_bytes=64 << 20, processes=64)
+Judge = Callable[..., Outcome]
+"""(context, solution) -> the outcome."""
 
 ARRAY = '''
 import copy
@@ -101,3 +114,19 @@ CONTEXTS = {"array": ARRAY, "equality": EQUALITY, "plot": PLOT}
 
 def program(context: str, solution: str, *, seeded: bool = True) -> ContextProgram:
     return ContextProgram(task_id="made-up", solution=solution, context=context, seeded=seeded)
+
+
+def environment() -> Environment:
+    """Return the environment that contexts run in; skips where it has not been created."""
+    try:
+        return environments.find("ds1000")
+    except ToolchainError as error:
+        pytest.skip(f"no environment: {error}")
+
+
+@contextmanager
+def judging() -> Iterator[Judge]:
+    """Judge one program after another in the same place."""
+    environment()
+    with Pool(1, LIMITS) as pool:
+        yield lambda context, solution: pool.submit(program(context, solution)).result()

@@ -95,7 +95,7 @@ class Worker:
         try:
             self.control.send(_configuration(interpreter, limits, isolation, self._scratch, service))
             self.info: dict[str, Any]
-            (self.info,), (self._zygote,) = self._expect("ready", _START_S, fds=1)
+            (self.info,), (self._zygote,) = self.expect("ready", _START_S, fds=1)
             self.group = cgroup.create(limits)
             self._enter_group()
             if with_checker:
@@ -174,7 +174,7 @@ class Worker:
         ours, theirs = socket.socketpair()
         with theirs:
             self.order("nursery", json.dumps(modules).encode(), theirs.fileno())
-        _, (pidfd,) = self._expect("nursery_started", GRACE_S, fds=1)
+        _, (pidfd,) = self.expect("nursery_started", GRACE_S, fds=1)
         os.close(pidfd)
         nursery = Control(ours)
         poll = select.poll()
@@ -189,7 +189,7 @@ class Worker:
     def end_nursery(self, nursery: Control) -> None:
         """End what `start_nursery` has started, and wait."""
         nursery.close()
-        self._expect("nursery_exited", GRACE_S)
+        self.expect("nursery_exited", GRACE_S)
 
     def kill_candidate(self) -> None:
         """Have the candidate killed that runs, if one does."""
@@ -232,7 +232,7 @@ class Worker:
         """Have the cell end, start another, and return the exit status and the CPU seconds of the old one."""
         if self._cell:
             self._hang_up(self._cell)
-        ended, _ = self._expect("cell_exited", GRACE_S)
+        ended, _ = self.expect("cell_exited", GRACE_S)
         self._forker()
         return ended
 
@@ -249,7 +249,7 @@ class Worker:
             ours, theirs = socket.socketpair()
             with theirs:
                 self.control.send(["cell"], (theirs.fileno(),))
-            _, (pidfd,) = self._expect("cell_started", GRACE_S, fds=1)
+            _, (pidfd,) = self.expect("cell_started", GRACE_S, fds=1)
             self._cell = _Cell(Control(ours), pid_of(pidfd))
             os.close(pidfd)
             self.poll.register(ours.fileno(), select.POLLIN)
@@ -276,7 +276,7 @@ class Worker:
         """Start a checker; the one before is killed, whatever it is doing."""
         if self.checker:
             self.control.send(["kill_checker"])
-            self._expect("checker_exited", GRACE_S)
+            self.expect("checker_exited", GRACE_S)
             self.poll.unregister(self.checker.fileno())
             self.checker.close()
         ours, theirs = socket.socketpair()
@@ -284,7 +284,7 @@ class Worker:
             self.control.send(["checker"], (theirs.fileno(),))
         self.checker = Control(ours)
         self.poll.register(ours.fileno(), select.POLLIN)
-        _, (pidfd,) = self._expect("checker_started", GRACE_S, fds=1)
+        _, (pidfd,) = self.expect("checker_started", GRACE_S, fds=1)
         if self.group:
             # Its memory must not count as a candidate's, and it must not be killed in one's place.
             with suppress(OSError):  # it is gone already: the next message says so
@@ -301,16 +301,33 @@ class Worker:
                 self.group = None
                 self.info["cgroup"] = False
 
-    def _expect(self, name: str, timeout_s: float, fds: int = 0) -> tuple[list[Any], list[int]]:
-        """Return what comes with the next message of the zygote, which must be this one."""
+    def expect(
+        self, name: str, timeout_s: float, fds: int = 0, besides: str = ""
+    ) -> tuple[list[Any], list[int]]:
+        """Return what comes with the next message of the zygote, which must be this one.
+
+        Args:
+            name: Of the message.
+            timeout_s: Within which each message has to come.
+            fds: How many descriptors come with it.
+            besides: Name of a message that may come before, and is passed over.
+
+        Raises:
+            WorkerLostError: If it does not come.
+        """
         poll = select.poll()
         poll.register(self.control.fileno(), select.POLLIN)
-        if not poll.poll(timeout_s * 1000):
-            raise WorkerLostError(f"the worker did not say {name!r} within {timeout_s:g} s")
-        try:
-            message, received = self.control.receive()
-        except ChannelClosed as error:
-            raise WorkerLostError(f"the worker ended before it said {name!r}{self.last_words()}") from error
+        message: list[Any] = [besides]
+        received: list[int] = []
+        while message[0] == besides:
+            if not poll.poll(timeout_s * 1000):
+                raise WorkerLostError(f"the worker did not say {name!r} within {timeout_s:g} s")
+            try:
+                message, received = self.control.receive()
+            except ChannelClosed as error:
+                raise WorkerLostError(
+                    f"the worker ended before it said {name!r}{self.last_words()}"
+                ) from error
         if message[0] == "failed":
             raise WorkerLostError(f"{message[1]} (errno {message[2]})")
         if message[0] != name or len(received) != fds:

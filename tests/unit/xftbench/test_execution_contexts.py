@@ -1,28 +1,17 @@
 """Context programs: what passes, what each failure is called, and what a test leaves to a program."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import contexts
 import pytest
 
-from xftbench.errors import ToolchainError
-from xftbench.execution import environments
 from xftbench.execution.contexts import family
-from xftbench.execution.pool import Pool
-from xftbench.records import Limits, Outcome
-
-LIMITS = Limits(cpu_s=5, wall_s=30.0, memory_bytes=4 << 30, disk_bytes=64 << 20, processes=64)
-Judge = Callable[..., Outcome]
 
 
 @pytest.fixture(scope="module")
-def judge() -> Iterator[Judge]:
-    try:
-        environments.find("ds1000")
-    except ToolchainError as error:
-        pytest.skip(f"no environment: {error}")
-    with Pool(1, LIMITS) as pool:
-        yield lambda context, solution: pool.submit(contexts.program(context, solution)).result()
+def judge() -> Iterator[contexts.Judge]:
+    with contexts.judging() as judge:
+        yield judge
 
 
 RIGHT = [
@@ -35,7 +24,7 @@ RIGHT = [
 
 @pytest.mark.parametrize(("context", "solution"), RIGHT)
 def test_a_right_program_passes_and_was_compared_where_it_never_ran(
-    judge: Judge, context: str, solution: str
+    judge: contexts.Judge, context: str, solution: str
 ) -> None:
     outcome = judge(context, solution)
     assert (outcome.verdict, outcome.strict) == ("passed", "passed"), outcome
@@ -60,25 +49,25 @@ WRONG = [
 
 @pytest.mark.parametrize(("context", "solution", "verdict", "detail"), WRONG)
 def test_a_failure_is_called_by_its_name(
-    judge: Judge, context: str, solution: str, verdict: str, detail: str
+    judge: contexts.Judge, context: str, solution: str, verdict: str, detail: str
 ) -> None:
     outcome = judge(context, solution)
     assert outcome.verdict == verdict, outcome
     assert detail in outcome.detail
 
 
-def test_what_a_program_writes_to_stderr_is_kept(judge: Judge) -> None:
+def test_what_a_program_writes_to_stderr_is_kept(judge: contexts.Judge) -> None:
     outcome = judge(contexts.ARRAY, "import sys; print('to stderr', file=sys.stderr); result = 0")
     assert outcome.stderr == "to stderr\n"
 
 
-def test_an_indented_solution_stands_where_the_context_wants_it(judge: Judge) -> None:
+def test_an_indented_solution_stands_where_the_context_wants_it(judge: contexts.Judge) -> None:
     context = contexts.ARRAY.replace("[insert]\n", "def f(data):\n[insert]\nresult = f(data)\n")
     assert judge(context, "    return np.cumsum(data) * 7 + 0.125").verdict == "passed"
     assert judge(context, "return np.cumsum(data) * 7 + 0.125").verdict == "compile_error"
 
 
-def test_the_generator_goes_on_where_the_test_left_it(judge: Judge) -> None:
+def test_the_generator_goes_on_where_the_test_left_it(judge: contexts.Judge) -> None:
     context = contexts.ARRAY.replace(
         "    return test_input, generate", "    np.random.seed(5)\n    return test_input, generate"
     )
@@ -86,7 +75,7 @@ def test_the_generator_goes_on_where_the_test_left_it(judge: Judge) -> None:
     assert judge(context, solution).verdict == "passed"
 
 
-def test_tables_with_every_kind_of_missing_value_and_index_are_compared_apart(judge: Judge) -> None:
+def test_tables_with_every_kind_of_missing_value_and_index_are_compared_apart(judge: contexts.Judge) -> None:
     made = (
         "import pandas as pd\n"
         "result = pd.DataFrame({'a': [1, pd.NA, 3], 'b': pd.to_datetime(['2020-01-01', None, '2020-01-03']),"
@@ -115,7 +104,7 @@ def test_tables_with_every_kind_of_missing_value_and_index_are_compared_apart(ju
     assert outcome.verdict == "passed", outcome
 
 
-def test_files_of_the_test_are_there(judge: Judge) -> None:
+def test_files_of_the_test_are_there(judge: contexts.Judge) -> None:
     context = contexts.ARRAY.replace(
         "    code = exec", '    open("train.csv", "w").write("a,b")\n    code = exec'
     )
@@ -123,7 +112,7 @@ def test_files_of_the_test_are_there(judge: Judge) -> None:
     assert judge(context, solution).verdict == "passed"
 
 
-def test_an_object_of_the_tests_own_class_reaches_the_program(judge: Judge) -> None:
+def test_an_object_of_the_tests_own_class_reaches_the_program(judge: contexts.Judge) -> None:
     context = contexts.ARRAY.replace(
         "    test_input = np.arange(4.0)",
         "    class Box:\n        value = 3\n    box = Box()\n    test_input = np.arange(4.0)",
@@ -134,12 +123,12 @@ def test_an_object_of_the_tests_own_class_reaches_the_program(judge: Judge) -> N
     assert judge(context, "assert box.value == 3\n" + contexts.ARRAY_SOLUTION).verdict == "passed"
 
 
-def test_two_runs_draw_alike_if_seeded(judge: Judge) -> None:
+def test_two_runs_draw_alike_if_seeded(judge: contexts.Judge) -> None:
     solution = "import random\nraise ValueError(str((np.random.rand(), random.random())))"
     assert judge(contexts.ARRAY, solution).detail == judge(contexts.ARRAY, solution).detail
 
 
-def test_a_context_that_fails_by_itself_is_not_the_programs_failure(judge: Judge) -> None:
+def test_a_context_that_fails_by_itself_is_not_the_programs_failure(judge: contexts.Judge) -> None:
     context = contexts.ARRAY.replace(
         "    test_input = np", "    raise OSError('no network')\n    test_input = np"
     )

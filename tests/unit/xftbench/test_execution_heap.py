@@ -15,7 +15,7 @@ def in_huge_pages():
     lines = open("/proc/self/smaps_rollup").read().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("AnonHugePages"))
 
-arenas = Arenas(16)
+arenas = Arenas(24)  # eleven huge pages, if the kernel has one for each at that moment
 megabytes = set(arenas._first)
 made = [object() for _ in range(200_000)]  # 3.2 MB, like what imports make
 print(sum(id(one) >> 20 in megabytes for one in made) / len(made), max(megabytes) - min(megabytes))
@@ -33,7 +33,7 @@ def _run() -> list[str]:
 def test_objects_go_to_the_arenas_that_were_asked_for_and_these_lie_together() -> None:
     share, span, _, are_whole = _run()
     assert float(share) > 0.8
-    assert int(span) <= 17
+    assert int(span) <= 25
     assert are_whole == "True"
 
 

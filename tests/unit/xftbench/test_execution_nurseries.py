@@ -1,19 +1,13 @@
 """Copies of a zygote that have imported what a context imports: when there is one, and what it may hold."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import contexts
 import pytest
 
-from xftbench.errors import ToolchainError
-from xftbench.execution import environments, nurseries
+from xftbench.execution import nurseries
 from xftbench.execution.nurseries import Nurseries
-from xftbench.execution.pool import Pool
-from xftbench.records import Limits, Outcome
-
-LIMITS = Limits(cpu_s=5, wall_s=30.0, memory_bytes=4 << 30, disk_bytes=64 << 20, processes=64)
-Judge = Callable[..., Outcome]
 
 
 class Connection:
@@ -91,13 +85,9 @@ def test_without_namespaces_there_is_none() -> None:
 
 
 @pytest.fixture(scope="module")
-def judge() -> Iterator[Judge]:
-    try:
-        environments.find("ds1000")
-    except ToolchainError as error:
-        pytest.skip(f"no environment: {error}")
-    with Pool(1, LIMITS) as pool:
-        yield lambda context, solution: pool.submit(contexts.program(context, solution)).result()
+def judge() -> Iterator[contexts.Judge]:
+    with contexts.judging() as judge:
+        yield judge
 
 
 def importing(*modules: str) -> str:
@@ -107,7 +97,7 @@ def importing(*modules: str) -> str:
 LOOK = "import sys\nassert {test}, sorted(sys.modules)\n" + contexts.ARRAY_SOLUTION
 
 
-def test_what_one_context_imports_no_other_one_finds(judge: Judge) -> None:
+def test_what_one_context_imports_no_other_one_finds(judge: contexts.Judge) -> None:
     for _ in range(2):
         with_wave = judge(importing("wave"), LOOK.format(test="'wave' in sys.modules"))
         assert with_wave.verdict == "passed"
@@ -116,7 +106,7 @@ def test_what_one_context_imports_no_other_one_finds(judge: Judge) -> None:
             assert without.verdict == "passed"
 
 
-def test_a_module_of_the_context_is_new_to_each_program(judge: Judge) -> None:
+def test_a_module_of_the_context_is_new_to_each_program(judge: contexts.Judge) -> None:
     solution = (
         "import wave\nwave.mark = getattr(wave, 'mark', 0) + 1\nassert wave.mark <= 2\n"  # of two tests
     )
@@ -124,7 +114,7 @@ def test_a_module_of_the_context_is_new_to_each_program(judge: Judge) -> None:
         assert judge(importing("wave"), solution + contexts.ARRAY_SOLUTION).verdict == "passed"
 
 
-def test_more_sets_of_imports_than_there_are_nurseries(judge: Judge) -> None:
+def test_more_sets_of_imports_than_there_are_nurseries(judge: contexts.Judge) -> None:
     modules = [
         "wave", "chunk", "cmd", "code", "colorsys", "crypt", "dbm", "filecmp", "fileinput", "getopt",
         "imghdr", "mailbox",
@@ -133,7 +123,7 @@ def test_more_sets_of_imports_than_there_are_nurseries(judge: Judge) -> None:
         assert judge(importing(module), contexts.ARRAY_SOLUTION).verdict == "passed"
 
 
-def test_an_import_that_fails_is_the_contexts_own_failure(judge: Judge) -> None:
+def test_an_import_that_fails_is_the_contexts_own_failure(judge: contexts.Judge) -> None:
     for _ in range(2):
         outcome = judge(importing("wave", "no_such_module"), contexts.ARRAY_SOLUTION)
         assert outcome.verdict == "infrastructure_error"
@@ -141,13 +131,13 @@ def test_an_import_that_fails_is_the_contexts_own_failure(judge: Judge) -> None:
     assert judge(importing("wave"), contexts.ARRAY_SOLUTION).verdict == "passed"
 
 
-def test_an_import_that_ends_the_interpreter_is_the_programs_own_end(judge: Judge) -> None:
+def test_an_import_that_ends_the_interpreter_is_the_programs_own_end(judge: contexts.Judge) -> None:
     context = importing("wave").replace("import wave", "import wave\nimport lib2to3.__main__")
     assert judge(context, contexts.ARRAY_SOLUTION).verdict != "passed"
     assert judge(importing("wave"), contexts.ARRAY_SOLUTION).verdict == "passed"
 
 
-def test_a_program_that_kills_all_it_can_see_ends_only_itself(judge: Judge) -> None:
+def test_a_program_that_kills_all_it_can_see_ends_only_itself(judge: contexts.Judge) -> None:
     hostile = "import os, signal\nos.kill(-1, signal.SIGKILL)\nos.kill(os.getppid(), signal.SIGKILL)\n"
     assert judge(importing("wave"), hostile + contexts.ARRAY_SOLUTION).verdict != "infrastructure_error"
     assert judge(importing("wave"), contexts.ARRAY_SOLUTION).verdict == "passed"

@@ -121,6 +121,7 @@ class NamespaceJail:
         self._limits = config["limits"]
         self._user = enter_namespaces(config["view"])
         self._filter = seccomp.for_candidate()
+        self._filter_of_first = seccomp.for_cell()
         self._has_proc = False
 
     def info(self) -> dict[str, Any]:
@@ -158,7 +159,7 @@ class NamespaceJail:
 
     def confine_cell(self) -> None:
         """In the first process of a jail, whose children are candidates."""
-        self.confine_candidate(seccomp.for_cell())
+        self.confine_candidate(self._filter_of_first)
 
     def confine_referee(self) -> None:
         """In the process that forked a candidate from itself, and has a /tmp of its own: no privileges."""
@@ -177,7 +178,7 @@ class NamespaceJail:
         linux.mount("tmpfs", "/tmp", "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, options)
         os.chdir("/tmp")
         native.limit_all(self._limits)
-        self._renounce(seccomp.for_cell())  # a supervisor that is limited from inside could not report
+        self._renounce(self._filter_of_first)  # a supervisor that is limited from inside could not report
         return "/tmp"
 
     def confine_step(self) -> None:

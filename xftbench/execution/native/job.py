@@ -63,18 +63,12 @@ class Jobs:
             is_alone = len(steps) > 1 or not self._worker.is_jailed or any("/" in name for name in files)
             job = {"files": encoded(files), "steps": steps, "alone": is_alone}
             about = None if is_alone else [steps[0][name] for name in _ABOUT]
-            supervisor, self._idle = self._idle, None
-            if supervisor and (is_alone or supervisor.about != about):
-                supervisor.kill()
-                supervisor.close()
-                _wait_for_end(self._worker)
-                supervisor = None
-            is_new = supervisor is None
-            supervisor = supervisor or _Supervisor(send_job(self._worker, "program", job), about)
+            idle = self._take_idle(about)
+            supervisor = idle or _Supervisor(send_job(self._worker, "program", job), about)
             trial = _Job(self._worker, supervisor, steps)
             try:
-                if not is_new:
-                    channel.write_frame(supervisor.connection.fileno(), json.dumps(job).encode("ascii"))
+                if idle:
+                    channel.write_frame(idle.connection.fileno(), json.dumps(job).encode("ascii"))
                 ending = trial.run()
             except BaseException:
                 supervisor.close()
@@ -85,23 +79,21 @@ class Jobs:
                 self._idle = supervisor
             return ending
 
+    def _take_idle(self, about: object) -> _Supervisor | None:
+        """Return the supervisor that waits, if it can run such a program; if not, it is ended."""
+        idle, self._idle = self._idle, None
+        if idle and idle.about != about:
+            idle.kill()
+            idle.close()
+            self._worker.expect("program_exited", GRACE_S, besides="compiler_exited")
+            return None
+        return idle
+
     def close(self) -> None:
         """Let go of what is held, when the worker is dead."""
         if self._idle:
             self._idle.close()
             self._idle = None
-
-
-def _wait_for_end(worker: Worker) -> None:
-    poll = select.poll()
-    poll.register(worker.control.fileno(), select.POLLIN)
-    while poll.poll(GRACE_S * 1000):
-        message, _ = worker.control.receive()
-        if message[0] == "program_exited":
-            return
-        if message[0] != "compiler_exited":
-            break
-    raise WorkerLostError("a program's supervisor did not end")
 
 
 def send_job(worker: Worker, role: str, job: dict[str, Any]) -> socket.socket:

@@ -38,7 +38,6 @@ class NativeRunner(WorkerRunner):
             disk_bytes=max(limits.disk_bytes, _DISK_BYTES),
             processes=max(limits.processes, _PROCESSES),
         )
-        self._is_jailed = isolation == "namespaces"
         super().__init__(Worker(self._limits, isolation, own(view.plan()), with_checker=False))
         self._jobs = Jobs(self._worker)
 
@@ -59,7 +58,7 @@ class NativeRunner(WorkerRunner):
     def execute(self, toolchain: Toolchain, text: str) -> Ending:
         """Build and run a source text."""
         steps = [self._command(toolchain, step) for step in toolchain.variant.steps]
-        if self._is_jailed:
+        if self._worker.is_jailed:
             compiled = self._compiled_warm(toolchain, text, steps[0])
             if compiled is not None:
                 return self._run_compiled(compiled, steps)
@@ -104,15 +103,14 @@ class NativeRunner(WorkerRunner):
     def _command(self, toolchain: Toolchain, step: Step) -> dict[str, Any]:
         scale = self._limits.cpu_s / PUBLISHED_S
         cpu_s = max(1, round(step.cpu_s * scale))
-        paths = {
-            name: view.inside(path) if self._is_jailed else path for name, path in toolchain.paths.items()
-        }
+        is_jailed = self._worker.is_jailed
+        paths = {name: view.inside(path) if is_jailed else path for name, path in toolchain.paths.items()}
         argv = list(step.argv)
         for name, path in paths.items():
             argv = [part.replace(f"{{{name}}}", path) for part in argv]
         folders = dict.fromkeys(path.rpartition("/")[0] for path in toolchain.paths.values())
         environment = _ENVIRONMENT | {"PATH": ":".join((*folders, _PATH))}
-        if not self._is_jailed:
+        if not is_jailed:
             environment["OPENSSL_CONF"] = "/dev/null"  # the system's can be seen but not read there
         return {
             "argv": argv,

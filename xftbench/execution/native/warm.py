@@ -17,7 +17,7 @@ from typing import Any
 
 from xftbench.execution.inside import channel
 from xftbench.execution.native.job import Files, encoded, send_job
-from xftbench.execution.worker import GRACE_S, Worker, WorkerLostError, pid_of
+from xftbench.execution.worker import GRACE_S, Worker, pid_of
 
 _MAX_ANSWER = 64 << 20
 _LOOK_S = 0.5
@@ -53,7 +53,7 @@ class Compiler:
         self._unpack = unpack
         self._connection = send_job(worker, "compiler", {"files": encoded(files), "step": command})
         self._frames = channel.FrameReader(self._connection.fileno())
-        self._pidfd = _expect_started(worker)
+        _, (self._pidfd,) = worker.expect("compiler_started", GRACE_S, fds=1, besides="compiler_exited")
         self._pid = pid_of(self._pidfd)
         if worker.group:
             with suppress(
@@ -113,18 +113,6 @@ class Compiler:
         except OSError as error:
             raise channel.ChannelClosed from error
         return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
-
-
-def _expect_started(worker: Worker) -> int:
-    poll = select.poll()
-    poll.register(worker.control.fileno(), select.POLLIN)
-    while poll.poll(GRACE_S * 1000):
-        message, fds = worker.control.receive()
-        if message[0] == "compiler_started":
-            return fds[0]
-        if message[0] != "compiler_exited":
-            raise WorkerLostError(" ".join(map(str, message)))
-    raise WorkerLostError("the zygote did not start a compiler in time")
 
 
 class Compilers:
