@@ -25,6 +25,7 @@ class Group:
         name = f"{_PREFIX}{os.getpid()}-{next(_numbers)}"
         self._parents = sorted(set(parents.values()))
         self._directories: list[Path] = []
+        self._events = -1
         self._memory = parents.get("memory", Path()) / name
         self._is_v2 = len(self._parents) == 1 and (self._parents[0] / "cgroup.controllers").exists()
         try:
@@ -64,15 +65,20 @@ class Group:
         return self._kills_seen > before
 
     def _oom_kills(self) -> int:
-        name = "memory.events" if self._is_v2 else "memory.oom_control"
         try:
-            lines = (self._memory / name).read_text().splitlines()
+            if self._events < 0:  # kept open: it is asked after every program
+                name = "memory.events" if self._is_v2 else "memory.oom_control"
+                self._events = os.open(self._memory / name, os.O_RDONLY | os.O_CLOEXEC)
+            lines = os.pread(self._events, 4096, 0).splitlines()
         except OSError:
             return 0
-        return sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
+        return sum(int(line.split()[1]) for line in lines if line.startswith(b"oom_kill "))
 
     def remove(self) -> None:
         """Remove the group; its processes are dead by then."""
+        if self._events >= 0:
+            os.close(self._events)
+            self._events = -1
         for directory in self._directories:
             with suppress(OSError):
                 directory.rmdir()

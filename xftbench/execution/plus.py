@@ -8,7 +8,7 @@ other work has the processors.
 # ruff: noqa: PTH123
 # descriptors are handed on
 
-import json
+import marshal
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -59,7 +59,6 @@ class PlusRunner(WorkerRunner):
             "entry_point": problem.entry_point,
             "mode": "reference",
             "not_none": problem.oracle == "not_none",
-            "stack_bytes": self._limits.memory_bytes,
             "parts": [_part(layout, {}, float("inf")) for layout in layouts],
         }
         watch = Watch(self._worker, _LEAST_CPU_S, lambda message: True)
@@ -92,9 +91,8 @@ def _part(layout: Layout, slow_s: Mapping[int, float], least_s: float) -> dict[s
 
 def _order(worker: Worker, job: dict[str, Any], solution: str, far: socket.socket, inputs: Path) -> None:
     """Have a candidate forked that holds its job, its end of a connection, and the inputs."""
-    text = json.dumps(job).encode() + b"\n" + solution.encode("utf-8", "surrogatepass")
-    with inputs.open("rb") as file:
-        worker.order("candidate", text, far.fileno(), file.fileno())
+    with open(inputs, "rb") as file:
+        worker.order("candidate", marshal.dumps((job, solution)), far.fileno(), file.fileno())
 
 
 def _read_answers(rpc: int, layouts: Sequence[Layout]) -> dict[str, list[Answered]]:
@@ -208,12 +206,7 @@ class _Judgement:
             open(self._reference.inputs, "rb") as inputs,
             open(self._reference.expected, "rb") as file,
         ):
-            job = {
-                "entry_point": problem.entry_point,
-                "mode": mode,
-                "stack_bytes": self._limits.memory_bytes,
-                "parts": parts,
-            }
+            job = {"entry_point": problem.entry_point, "mode": mode, "parts": parts}
             _order(self._worker, job, self._program.solution, far, self._reference.inputs)
             task = {"task": self._reference.key, "oracle": problem.oracle, "parts": parts}
             checker.send(task, (near.fileno(), inputs.fileno(), file.fileno()))

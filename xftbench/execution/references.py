@@ -2,6 +2,8 @@
 
 An entry is known by the problem's content, by the code of ours that computes it, and by the interpreter. It
 has two files: the inputs, which a candidate may read, and the expected answers, which only the checker opens.
+The latter begins with a line of JSON. Behind it are the answers, and what is to be known of them one by one,
+marshalled: most programs answer right byte for byte, and that is never loaded.
 """
 
 import fcntl
@@ -15,6 +17,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, lru_cache
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -69,24 +72,25 @@ Compute = Callable[[PlusProblem, Path, Sequence[Layout]], dict[str, list[Answere
 """Runs the reference on a file of inputs."""
 
 
-def directory() -> Path:
-    """Return where entries are kept: in the user's cache, by the XDG convention."""
-    return _made(os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache"))
+def path_of(key: str, kind: str) -> Path:
+    """Return where a file of an entry stands: in the user's cache, by the XDG convention."""
+    return _path_in(os.environ.get("XDG_CACHE_HOME"), os.environ.get("HOME"), key, kind)
+
+
+@lru_cache(maxsize=4096)
+def _path_in(cache_home: str | None, home: str | None, key: str, kind: str) -> Path:
+    # Writing a file searches its directory, which must stay short.
+    return _made(cache_home, home) / key[:2] / f"{key}.{kind}"
 
 
 @cache
-def _made(cache_home: str) -> Path:
-    path = Path(cache_home, "xftbench", "references")
+def _made(cache_home: str | None, _: str | None) -> Path:
+    path = Path(cache_home or Path.home() / ".cache", "xftbench", "references")
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError:
         return _temporary()
     return path if os.access(path, os.W_OK) else _temporary()
-
-
-def path_of(key: str, kind: str) -> Path:
-    """Return where a file of an entry stands: writing one searches its directory, which must stay short."""
-    return directory() / key[:2] / f"{key}.{kind}"
 
 
 def keep(path: Path, data: bytes) -> None:
@@ -111,8 +115,12 @@ def code_sha256(names: tuple[str, ...]) -> str:
 
 def key_of(problem: PlusProblem) -> str:
     """Return the name of a problem's entry."""
-    parts = (problem.content_sha256, code_sha256(_CODE), sys.implementation.name, platform.python_version())
-    return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:40]
+    return hashlib.sha256(f"{problem.content_sha256} {_about()}".encode()).hexdigest()[:40]
+
+
+@cache
+def _about() -> str:
+    return f"{code_sha256(_CODE)} {sys.implementation.name} {platform.python_version()}"
 
 
 def get(problem: PlusProblem, compute: Compute) -> Reference:
@@ -133,31 +141,29 @@ def cost_s(problem: PlusProblem) -> float:
     return found.cpu_s
 
 
-@lru_cache(maxsize=1024)
-def _read_head(path: Path, _: int) -> dict[str, Any]:
-    with path.open("rb") as file:
-        head: dict[str, Any] = json.loads(file.readline())
-    return {name: head[name] for name in ("layouts", "inputs_bytes", "bytes")} | _times(head["cpu_s"])
-
-
-def _times(cpu_s: dict[str, list[float]]) -> dict[str, Any]:
-    slow_s = {
-        part: {index: used_s for index, used_s in enumerate(times) if used_s > _SLOW_S}
-        for part, times in cpu_s.items()
-    }
-    return {"cpu_s": sum(map(sum, cpu_s.values())), "slow_s": slow_s}
-
-
 def _read(key: str) -> Reference | None:
     inputs, expected = path_of(key, "inputs"), path_of(key, "expected")
     try:
-        head = _read_head(expected, expected.stat().st_mtime_ns)
-        if inputs.stat().st_size != head["inputs_bytes"] or expected.stat().st_size != head["bytes"]:
+        found, inputs_bytes, expected_bytes = _read_head(key, inputs, expected, expected.stat().st_mtime_ns)
+        if inputs.stat().st_size != inputs_bytes or expected.stat().st_size != expected_bytes:
             return None
     except (OSError, ValueError, KeyError):
         return None
+    return found
+
+
+@lru_cache(maxsize=1024)
+def _read_head(key: str, inputs: Path, expected: Path, _: int) -> tuple[Reference, int, int]:
+    """Return an entry and how long its files must be."""
+    with expected.open("rb") as file:
+        head: dict[str, Any] = json.loads(file.readline())
     layouts = tuple(Layout(*layout) for layout in head["layouts"])
-    return Reference(key, inputs, expected, layouts, head["cpu_s"], head["slow_s"])
+    slow_s = {
+        part: {int(index): used_s for index, used_s in times.items()}
+        for part, times in head["slow_s"].items()
+    }
+    found = Reference(key, inputs, expected, layouts, head["cpu_s"], slow_s)
+    return found, head["inputs_bytes"], head["bytes"]
 
 
 def _make(key: str, problem: PlusProblem, compute: Compute) -> Reference:
@@ -165,10 +171,14 @@ def _make(key: str, problem: PlusProblem, compute: Compute) -> Reference:
     layouts, data = _inputs(problem)
     keep(path, data)
     answered = compute(problem, path, layouts)
-    cpu_s = {part: [round(answer.cpu_s, 6) for answer in answers] for part, answers in answered.items()}
-    keep(expected, _expected(problem, layouts, len(data), answered, cpu_s))
-    times = _times(cpu_s)
-    return Reference(key, path, expected, layouts, times["cpu_s"], times["slow_s"])
+    slow_s = {
+        part: {index: answer.cpu_s for index, answer in enumerate(answers) if answer.cpu_s > _SLOW_S}
+        for part, answers in answered.items()
+    }
+    cpu_s = sum(answer.cpu_s for answers in answered.values() for answer in answers)
+    made = Reference(key, path, expected, layouts, cpu_s, slow_s)
+    keep(expected, _expected(problem, made, len(data), answered))
+    return made
 
 
 def _inputs(problem: PlusProblem) -> tuple[tuple[Layout, ...], bytes]:
@@ -182,19 +192,15 @@ def _inputs(problem: PlusProblem) -> tuple[tuple[Layout, ...], bytes]:
 
 
 def _expected(
-    problem: PlusProblem,
-    layouts: Sequence[Layout],
-    inputs_bytes: int,
-    answered: dict[str, list[Answered]],
-    cpu_s: dict[str, list[float]],
+    problem: PlusProblem, made: Reference, inputs_bytes: int, answered: dict[str, list[Answered]]
 ) -> bytes:
     body = bytearray()
     parts = {}
     for name, answers in answered.items():
         parts[name] = _part(problem, answers, body)
     head: dict[str, Any] = {
-        "task_id": problem.task_id, "layouts": layouts, "inputs_bytes": inputs_bytes, "cpu_s": cpu_s,
-        "parts": parts, "bytes": 0,
+        "task_id": problem.task_id, "layouts": made.layouts, "inputs_bytes": inputs_bytes,
+        "cpu_s": made.cpu_s, "slow_s": made.slow_s, "tolerance": problem.atol, "parts": parts, "bytes": 0,
     }  # fmt: skip
     # The length of the whole file stands in its first line, which is padded so that it can be known.
     text = json.dumps(head).encode()
@@ -202,25 +208,27 @@ def _expected(
     return json.dumps(head).encode().ljust(len(text) + 20) + b"\n" + body
 
 
-def _part(problem: PlusProblem, answers: list[Answered], body: bytearray) -> dict[str, Any]:
-    """Append what is stored of one part to the file's body and return its table of contents."""
+def _part(problem: PlusProblem, answers: list[Answered], body: bytearray) -> dict[str, tuple[int, int]]:
+    """Append what is stored of one part to the file's body and return where each piece of it stands."""
     comparable = problem.oracle not in ("root", "not_none")
-    begin = len(body)
-    starts = [0]
-    for answer in answers:
-        body += answer.item if comparable and answer.item else items.never()
-        starts.append(len(body) - begin)
-    end = len(body)
-    packed = []
-    for answer in answers:
-        packed.append((len(body), len(body) + len(answer.packed)))
-        body += answer.packed
-    floats = [index for index, answer in enumerate(answers) if answer.is_floats]
-    return {
-        "items": (begin, end), "starts": starts, "packed": packed, "tolerance": problem.atol,
-        "types": [answer.type_name for answer in answers],
-        "floats": floats, "first_floats": floats[0] if floats else -1,
+    kept = [answer.item if comparable and answer.item else items.never() for answer in answers]
+    are_floats = [answer.is_floats for answer in answers]
+    pieces = {
+        "items": b"".join(kept),
+        "starts": marshal.dumps([0, *accumulate(map(len, kept))]),
+        "packed": b"".join(answer.packed for answer in answers),
+        "about": marshal.dumps((
+            [0, *accumulate(len(answer.packed) for answer in answers)],
+            [answer.type_name for answer in answers],
+            are_floats,
+            [*are_floats, True].index(True),
+        )),
     }  # fmt: skip
+    places = {}
+    for name, data in pieces.items():
+        places[name] = (len(body), len(body) + len(data))
+        body += data
+    return places
 
 
 @contextmanager

@@ -46,7 +46,8 @@ class Watch:
             if left_s <= 0:
                 self._on_deadline()
                 continue
-            for fd, _ in self._worker.poll.poll(left_s * 1000 + 1):
+            # One at a time: what is heard of one may close another, and open a new one of the same number.
+            for fd, _ in self._worker.poll.poll(left_s * 1000 + 1)[:1]:
                 if checker and fd == checker.fileno():
                     self._hear_checker()
                 else:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -22,7 +23,8 @@ from xftbench.execution import job as job_module
 from xftbench.execution import pool as pool_module
 from xftbench.execution.pool import Pool
 from xftbench.execution.probe import describe, probe
-from xftbench.execution.worker import WorkerLostError
+from xftbench.execution.watch import Watch
+from xftbench.execution.worker import Worker, WorkerLostError
 from xftbench.records import FunctionProgram, Limits, Outcome, Program
 
 TEST = "def check(candidate):\n    assert candidate(1) == 2\n"
@@ -36,7 +38,7 @@ def needs_namespaces() -> None:
         pytest.skip(found.reason)
 
 
-def program(solution: str, test: str = TEST) -> Program:
+def program(solution: str, test: str = TEST) -> FunctionProgram:
     return FunctionProgram(
         task_id="T/0", solution=textwrap.dedent(solution), entry_point="f", context="", test=test
     )
@@ -164,6 +166,27 @@ def test_a_checker_that_dies_is_replaced(pool: Pool) -> None:
     assert outcome.verdict == "infrastructure_error"
     assert "ended" in outcome.detail
     assert pool.submit(RIGHT).result().verdict == "passed"
+
+
+@pytest.mark.timeout(60)
+def test_a_jail_that_dies_with_its_program_is_noticed_on_both_its_connections() -> None:
+    worker = Worker(LIMITS, "namespaces")
+    try:
+        near, far = socket.socketpair()
+        with near:
+            with far:
+                worker.order("candidate", b"f\nwhile True: pass\n", far.fileno())
+            near.recv(1)
+            watch = Watch(worker, 20.0, lambda message: True)
+            watch.report = ["there is no checker"]
+            assert worker._cell
+            os.kill(worker._cell.pid, signal.SIGKILL)
+            time.sleep(0.5)  # until both of them have something to say
+            assert len(worker.poll.poll(0)) == 2
+            assert watch.run().status == signal.SIGKILL
+        assert job_module.run(worker, RIGHT).verdict == "passed"
+    finally:
+        worker.kill()
 
 
 def test_our_failure_is_tried_three_times_and_never_the_models(

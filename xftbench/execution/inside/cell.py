@@ -21,6 +21,7 @@ from xftbench.execution.inside.service import Service
 
 _MOST = 200
 """Candidates of one cell: its own CPU time must stay far below what a candidate may use."""
+_fork, _kill = os.fork, os.kill  # what a service prepares for its candidates takes these from `os`
 
 
 def serve(control: channel.Control, jail: NamespaceJail, service: Service) -> NoReturn:
@@ -34,7 +35,9 @@ def serve(control: channel.Control, jail: NamespaceJail, service: Service) -> No
         control.send(["failed", f"a candidate's jail could not be built: {error}", error.errno])
         os._exit(1)
     with contextlib.suppress(channel.ChannelClosed):
-        _Cell(control, service).run()
+        cell = _Cell(control, service)
+        service.prepare()
+        cell.run()
     os._exit(0)
 
 
@@ -54,7 +57,7 @@ class _Cell:
                 continue  # the one that is to be killed has just ended
             left -= 1
             gc.freeze()  # what is shared is never scanned, so its pages are not copied
-            pid = os.fork()
+            pid = _fork()
             if pid == 0:
                 self._become_candidate(fds)
             for fd in fds:
@@ -92,7 +95,7 @@ class _Cell:
     def _is_clean(self) -> bool:
         """Kill what the candidate has left behind; return whether there was nothing, and no file."""
         try:
-            os.kill(-1, signal.SIGKILL)
+            _kill(-1, signal.SIGKILL)
         except ProcessLookupError:
             return linux.state_of("/tmp") == self._untouched
         with contextlib.suppress(ChildProcessError):

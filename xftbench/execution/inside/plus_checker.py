@@ -9,7 +9,7 @@ import marshal
 import os
 import time
 from bisect import bisect_left
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from xftbench.execution.inside import channel, items, wire
 from xftbench.execution.inside.oracles import FLOAT_TOLERANCE, Answer, Expected, accepts
@@ -20,42 +20,67 @@ _MAX_TASKS = 512
 
 
 class _Part:
-    """The tests of one part of a task, and what the reference answered; loaded once per worker."""
+    """The tests of one part of a task, and what the reference answered; see `references`."""
 
-    def __init__(self, head: dict[str, Any], body: bytes) -> None:
-        self.items: bytes = body[head["items"][0] : head["items"][1]]
-        self.starts: list[int] = head["starts"]
-        """Where each item begins, and where the last one ends."""
-        self.types: list[str] = head["types"]
-        self._packed: list[tuple[int, int]] = head["packed"]
-        self._first_floats: int = head["first_floats"]
-        self._tolerance: float = head["tolerance"]
-        self._floats = frozenset(head["floats"])
+    def __init__(self, body: bytes, places: dict[str, tuple[int, int]], tolerance: float) -> None:
         self._body = body
+        self._places = places
+        self._tolerance = tolerance
+        self._about: _About | None = None
+        self.items = self._piece("items")
+        self.starts: list[int] = marshal.loads(self._piece("starts"))
+        """Where each item begins, and where the last one ends."""
+        self.n_tests = len(self.starts) - 1
 
-    def tolerance(self, index: int, *, strict: bool) -> float:
-        """Return with which tolerance a test is judged.
+    def _piece(self, name: str) -> bytes:
+        start, end = self._places[name]
+        return self._body[start:end]
 
-        Parity: upstream's variable keeps what the first floats made of it for all later tests.
-        """
-        floats = index in self._floats if strict else 0 <= self._first_floats <= index
-        return self._tolerance or (FLOAT_TOLERANCE if floats else 0.0)
+    def expected(self, index: int, *, strict: bool, arguments: Any) -> Expected:
+        """Return what the reference answered to a test, and how answers are compared to it."""
+        about = self._loaded()
+        tolerance = self._tolerance
+        if not tolerance:
+            # Parity: upstream's variable keeps what the first floats made of it for all later tests.
+            is_floats = about.is_floats[index] if strict else index >= about.first_floats
+            tolerance = FLOAT_TOLERANCE if is_floats else 0.0
+        return Expected(about.types[index], self.value(index), tolerance, arguments)
 
     def value(self, index: int) -> Any:
         """Return what the reference answered; it is trusted."""
         from zlib import decompress
 
-        start, end = self._packed[index]
+        first, _ = self._places["packed"]
+        start, end = self._loaded().packed[index : index + 2]
         if start == end:
             return wire.Opaque("value that is too large to be kept")
-        return marshal.loads(decompress(self._body[start:end]))
+        return marshal.loads(decompress(self._body[first + start : first + end]))
+
+    def _loaded(self) -> "_About":
+        if self._about is None:
+            self._about = _About(*marshal.loads(self._piece("about")))
+        return self._about
+
+
+class _About(NamedTuple):
+    """What is known of a part's answers one by one."""
+
+    packed: list[int]
+    """Where each value begins, and where the last one ends."""
+    types: list[str]
+    is_floats: list[bool]
+    first_floats: int
+    """Index of the first answer that is made of floats; the number of tests if none is."""
 
 
 class _Task:
+    """A problem's tests; loaded once per worker."""
+
     def __init__(self, fd: int) -> None:
         with open(fd, "rb", closefd=False) as file:
-            head, _, body = file.read().partition(b"\n")
-        self.parts = {name: _Part(part, body) for name, part in json.loads(head)["parts"].items()}
+            head = json.loads(file.readline())
+            body = file.read()
+        self.parts = {name: _Part(body, places, head["tolerance"]) for name, places in head["parts"].items()}
 
 
 class _Gone(BaseException):
@@ -105,7 +130,7 @@ class _Judge:
                 self._send(items.NEXT)
                 if ends:
                     break
-            complete = done == len(part.types)
+            complete = done == part.n_tests
             result["report"] = ["ok"] if complete else ["violation", "too few answers"]
         except _Gone as gone:
             result["report"] = [str(argument) for argument in gone.args]
@@ -136,7 +161,7 @@ class _Judge:
                 return reached
         try:
             for item in items.split(frame, start):
-                if done >= len(part.types):
+                if done >= part.n_tests:
                     raise _Gone("violation", "more answers than tests")
                 if frame[item.start : item.end] != part.items[part.starts[done] : part.starts[done + 1]]:
                     self._look_at(frame, item, part, done, result)
@@ -167,12 +192,9 @@ class _Judge:
             encoded = reply[1:]
         answer = self._as_answer(self._decoded(encoded))
         for strict in (False, True):
-            expected = Expected(
-                part.types[index],
-                part.value(index),
-                part.tolerance(index, strict=strict),
-                self._arguments(index) if self._oracle in ("root", "other_surface", "other_digits") else None,
-            )
+            needs_them = self._oracle in ("root", "other_surface", "other_digits")
+            arguments = self._arguments(index) if needs_them else None
+            expected = part.expected(index, strict=strict, arguments=arguments)
             if accepts(self._oracle, answer, expected, strict=strict):
                 continue
             if not strict:

@@ -9,7 +9,6 @@ import contextlib
 import gc
 import importlib
 import io
-import json
 import marshal
 import os
 import random
@@ -29,14 +28,12 @@ _BATCH_S = 0.02
 _BATCH_BYTES = 1 << 18
 
 
-def serve(job_fd: int, rpc: int, inputs_fd: int, schedstat_fd: int) -> NoReturn:
-    """Run the solution that `job_fd` holds on the inputs that `inputs_fd` holds."""
+def serve(job_fd: int, rpc: int, inputs_fd: int, schedstat_fd: int, traps: "Traps") -> NoReturn:
+    """Run the solution that `job_fd` holds on the inputs that `inputs_fd` holds, with traps laid."""
     try:
         gc.enable()
-        head, _, source = channel.read_file(job_fd).partition(b"\n")
-        job = json.loads(head)
-        clock = Clock(schedstat_fd)
-        _Session(job, rpc, clock).run(source.decode("utf-8", "surrogatepass"), inputs_fd)
+        job, source = marshal.loads(channel.read_file(job_fd))
+        _Session(job, rpc, Clock(schedstat_fd), traps).run(source, inputs_fd)
     except channel.ChannelClosed:
         pass
     finally:
@@ -46,9 +43,10 @@ def serve(job_fd: int, rpc: int, inputs_fd: int, schedstat_fd: int) -> NoReturn:
 class _Session:
     """One solution's way through the parts of its tests."""
 
-    def __init__(self, job: dict[str, Any], rpc: int, clock: Clock) -> None:
+    def __init__(self, job: dict[str, Any], rpc: int, clock: Clock, traps: "Traps") -> None:
         self._job = job
         self._rpc = rpc
+        self._traps = traps
         self._frames = channel.FrameReader(rpc)
         self._clock = clock
         self._to_item: Callable[[Any, Any], bytes] = _as_bytes
@@ -59,11 +57,10 @@ class _Session:
 
     def run(self, source: str, inputs_fd: int) -> None:
         code = self._compiled(source)
-        for word, module in _IMPORTED_FIRST.items():
-            if word in source:
-                _import(module)
-        _lay_traps()
-        _allow_stack(self._job["stack_bytes"])
+        self._traps.import_first(source)
+        for name in _HIDDEN:
+            sys.modules[name] = None  # type: ignore[assignment]
+        sys.stdin = sys.stdout = sys.stderr = _SINK
         self._clock.start()
         for part in self._job["parts"]:
             inputs = marshal.loads(os.pread(inputs_fd, part["length"], part["offset"]))
@@ -96,8 +93,7 @@ class _Session:
     def _answer(self, function: Any, inputs: list[Any], part: dict[str, Any]) -> None:
         """Call the function on each input until it raises, and send the answers batch by batch."""
         clock, to_item = self._clock, self._to_item
-        slow = {int(index): limit for index, limit in part["slow"].items()}
-        limit_s, monotonic = part["limit_s"], time.monotonic
+        slow, limit_s, monotonic = part["slow"], part["limit_s"], time.monotonic
         batch = _Batch(self._rpc, self._frames, clock)
         for index, arguments in enumerate(inputs):
             clock.limit_s = slow.get(index, limit_s)
@@ -258,21 +254,12 @@ class _Sink(io.StringIO):
         return False
 
 
+_SINK = _Sink()
 _IMPORTED_FIRST = {
     "numpy": "numpy", "multiprocessing": "multiprocessing", "concurrent": "multiprocessing",
     "tempfile": "tempfile",
 }  # fmt: skip
 """Word in a solution -> module."""
-
-
-def _import(name: str) -> None:
-    """Parity: evalplus has imported it before it lays its traps, in which it would be caught."""
-    with contextlib.suppress(ImportError):
-        module = importlib.import_module(name)
-        if name == "tempfile":
-            module.gettempdir()  # remembers where that is
-
-
 _TRAPPED = {
     "builtins": "open exit quit help",
     "os": "kill system putenv remove removedirs rmdir fchdir setuid fork forkpty killpg rename renames "
@@ -282,16 +269,38 @@ _TRAPPED_IF_IMPORTED = {"shutil": "rmtree move chown", "subprocess": "Popen"}
 _HIDDEN = ("ipdb", "joblib", "resource", "psutil", "tkinter")
 
 
-def _lay_traps() -> None:
-    """Take from the solution what evalplus takes from it.
+class Traps:
+    """The functions that evalplus takes from a solution.
 
     Not for safety, the jail is there for that: a solution which opens a file or asks for input must get the
-    verdict that evalplus gives it.
+    verdict that evalplus gives it. They are laid in the process that forks the candidates: to lay them anew
+    would take each of these half a millisecond.
     """
-    sys.stdin = sys.stdout = sys.stderr = _Sink()
-    _trap_in(_TRAPPED)
-    for name in _HIDDEN:
-        sys.modules[name] = None  # type: ignore[assignment]
+
+    def __init__(self) -> None:
+        self._taken = [
+            (sys.modules[module_name], name, getattr(sys.modules[module_name], name, None))
+            for module_name, names in _TRAPPED.items()
+            for name in names.split()
+        ]
+
+    def lay(self) -> None:
+        """Take them away."""
+        _trap_in(_TRAPPED)
+
+    def import_first(self, source: str) -> None:
+        """Parity: evalplus has imported these before it lays its traps, in which they would be caught."""
+        names = {module for word, module in _IMPORTED_FIRST.items() if word in source}
+        if not names:
+            return
+        for owner, name, function in self._taken:
+            setattr(owner, name, function)
+        for name in sorted(names):
+            with contextlib.suppress(ImportError):
+                module = importlib.import_module(name)
+                if name == "tempfile":
+                    module.gettempdir()  # remembers where that is
+        self.lay()
 
 
 def _trap_in(names_by_module: dict[str, str]) -> None:
@@ -301,7 +310,7 @@ def _trap_in(names_by_module: dict[str, str]) -> None:
                 setattr(module, name, None)
 
 
-def _allow_stack(n_bytes: int) -> None:
+def allow_stack(n_bytes: int) -> None:
     """Parity: evalplus' candidates have a stack as large as their memory."""
     _, hard = resource.getrlimit(resource.RLIMIT_STACK)
     if hard != resource.RLIM_INFINITY:

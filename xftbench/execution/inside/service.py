@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from xftbench.execution.inside import checker, solution
 
@@ -12,6 +12,9 @@ class FunctionService:
 
     serve_checker = staticmethod(checker.serve)
     kept_fds: tuple[int, ...] = ()
+
+    def prepare(self) -> None:
+        """In a process that has no other task than to fork candidates, or to become one: nothing."""
 
     def open_in_child(self) -> list[int]:
         """Return descriptors that a candidate needs from outside its jail."""
@@ -26,17 +29,27 @@ class PlusService:
     """Solutions that run through evalplus' inputs; see `plus_solution` and `plus_checker`.
 
     Made before the jail is: it keeps the machine's /proc open, which no candidate gets.
+
+    Args:
+        stack_bytes: How large a candidate's stack may become.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, stack_bytes: int) -> None:
         from xftbench.execution.inside import plus_checker, plus_solution
 
-        self._serve = plus_solution.serve
+        self._stack_bytes = stack_bytes
+        self._solution = plus_solution
+        self._traps = plus_solution.Traps()
         self.serve_checker = plus_checker.serve
         self._proc = -1
         with contextlib.suppress(OSError):
             self._proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
         self.kept_fds = (self._proc,) if self._proc >= 0 else ()
+
+    def prepare(self) -> None:
+        """In a process that has no other task than to fork candidates, or to become one."""
+        self._solution.allow_stack(self._stack_bytes)
+        self._traps.lay()
 
     def open_in_child(self) -> list[int]:
         """Return the descriptor that tells a candidate how long it has waited for a processor."""
@@ -47,12 +60,14 @@ class PlusService:
 
     def serve_candidate(self, job: int, rpc: int, inputs: int, schedstat: int = -1) -> NoReturn:
         """Become the solution."""
-        self._serve(job, rpc, inputs, schedstat)
+        self._solution.serve(job, rpc, inputs, schedstat, self._traps)
 
 
 Service = FunctionService | PlusService
 
 
-def by_name(name: str) -> Service:
+def of(config: dict[str, Any]) -> Service:
     """Return the service that the harness asks for."""
-    return PlusService() if name == "plus" else FunctionService()
+    if config["service"] == "plus":
+        return PlusService(config["limits"]["memory_bytes"])
+    return FunctionService()

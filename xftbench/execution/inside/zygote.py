@@ -27,9 +27,19 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from xftbench.execution.inside import cell, channel, context, heap, linux, native, seccomp, solution, wire
+from xftbench.execution.inside import (
+    cell,
+    channel,
+    context,
+    heap,
+    linux,
+    native,
+    seccomp,
+    service,
+    solution,
+    wire,
+)
 from xftbench.execution.inside.jail import NamespaceJail
-from xftbench.execution.inside.service import Service, by_name
 
 if TYPE_CHECKING:
     from xftbench.execution.inside.weak import WeakJail
@@ -54,12 +64,12 @@ def main(control_fd: int, harness_pid: int, code_root: str) -> None:
         file.write("1000")
     signal.signal(signal.SIGTERM, _on_sigterm)
     try:
-        service = by_name(config["service"])  # before the jail is built: it may want something from outside
+        served = service.of(config)  # before the jail is built: it may want something from outside
         jail = _jail(config)
         if jail.namespaces:
             _fork_first_process(control)
         jail.settle(config["view"])
-        _Zygote(control, config, jail, null, service).run()
+        _Zygote(control, config, jail, null, served).run()
     except OSError as error:
         control.send(["failed", error.strerror or str(error), error.errno])
 
@@ -98,9 +108,9 @@ class _Zygote:
         config: dict[str, Any],
         jail: "NamespaceJail | WeakJail",
         null: int,
-        service: Service,
+        served: service.Service,
     ) -> None:
-        self._service = service
+        self._service = served
         self._control = control
         self._null = null
         self._config = config
@@ -238,6 +248,7 @@ class _Zygote:
         solution.say_jailed(rpc)
         os.dup2(self._null, 2)
         os.close(self._null)
+        self._service.prepare()
         self._service.serve_candidate(job, rpc, *others)
 
     def _reap(self, pidfd: int) -> None:
