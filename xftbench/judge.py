@@ -181,16 +181,21 @@ def preflight(benchmark: Benchmark, problems: Sequence[Problem], judge: Judge) -
         outcomes.append((program, judge.submit(program, always=key not in kinds)))
         kinds.add(key)
     failures = []
+    needs_time = True
     for program, future in outcomes:
         outcome = future.result()
         judge.keep(program.sha256, outcome)
         if outcome.verdict != "passed":
             failures.append(f"{program.task_id}: {outcome.verdict} {outcome.detail}".rstrip())
+            needs_time = needs_time and outcome.verdict == "timed_out"
     if failures:
+        hint = "this is the machine's or the data's fault, not a model's; see xftbench doctor"
+        if needs_time:
+            hint = "if this machine is only slow: a larger --timeout-scale gives all programs more time"
         raise SandboxError(
             f"{len(failures)} of {len(outcomes)} known-good programs of {benchmark.name} do not pass here, "
             "so nothing was scored\n  " + "\n  ".join(failures[:_SHOWN]),
-            hint="this is the machine's or the data's fault, not a model's; see xftbench doctor",
+            hint=hint,
         )
     return len(outcomes)
 

@@ -27,8 +27,8 @@ from xftbench.jsonl import write_atomically
 from xftbench.records import PlusProblem
 
 _CODE = (
-    "inside/plus_solution.py", "inside/items.py", "inside/wire.py", "references.py",
-    "../benchmarks/plus_inputs.py",
+    "inside/plus_solution.py", "inside/service.py", "inside/items.py", "inside/oracles.py", "inside/wire.py",
+    "references.py", "../benchmarks/plus_inputs.py",
 )  # fmt: skip
 PARTS = ("base", "plus")
 _SLOW_S = 0.005

@@ -43,15 +43,16 @@ class Watch:
         checker = self._worker.checker
         while self._exit is None or (self.report is None and not self.timed_out):
             left_s = self._deadline - time.monotonic()
-            if left_s <= 0:
-                self._on_deadline()
-                continue
             # One at a time: what is heard of one may close another, and open a new one of the same number.
-            for fd, _ in self._worker.poll.poll(left_s * 1000 + 1)[:1]:
+            # And first, though time may be up: what has come meanwhile has come in time.
+            heard = self._worker.poll.poll(max(0.0, left_s * 1000 + 1))[:1]
+            for fd, _ in heard:
                 if checker and fd == checker.fileno():
                     self._hear_checker()
                 else:
                     self._hear_forker(fd)
+            if not heard and left_s <= 0:
+                self._on_deadline()
         return self._exit
 
     def wall_s(self) -> float:

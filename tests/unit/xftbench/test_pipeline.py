@@ -122,6 +122,13 @@ def test_nothing_is_scored_where_known_good_programs_fail(task: Task) -> None:
     assert "not a model's" in str(caught.value)
 
 
+def test_a_machine_that_is_too_slow_is_told_so(task: Task) -> None:
+    pool = FakePool()
+    pool.default = "timed_out"
+    with pytest.raises(SandboxError, match=r"(?s)HumanEval/0: timed_out.*larger --timeout-scale"):
+        preflight(task.benchmark, task.problems, Judge(pool))
+
+
 def test_given_samples_may_cover_part_of_the_problems(task: Task, tmp_path: Path) -> None:
     samples = [Sample(task_id="HumanEval/1", sample_index=0, completion=None, solution="right")]
     scores = run(task, from_samples(samples), tmp_path, FakePool()).scores

@@ -1,10 +1,11 @@
 """Items: equal bytes are equal values, and hostile frames are refused."""
 
+import enum
 import marshal
 import struct
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xftbench.execution.inside import items
@@ -14,6 +15,14 @@ PLAIN = st.recursive(
     lambda inner: st.lists(inner) | st.lists(inner).map(tuple) | st.dictionaries(st.text(), inner),
     max_leaves=20,
 )
+
+
+class Flags(enum.IntEnum):
+    A = 1
+
+
+class Words(str):
+    __slots__ = ()
 
 
 @given(PLAIN, PLAIN)
@@ -34,6 +43,27 @@ def test_shared_and_interned_values_make_no_difference() -> None:
     assert word is not twin
     assert items.of_value([word, word]) == items.of_value([word, twin])
     assert items.of_value(["name"]) == items.of_value([str(b"name", "ascii")])
+
+
+@settings(max_examples=20, deadline=None)
+@given(PLAIN)
+def test_a_long_value_has_the_same_item_however_it_was_made(value: object) -> None:
+    long = [value] * ((1 << 16) + 1)
+    copies = [marshal.loads(marshal.dumps(value)) for _ in range(2)]
+    assert items.of_value(long) == items.of_value([*copies, *long[2:]])
+    assert items.of_value(long) != items.of_value([*long[:-1], [value]])
+    assert items.of_value(long) != items.of_value(tuple(long))
+
+
+@pytest.mark.parametrize("odd", [object(), len, int, range(3), Flags.A, Words(), [Words("x")], {1: Flags.A}])
+def test_a_long_value_that_is_not_plain_is_refused(odd: object) -> None:
+    with pytest.raises(ValueError, match="unmarshallable"):
+        items.of_value([*range(1 << 16), odd])
+
+
+def test_a_long_value_may_have_what_only_marshal_knows() -> None:
+    one, twin, other = ([*range(1 << 16), number] for number in (1j, 1j, 2j))
+    assert items.of_value(one) == items.of_value(twin) != items.of_value(other)
 
 
 @pytest.mark.parametrize("size", [1 << 10, (1 << 16) + 1, (1 << 17) + 12345])

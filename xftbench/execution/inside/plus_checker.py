@@ -28,7 +28,7 @@ class _Part:
         self._tolerance = tolerance
         self._about: _About | None = None
         self.items = self._piece("items")
-        self.starts: list[int] = marshal.loads(self._piece("starts"))
+        self.starts: list[int] = self._loaded("starts")
         """Where each item begins, and where the last one ends."""
         self.n_tests = len(self.starts) - 1
 
@@ -38,7 +38,7 @@ class _Part:
 
     def expected(self, index: int, *, strict: bool, arguments: Any) -> Expected:
         """Return what the reference answered to a test, and how answers are compared to it."""
-        about = self._loaded()
+        about = self._about_each()
         tolerance = self._tolerance
         if not tolerance:
             # Parity: upstream's variable keeps what the first floats made of it for all later tests.
@@ -51,15 +51,21 @@ class _Part:
         from zlib import decompress
 
         first, _ = self._places["packed"]
-        start, end = self._loaded().packed[index : index + 2]
+        start, end = self._about_each().packed[index : index + 2]
         if start == end:
             return wire.Opaque("value that is too large to be kept")
         return marshal.loads(decompress(self._body[first + start : first + end]))
 
-    def _loaded(self) -> "_About":
+    def _about_each(self) -> "_About":
         if self._about is None:
-            self._about = _About(*marshal.loads(self._piece("about")))
+            self._about = _About(*self._loaded("about"))
         return self._about
+
+    def _loaded(self, name: str) -> Any:
+        try:
+            return marshal.loads(self._piece(name))
+        except (ValueError, EOFError, TypeError) as error:
+            raise RuntimeError(f"a damaged file of expected answers: {error}") from error  # no answer's fault
 
 
 class _About(NamedTuple):
