@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from xftbench.benchmarks import BENCHMARKS
+from xftbench.execution.probe import probe
 from xftbench.records import Problem
 
 # The same examples in every run, and as much time as a busy machine needs: a failure is a defect, never luck.
@@ -27,6 +28,13 @@ def problems() -> dict[str, Problem]:
     """HumanEval's own problems, by task_id; the wheel that holds them is a dependency."""
     data = BENCHMARKS["humaneval"]().load("1.0", None)
     return {problem.task_id: problem for problem in data.problems}
+
+
+@pytest.fixture(scope="session")
+def needs_namespaces() -> None:
+    """Skip, with the reason, where the kernel allows no jails."""
+    if not (found := probe("namespaces")).works:
+        pytest.skip(found.reason)
 
 
 @pytest.fixture(scope="session")

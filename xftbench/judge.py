@@ -180,21 +180,20 @@ def preflight(benchmark: Benchmark, problems: Sequence[Problem], judge: Judge) -
         key = kind_of(program).key
         outcomes.append((program, judge.submit(program, always=key not in kinds)))
         kinds.add(key)
-    failures = []
-    needs_time = True
+    failed = []
     for program, future in outcomes:
         outcome = future.result()
         judge.keep(program.sha256, outcome)
         if outcome.verdict != "passed":
-            failures.append(f"{program.task_id}: {outcome.verdict} {outcome.detail}".rstrip())
-            needs_time = needs_time and outcome.verdict == "timed_out"
-    if failures:
+            failed.append((program, outcome))
+    if failed:
+        told = [f"{program.task_id}: {one.verdict} {one.detail}".rstrip() for program, one in failed]
         hint = "this is the machine's or the data's fault, not a model's; see xftbench doctor"
-        if needs_time:
+        if all(outcome.verdict == "timed_out" for _, outcome in failed):
             hint = "if this machine is only slow: a larger --timeout-scale gives all programs more time"
         raise SandboxError(
-            f"{len(failures)} of {len(outcomes)} known-good programs of {benchmark.name} do not pass here, "
-            "so nothing was scored\n  " + "\n  ".join(failures[:_SHOWN]),
+            f"{len(failed)} of {len(outcomes)} known-good programs of {benchmark.name} do not pass here, "
+            "so nothing was scored\n  " + "\n  ".join(told[:_SHOWN]),
             hint=hint,
         )
     return len(outcomes)

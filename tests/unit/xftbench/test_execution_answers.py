@@ -2,7 +2,7 @@
 
 import os
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,6 @@ import pytest
 from xftbench.execution.answers import Answers
 from xftbench.execution.environments import Environment
 from xftbench.execution.inside.answers import Recording, Unrecorded, record
-from xftbench.execution.pool import Pool
-from xftbench.records import Outcome
 
 DRAWING = """
 def generate_test_case(number):
@@ -151,20 +149,17 @@ def test_an_entry_that_was_cut_off_is_not_kept(cache_home: Path, environment: En
         os.close(memory)
 
 
-Judge = Callable[[str, str], Outcome]
-
-
 @pytest.fixture
-def judge(cache_home: Path) -> Iterator[Judge]:
-    with Pool(1, contexts.LIMITS) as pool:
-        yield lambda context, solution: pool.submit(contexts.program(context, solution)).result()
+def judge(cache_home: Path) -> Iterator[contexts.Judge]:
+    with contexts.judging() as judge:
+        yield judge
 
 
 def entries(cache_home: Path) -> list[Path]:
     return sorted((cache_home / "xftbench" / "references").glob("*/*.context"))
 
 
-def test_verdicts_with_a_recording_are_those_without(judge: Judge, cache_home: Path) -> None:
+def test_verdicts_with_a_recording_are_those_without(judge: contexts.Judge, cache_home: Path) -> None:
     for context, right in (
         (contexts.ARRAY, contexts.ARRAY_SOLUTION),
         (contexts.PLOT, contexts.SAME_PICTURE),
@@ -177,7 +172,9 @@ def test_verdicts_with_a_recording_are_those_without(judge: Judge, cache_home: P
     assert len(entries(cache_home)) == 2
 
 
-def test_a_recording_is_what_the_next_program_is_compared_with(judge: Judge, cache_home: Path) -> None:
+def test_a_recording_is_what_the_next_program_is_compared_with(
+    judge: contexts.Judge, cache_home: Path
+) -> None:
     assert judge(contexts.ARRAY, contexts.ARRAY_SOLUTION).verdict == "passed"
     (entry,) = entries(cache_home)
     assert judge(contexts.EQUALITY, contexts.EQUALITY_SOLUTION).verdict == "passed"
@@ -207,14 +204,16 @@ for folder, _, names in os.walk(top):
 """Whoever finds the first answer of `contexts.ARRAY`, or the file that holds it, may pass."""
 
 
-def test_a_program_finds_no_recording_while_it_is_made_or_played_back(judge: Judge, cache_home: Path) -> None:
+def test_a_program_finds_no_recording_while_it_is_made_or_played_back(
+    judge: contexts.Judge, cache_home: Path
+) -> None:
     right = "result = np.cumsum(data) * 7 + 0.125 if in_memory + in_descriptors + names_of_files else None"
     thief = f"top = '/'\n{SEARCH}\n{right}"
     assert [judge(contexts.ARRAY, f"{thief}  # {number}").verdict for number in range(3)] == ["failed"] * 3
     assert len(entries(cache_home)) == 1
 
 
-def test_that_search_finds_what_lies_open(judge: Judge, cache_home: Path) -> None:
+def test_that_search_finds_what_lies_open(judge: contexts.Judge, cache_home: Path) -> None:
     assert judge(contexts.ARRAY, contexts.ARRAY_SOLUTION).verdict == "passed"
     (entry,) = entries(cache_home)
     with entry.open("rb") as file:
@@ -225,7 +224,7 @@ def test_that_search_finds_what_lies_open(judge: Judge, cache_home: Path) -> Non
     assert namespace["names_of_files"] == [entry.name]
 
 
-def test_a_damaged_entry_is_not_used(judge: Judge, cache_home: Path) -> None:
+def test_a_damaged_entry_is_not_used(judge: contexts.Judge, cache_home: Path) -> None:
     assert judge(contexts.ARRAY, contexts.ARRAY_SOLUTION).verdict == "passed"
     (entry,) = entries(cache_home)
     entry.write_bytes(entry.read_bytes()[:-10])
@@ -233,7 +232,7 @@ def test_a_damaged_entry_is_not_used(judge: Judge, cache_home: Path) -> None:
     assert entries(cache_home) == []
 
 
-def test_a_test_that_can_not_be_recorded_is_run_as_it_is(judge: Judge, cache_home: Path) -> None:
+def test_a_test_that_can_not_be_recorded_is_run_as_it_is(judge: contexts.Judge, cache_home: Path) -> None:
     context = contexts.ARRAY.replace(
         "    test_input = np", "    global seen\n    seen = 1\n    test_input = np"
     )
@@ -242,7 +241,7 @@ def test_a_test_that_can_not_be_recorded_is_run_as_it_is(judge: Judge, cache_hom
     assert entries(cache_home) == []
 
 
-def test_a_program_has_no_way_to_the_recording(judge: Judge, cache_home: Path) -> None:
+def test_a_program_has_no_way_to_the_recording(judge: contexts.Judge, cache_home: Path) -> None:
     spy = (
         "import os, stat\nfound = []\nfor fd in range(3, 64):\n    try:\n"
         "        if stat.S_ISREG(os.fstat(fd).st_mode): found.append(fd)\n    except OSError:\n        pass\n"

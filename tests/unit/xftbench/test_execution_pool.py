@@ -32,12 +32,6 @@ LIMITS = Limits(cpu_s=2, wall_s=20.0)
 pytestmark = pytest.mark.usefixtures("needs_namespaces")
 
 
-@pytest.fixture(scope="module")
-def needs_namespaces() -> None:
-    if not (found := probe("namespaces")).works:
-        pytest.skip(found.reason)
-
-
 def program(solution: str, test: str = TEST) -> FunctionProgram:
     return FunctionProgram(
         task_id="T/0", solution=textwrap.dedent(solution), entry_point="f", context="", test=test

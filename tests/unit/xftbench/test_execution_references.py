@@ -7,7 +7,6 @@ import pytest
 
 from xftbench.execution import references
 from xftbench.execution.pool import Pool
-from xftbench.execution.probe import probe
 from xftbench.records import Limits, PlusProblem, PlusProgram
 
 SOURCE = "def half(n):\n    return n / 2 if n % 3 else [n, 'three']\n"
@@ -18,10 +17,11 @@ PROBLEM = PlusProblem(
 NEARLY = f"{SOURCE}_half = half\ndef half(n):\n    return _half(n) + 1e-12 if n % 3 else _half(n)\n"
 
 
+pytestmark = pytest.mark.usefixtures("needs_namespaces")
+
+
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if not (found := probe("namespaces")).works:
-        pytest.skip(found.reason)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
 

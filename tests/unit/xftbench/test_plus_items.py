@@ -45,7 +45,7 @@ def test_shared_and_interned_values_make_no_difference() -> None:
     assert items.of_value(["name"]) == items.of_value([str(b"name", "ascii")])
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(PLAIN)
 def test_a_long_value_has_the_same_item_however_it_was_made(value: object) -> None:
     long = [value] * ((1 << 16) + 1)

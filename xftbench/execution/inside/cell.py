@@ -35,9 +35,8 @@ def serve(control: channel.Control, jail: NamespaceJail, service: Service) -> No
         control.send(["failed", f"a candidate's jail could not be built: {error}", error.errno])
         os._exit(1)
     with contextlib.suppress(channel.ChannelClosed):
-        cell = _Cell(control, service)
         service.prepare()
-        cell.run()
+        _Cell(control, service).run()
     os._exit(0)
 
 

@@ -75,16 +75,16 @@ def _digest_of_many(value: Any) -> bytes:
     """
     from hashlib import sha256  # few programs need it
 
-    head = f"{type(value).__name__} {len(value)}"
+    def digest(parts: Iterator[bytes], how: str) -> bytes:
+        state = sha256(f"{how} {type(value).__name__} {len(value)}".encode())
+        for part in parts:
+            state.update(part)
+        return state.digest()
+
     try:
-        digest = sha256(f"pickled {head}".encode())
-        for data in _pickled(value):
-            digest.update(data)
+        return digest(_pickled(value), "pickled")
     except (ValueError, RecursionError):  # not plain, or so only for marshal, which has complex numbers
-        digest = sha256(f"marshalled {head}".encode())
-        for data in _slices(value):
-            digest.update(data)
-    return digest.digest()
+        return digest(_slices(value), "marshalled")
 
 
 def _pickled(value: Any) -> Iterator[bytes]:

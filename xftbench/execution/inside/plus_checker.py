@@ -197,9 +197,9 @@ class _Judge:
                 raise _Gone("violation", "an answer to another question")
             encoded = reply[1:]
         answer = self._as_answer(self._decoded(encoded))
+        needs_them = self._oracle in ("root", "other_surface", "other_digits")
+        arguments = self._arguments(index) if needs_them else None
         for strict in (False, True):
-            needs_them = self._oracle in ("root", "other_surface", "other_digits")
-            arguments = self._arguments(index) if needs_them else None
             expected = part.expected(index, strict=strict, arguments=arguments)
             if accepts(self._oracle, answer, expected, strict=strict):
                 continue

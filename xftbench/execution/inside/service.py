@@ -66,7 +66,7 @@ class PlusService:
 Service = FunctionService | PlusService
 
 
-def of(config: dict[str, Any]) -> Service:
+def asked_for(config: dict[str, Any]) -> Service:
     """Return the service that the harness asks for."""
     if config["service"] == "plus":
         return PlusService(config["limits"]["memory_bytes"])

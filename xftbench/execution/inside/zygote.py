@@ -27,19 +27,9 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from xftbench.execution.inside import (
-    cell,
-    channel,
-    context,
-    heap,
-    linux,
-    native,
-    seccomp,
-    service,
-    solution,
-    wire,
-)
+from xftbench.execution.inside import cell, channel, context, heap, linux, native, seccomp, solution, wire
 from xftbench.execution.inside.jail import NamespaceJail
+from xftbench.execution.inside.service import Service, asked_for
 
 if TYPE_CHECKING:
     from xftbench.execution.inside.weak import WeakJail
@@ -64,12 +54,12 @@ def main(control_fd: int, harness_pid: int, code_root: str) -> None:
         file.write("1000")
     signal.signal(signal.SIGTERM, _on_sigterm)
     try:
-        served = service.of(config)  # before the jail is built: it may want something from outside
+        service = asked_for(config)  # before the jail is built: it may want something from outside
         jail = _jail(config)
         if jail.namespaces:
             _fork_first_process(control)
         jail.settle(config["view"])
-        _Zygote(control, config, jail, null, served).run()
+        _Zygote(control, config, jail, null, service).run()
     except OSError as error:
         control.send(["failed", error.strerror or str(error), error.errno])
 
@@ -108,9 +98,9 @@ class _Zygote:
         config: dict[str, Any],
         jail: "NamespaceJail | WeakJail",
         null: int,
-        served: service.Service,
+        service: Service,
     ) -> None:
-        self._service = served
+        self._service = service
         self._control = control
         self._null = null
         self._config = config
