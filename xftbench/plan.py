@@ -252,6 +252,7 @@ def generation_spec(
         engine_version=engine.version,
         dtype=engine.dtype,
         device=engine.device,
+        processor=engine.processor,
         batch_size=engine.batch_size,
         order=engine.order,
     )

@@ -36,6 +36,7 @@ def a_spec(**changes: object) -> RunSpec:
         "engine_version": "1",
         "dtype": "float32",
         "device": "cpu",
+        "processor": "a CPU, avx2, 2 threads",
     }
     scoring = {
         "suite": "humaneval",

@@ -18,6 +18,8 @@ class Engine(Record):
     """Precision that the weights are run in."""
     device: str
     """``cuda`` or ``cpu``."""
+    processor: str = ""
+    """See `xftbench.generation.devices.processor`; empty where nothing is computed."""
     batch_size: int | None = None
     """Prompts generated together, at most; None if the engine decides it while it runs."""
     order: str = "engine"

@@ -3,6 +3,9 @@
 import importlib.metadata
 import os
 import platform
+import shutil
+import subprocess
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,9 @@ DTYPES = ("auto", "bfloat16", "float16", "float32")
 # x86: AMX or AVX-512 with bf16; ARM: FEAT_BF16. Without them bf16 is emulated: on an AVX2-only EPYC, vLLM
 # made 52 tokens/s in float32 and 10 in bfloat16 or float16 (32 HumanEval prompts, 2 threads).
 _BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
+
+# Libraries choose their kernels by these; the best one that a CPU has. The last three are ARM's.
+_INSTRUCTION_SETS = ("amx_bf16", "avx512_bf16", "avx512f", "avx2", "bf16", "sve", "asimd")
 
 
 def device() -> str:
@@ -52,8 +58,39 @@ def cpu_has_bf16() -> bool:
     return any(_BF16_FLAGS & set(flags.split()) for flags in _cpuinfo("flags", "Features")[:1])
 
 
+def processor(on: str, n_gpus: int = 1) -> str:
+    """Return what the arithmetic of a model runs on, as far as its rounding depends on it.
+
+    Kernels are chosen by the processor, and sums are cut into parts by the number of threads, or of GPUs:
+    greedy and in bfloat16, SmolLM2-135M passed 9 problems of HumanEval on Intel cores with AMX and 10 on AMD
+    cores with AVX-512, and a checkpoint tuned from it gave 2 of 16 answers otherwise on one thread than on
+    two.
+
+    Args:
+        on: ``cuda`` or ``cpu``.
+        n_gpus: How many GPUs hold one model.
+    """
+    if on == "cuda":
+        names = _gpu_names(os.environ.get("CUDA_VISIBLE_DEVICES", ""))[:n_gpus] or ["unknown GPU"]
+        return f"{n_gpus} x {' and '.join(sorted(set(names)))}"
+    flags = set(" ".join(_cpuinfo("flags", "Features")[:1]).split())
+    best = next((name for name in _INSTRUCTION_SETS if name in flags), platform.machine())
+    threads = cpu_threads()
+    return f"{cpu_name()}, {best}, {threads} thread{'s' if threads > 1 else ''}"
+
+
+def cpu_name() -> str:
+    """Return what the CPU calls itself."""
+    return next(iter(_cpuinfo("model name")), "") or platform.processor() or "unknown CPU"
+
+
 def cpu_threads() -> int:
-    """Return how many threads to compute with: physical cores that this process may use, within its quota."""
+    """Return how many threads to compute with: OpenMP's setting, if the user has one.
+
+    Otherwise the physical cores that this process may use, within its quota.
+    """
+    if (chosen := os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()).isdigit():
+        return max(1, int(chosen))
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     cores = set(zip(_cpuinfo("physical id"), _cpuinfo("core id"), strict=False))
     logical = max(1, len(_cpuinfo("processor")))
@@ -86,6 +123,21 @@ def available_memory_bytes() -> int:
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) << 10
     return 4 << 30
+
+
+@cache
+def _gpu_names(visible: str) -> list[str]:
+    """Return the names of the GPUs that CUDA_VISIBLE_DEVICES lists; of all, if nvidia-smi knows them not."""
+    if (program := shutil.which("nvidia-smi")) is None:
+        return []
+    query = [program, "--query-gpu=name", "--format=csv,noheader"]
+    for command in ([*query, "-i", visible], query) if visible else (query,):
+        try:
+            found = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout
+        except (OSError, subprocess.SubprocessError):
+            continue
+        return [line.strip() for line in found.splitlines() if line.strip()]
+    return []
 
 
 def _is_cpu_build() -> bool:

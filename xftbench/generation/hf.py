@@ -41,6 +41,7 @@ def describe(checkpoint: Checkpoint, options: BackendOptions) -> Engine:
         version=f"{versions['transformers']} (torch {versions['torch']})",
         dtype=devices.choose_dtype(options.dtype, read_config(Path(checkpoint.path)), device),
         device=device,
+        processor=devices.processor(device),
         batch_size=options.batch_size or _BATCH_SIZE,
         order=options.order,
     )

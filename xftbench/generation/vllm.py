@@ -46,6 +46,7 @@ def describe(checkpoint: Checkpoint, options: BackendOptions) -> Engine:
         version=str(build),
         dtype=dtype,
         device=build.device,
+        processor=devices.processor(build.device, options.tensor_parallel),
         batch_size=options.batch_size or (_CPU_MAX_SEQUENCES if build.device == "cpu" else None),
         order=options.order,
     )

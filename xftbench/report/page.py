@@ -23,6 +23,7 @@ from xftbench.report import formats, leaderboard, plots
 from xftbench.report.cost import cost_points
 from xftbench.report.pack import DEFAULT_MAX_BYTES, label, pack
 from xftbench.report.runs import Run, Table
+from xftbench.store.spec import GenerationSpec
 
 _PARTS = resources.files("xftbench.report") / "assets"
 
@@ -255,7 +256,7 @@ def _provenance(run: Run) -> dict[str, object]:
         "checkpoint": f"{environment.ref} ({environment.kind}), sha256 {generation.checkpoint_sha256}",
         "made by": _line(run),
         "engine": f"{generation.engine} {generation.engine_version}",
-        "precision": f"{generation.dtype} on {generation.device}" if generation.dtype else "",
+        "precision": _precision(generation),
         "prompts": f"style {generation.style}, sha256 {generation.prompts_sha256}",
         "decoding": _fields(generation.sampling),
         "suite": f"{scoring.suite} {scoring.suite_version}, {scoring.n_problems} problems",
@@ -275,6 +276,13 @@ def _provenance(run: Run) -> dict[str, object]:
         "title": f"{run.name} · {scoring.suite}",
         "facts": [(name, value) for name, value in facts.items() if value],
     }
+
+
+def _precision(generation: GenerationSpec) -> str:
+    if not generation.dtype:
+        return ""
+    where = f" ({generation.processor})" if generation.processor else ""
+    return f"{generation.dtype} on {generation.device}{where}"
 
 
 def _fields(record: msgspec.Struct) -> str:

@@ -35,6 +35,7 @@ def row(run: Run, money_per_hour: float | None = None) -> dict[str, object]:
         "engine_version": generation.engine_version,
         "dtype": generation.dtype,
         "device": generation.device,
+        "processor": generation.processor,
         "extraction": scoring.extraction,
         "isolation": scoring.isolation,
         "left_out": ", ".join(scoring.left_out),

@@ -25,6 +25,7 @@ _NOTED = {
     "engine_version": "another version may round differently and flip a few greedy answers",
     "dtype": "another precision rounds differently and flips a few greedy answers",
     "device": "another device rounds differently and flips a few greedy answers",
+    "processor": "another processor, or number of threads, rounds differently and flips a few greedy answers",
     "batch_size": "another batch size rounds differently and flips a few greedy answers",
     "order": "another order of the prompts makes other batches, which round differently",
 }

@@ -8,6 +8,7 @@ from importlib import metadata
 from pathlib import Path
 
 from xftbench import __version__
+from xftbench.generation.devices import cpu_name
 from xftbench.store.model_facts import ModelFacts
 from xftbench.store.spec import Environment
 
@@ -32,7 +33,7 @@ def capture(
         command=tuple(command),
         git_commit=_git_commit(Path(__file__).resolve().parents[2]),
         packages={"xftbench": __version__, **_installed()},
-        machine=f"{platform.system()} {platform.machine()}, {_cpu()}, {os.cpu_count()} CPUs",
+        machine=f"{platform.system()} {platform.machine()}, {cpu_name()}, {os.cpu_count()} CPUs",
         model=model,
     )
 
@@ -61,12 +62,3 @@ def _git_commit(checkout: Path) -> str | None:
 def _git(checkout: Path, *arguments: str) -> str:
     command = ["git", "-C", str(checkout), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
-
-
-def _cpu() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or "unknown CPU"
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or "unknown CPU"

@@ -25,6 +25,8 @@ class GenerationSpec(Record):
     engine_version: str
     dtype: str
     device: str
+    processor: str = ""
+    """Name, kernels and number of threads or GPUs, which decide the rounding; empty for replay."""
     batch_size: int | None = None
     """Prompts generated together, at most; None if the engine decides it while it runs, or for replay."""
     order: str = "engine"

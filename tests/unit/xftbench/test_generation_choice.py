@@ -1,5 +1,6 @@
 """Which backend is taken, which precision, how many threads: decided without importing an engine."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -138,7 +139,78 @@ def test_one_thread_for_each_core_within_the_quota(
     files = {"/proc/cpuinfo": CPUINFO, "/sys/fs/cgroup/cpu.max": quota}
     monkeypatch.setattr(devices, "_read", lambda path: files.get(path, ""))
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(8)), raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     assert devices.cpu_threads() == threads
+
+
+@pytest.mark.parametrize(("chosen", "threads"), [("1", 1), ("3,2", 3), ("0", 1), ("many", 4), ("", 4)])
+def test_threads_that_the_user_chose_are_taken(
+    monkeypatch: pytest.MonkeyPatch, chosen: str, threads: int
+) -> None:
+    monkeypatch.setattr(devices, "_read", lambda path: CPUINFO * (path == "/proc/cpuinfo"))
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(8)), raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", chosen)
+    assert devices.cpu_threads() == threads
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "expected"),
+    [
+        (
+            "model name\t: AMD EPYC\nflags\t: avx2 avx512_bf16\n",
+            "AMD EPYC, avx512_bf16, 2 threads",
+        ),
+        ("model name\t: Xeon\nflags\t: avx512f amx_bf16 avx512_bf16\n", "Xeon, amx_bf16, 2 threads"),
+        ("Features\t: fp asimd bf16\n", "arm, bf16, 2 threads"),
+        ("", "arm, aarch64, 2 threads"),
+    ],
+)
+def test_a_cpu_is_named_with_what_decides_its_rounding(
+    monkeypatch: pytest.MonkeyPatch, cpuinfo: str, expected: str
+) -> None:
+    monkeypatch.setattr(devices, "_read", lambda path: cpuinfo * (path == "/proc/cpuinfo"))
+    monkeypatch.setattr("platform.processor", lambda: "arm")
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    assert devices.processor("cpu") == expected
+
+
+NVIDIA_SMI = """#!/bin/sh
+case "$*" in
+*"-i 1,0"*) printf 'NVIDIA H100\\nNVIDIA H100\\n' ;;
+*"-i MIG"*) exit 6 ;;
+*) printf 'NVIDIA A100\\nNVIDIA H100\\n' ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("visible", "n_gpus", "expected"),
+    [
+        ("1,0", 2, "2 x NVIDIA H100"),
+        (None, 2, "2 x NVIDIA A100 and NVIDIA H100"),
+        (None, 1, "1 x NVIDIA A100"),
+        ("MIG-1", 1, "1 x NVIDIA A100"),
+    ],
+)
+def test_gpus_are_named_and_counted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, visible: str | None, n_gpus: int, expected: str
+) -> None:
+    (tmp_path / "nvidia-smi").write_text(NVIDIA_SMI)
+    (tmp_path / "nvidia-smi").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    devices._gpu_names.cache_clear()
+    assert devices.processor("cuda", n_gpus) == expected
+    devices._gpu_names.cache_clear()
+
+
+def test_a_gpu_without_nvidia_smi_is_unknown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    devices._gpu_names.cache_clear()
+    assert devices.processor("cuda", 2) == "2 x unknown GPU"
 
 
 @pytest.mark.parametrize(
