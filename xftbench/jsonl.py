@@ -3,6 +3,7 @@
 import glob
 import gzip
 import os
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -90,7 +91,8 @@ def write_atomically(path: Path, data: bytes) -> None:
         owner = leftover.name.split(".")[-2]
         if owner.isdecimal() and not Path(f"/proc/{owner}").exists():
             leftover.unlink(missing_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # Two threads of one process may write the same file, too.
+    temporary = path.with_name(f".{path.name}.{threading.get_ident()}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
             file.write(data)

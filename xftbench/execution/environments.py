@@ -5,7 +5,6 @@ stands there is whole; and it is used only while it holds exactly the pinned pac
 """
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -13,13 +12,14 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from xftbench.errors import ToolchainError
+from xftbench.locks import locked
 
 OnLine = Callable[[str], None]
 """Is told what is being done, a short line at a time."""
@@ -210,7 +210,8 @@ def create(
     spec = specs()[name]
     place = root() / spec.folder
     root().mkdir(parents=True, exist_ok=True)
-    with _lock(root() / f".{spec.folder}.lock", say):
+    lock = root() / f".{spec.folder}.lock"
+    with locked(lock, on_wait=lambda: say("another process is building it: waiting")):
         if not again:
             with contextlib.suppress(ToolchainError):
                 return find(name)
@@ -224,18 +225,6 @@ def create(
             _remove(place)
             place.symlink_to(target)
     return find(name)
-
-
-@contextlib.contextmanager
-def _lock(path: Path, say: OnLine) -> Iterator[None]:
-    """Let only one process build; the lock ends with the process that holds it."""
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say("another process is building it: waiting")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _find_python(version: str) -> str:

@@ -6,7 +6,6 @@ The latter begins with a line of JSON. Behind it are the answers, and what is to
 marshalled: most programs answer right byte for byte, and that is never loaded.
 """
 
-import fcntl
 import hashlib
 import json
 import marshal
@@ -14,8 +13,7 @@ import os
 import platform
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import cache, lru_cache
 from itertools import accumulate
 from pathlib import Path
@@ -24,6 +22,7 @@ from typing import Any, NamedTuple
 from xftbench.benchmarks.plus_inputs import decoded
 from xftbench.execution.inside import items
 from xftbench.jsonl import write_atomically
+from xftbench.locks import locked
 from xftbench.records import PlusProblem
 
 _CODE = (
@@ -128,7 +127,9 @@ def get(problem: PlusProblem, compute: Compute) -> Reference:
     key = key_of(problem)
     found = _read(key)
     if found is None:
-        with _locked(path_of(key, "lock")):
+        lock = path_of(key, "lock")
+        lock.parent.mkdir(mode=0o700, exist_ok=True)
+        with locked(lock):
             found = _read(key) or _make(key, problem, compute)
     return found
 
@@ -229,13 +230,3 @@ def _part(problem: PlusProblem, answers: list[Answered], body: bytearray) -> dic
         places[name] = (len(body), len(body) + len(data))
         body += data
     return places
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold a lock against every other thread and process; the file itself means nothing."""
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-    path.unlink(missing_ok=True)

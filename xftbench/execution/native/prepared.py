@@ -3,18 +3,17 @@
 Keyed by content and by the compiler's version. What is built here is our own code, never a candidate's.
 """
 
-import fcntl
 import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 
 from xftbench.execution.native.toolchains import Toolchain, cache_directory
 from xftbench.hashing import sha256_text
+from xftbench.locks import locked
 
 _BUILD_S = 300.0
 _GO_PACKAGES = (
@@ -87,7 +86,7 @@ def kept(kind: str, identity: str, build: Callable[[Path], None]) -> Path | None
         return folder
     try:
         root.mkdir(parents=True, exist_ok=True)
-        with _locked(root / f"{kind}.lock"):
+        with locked(root / f"{kind}.lock"):
             if not folder.is_dir():
                 _build(folder, build)
         return folder
@@ -106,13 +105,3 @@ def _build(folder: Path, build: Callable[[Path], None]) -> None:
         half.rename(folder)
     finally:
         shutil.rmtree(half, ignore_errors=True)
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    fd = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(fd)
