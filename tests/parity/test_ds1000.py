@@ -14,7 +14,7 @@ import pytest
 
 from xftbench.benchmarks.ds1000 import ContextProblem, Ds1000
 from xftbench.execution import environments, offline_data
-from xftbench.execution.pool import Pool
+from xftbench.execution.pool import Isolation, Pool
 from xftbench.generation.replay import read_samples
 from xftbench.prompts.extract import extract
 from xftbench.prompts.render import find_style, render
@@ -39,8 +39,8 @@ def environment() -> environments.Environment:
     return found
 
 
-def judged(programs: list[Program]) -> list[Outcome]:
-    with Pool(2, Ds1000.limits) as pool:
+def judged(programs: list[Program], isolation: Isolation = "namespaces") -> list[Outcome]:
+    with Pool(2, Ds1000.limits, isolation) as pool:
         return [future.result() for future in [pool.submit(program) for program in programs]]
 
 
@@ -91,10 +91,11 @@ def test_answers_are_read_by_number_and_to_the_byte(problems: list[ContextProble
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
+@pytest.mark.parametrize("isolation", ["namespaces", "rlimits"])
 def test_every_reference_solution_passes(
-    problems: list[ContextProblem], environment: environments.Environment
+    problems: list[ContextProblem], environment: environments.Environment, isolation: Isolation
 ) -> None:
-    outcomes = judged(Ds1000().all_references(problems))
+    outcomes = judged(Ds1000().all_references(problems), isolation)
     failed = {
         problem.task_id: (outcome.verdict, outcome.detail)
         for problem, outcome in zip(problems, outcomes, strict=True)

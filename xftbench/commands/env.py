@@ -11,11 +11,11 @@ import msgspec
 
 from xftbench.benchmarks.datafiles import MissingDataFileError, find
 from xftbench.benchmarks.ds1000 import DATA_FILES, Ds1000
-from xftbench.commands.options import data_dir_for, json_option
+from xftbench.commands.options import data_dir_for, isolation_option, json_option
 from xftbench.errors import SandboxError, ToolchainError, UsageProblem
 from xftbench.execution import environments, offline_data
 from xftbench.execution.environments import Environment, EnvironmentSpec
-from xftbench.execution.pool import Pool
+from xftbench.execution.pool import Isolation, Pool
 from xftbench.records import Record
 
 _logger = logging.getLogger(__name__)
@@ -76,7 +76,15 @@ def command() -> None:
     "[default: downloaded]; and with ds1000.jsonl.gz, if the new environment is to be tried on it."
 )
 @click.option("--again", is_flag=True, help="Build it anew even if it is there.")
-def create(name: str, python: str | None, directory: Path | None, data_dir: Path | None, again: bool) -> None:
+@isolation_option
+def create(
+    name: str,
+    python: str | None,
+    directory: Path | None,
+    data_dir: Path | None,
+    again: bool,
+    isolation: Isolation,
+) -> None:
     """Create the environment NAME, or complete the one that is there.
 
     An interrupted build leaves nothing behind; what was fetched stays in pip's cache. A new environment is
@@ -96,7 +104,7 @@ def create(name: str, python: str | None, directory: Path | None, data_dir: Path
     if is_new and data_dir is not None:
         try:
             find(DATA_FILES[Ds1000.versions[-1]], data_dir)  # here, not through the hub
-            _run_references(environment, data_dir)
+            _run_references(environment, data_dir, isolation)
         except (MissingDataFileError, SandboxError) as error:
             _logger.warning("not tried on the reference solutions: %s", error.message)
 
@@ -139,7 +147,8 @@ def show(name: str, as_json: bool) -> None:
     "is recorded on the way, so that later programs are judged sooner.",
 )
 @data_dir_for("Folder with the benchmark's file.  [default: as for `score`]")
-def check(name: str, references: bool, data_dir: Path | None) -> None:
+@isolation_option
+def check(name: str, references: bool, data_dir: Path | None, isolation: Isolation) -> None:
     """Check that the environment NAME holds exactly its pins; exits with 3 if not, or if a solution fails."""
     _spec(name)
     environment = environments.find(name)
@@ -149,10 +158,10 @@ def check(name: str, references: bool, data_dir: Path | None) -> None:
     ):
         click.echo(f"lacks {data_set}: xftbench env create {name} [--data-dir DIR]")
     if references:
-        _run_references(environment, data_dir)
+        _run_references(environment, data_dir, isolation)
 
 
-def _run_references(environment: Environment, data_dir: Path | None) -> None:
+def _run_references(environment: Environment, data_dir: Path | None, isolation: Isolation) -> None:
     """Run every reference solution whose data sets are here.
 
     Raises:
@@ -163,7 +172,7 @@ def _run_references(environment: Environment, data_dir: Path | None) -> None:
     problems = benchmark.load(benchmark.versions[-1], data_dir).problems
     here = offline_data.available(environment) | {""}
     programs = benchmark.all_references([problem for problem in problems if problem.needs in here])
-    with _Ticker() as ticker, Pool(os.cpu_count() or 1, benchmark.limits) as pool:
+    with _Ticker() as ticker, Pool(os.cpu_count() or 1, benchmark.limits, isolation) as pool:
         futures = {pool.submit(program): program.task_id for program in programs}
         failed = {}
         for done, future in enumerate(as_completed(futures), start=1):

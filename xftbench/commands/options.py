@@ -111,6 +111,14 @@ suite_options = _apply(
     ]
 )
 
+isolation_option = click.option(
+    "--isolation",
+    type=click.Choice(["namespaces", "rlimits"]),
+    default="namespaces",
+    show_default=True,
+    help="'rlimits' is much weaker: only where the kernel forbids namespaces.",
+)
+
 execution_options = _apply(
     [
         click.option(
@@ -118,13 +126,7 @@ execution_options = _apply(
             type=click.IntRange(min=1),
             help="Programs executed at a time.  [default: the machine's CPUs]",
         ),
-        click.option(
-            "--isolation",
-            type=click.Choice(["namespaces", "rlimits"]),
-            default="namespaces",
-            show_default=True,
-            help="'rlimits' is much weaker: only where the kernel forbids namespaces.",
-        ),
+        isolation_option,
         click.option(
             "--skip-missing-toolchains",
             is_flag=True,

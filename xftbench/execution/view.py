@@ -36,6 +36,8 @@ class View(TypedDict):
     library_root: str
     proc: bool
     """Whether there is a /proc, of only the program's own processes."""
+    asks_proc: bool
+    """Whether programs may look into /proc where it is the machine's: some libraries fail if they may not."""
 
 
 def plan() -> View:
@@ -50,6 +52,7 @@ def plan_environment(environment: Environment, links: Sequence[tuple[str, str]] 
     """Return the view for an environment's interpreter: all of its packages and its data sets."""
     view = _plan(_linked(environment.base_prefix, environment.stdlib))
     view["links"] += links
+    view["asks_proc"] = True
     view["directories"].append((str(environment.site), LIBRARY_ROOT))
     if environment.data.is_dir():
         view["directories"].append((str(environment.data), str(environment.data)))
@@ -57,7 +60,9 @@ def plan_environment(environment: Environment, links: Sequence[tuple[str, str]] 
 
 
 def _plan(interpreter: Sequence[Path]) -> View:
-    view = View(directories=[], files=[], links=[], masks=[], library_root=LIBRARY_ROOT, proc=False)
+    view = View(
+        directories=[], files=[], links=[], masks=[], library_root=LIBRARY_ROOT, proc=False, asks_proc=False
+    )
     view["links"].append(("/dev/shm", "/tmp"))  # the jail's; POSIX semaphores live in it
     for name in _SYSTEM:
         path = Path(name)

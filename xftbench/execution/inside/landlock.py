@@ -12,6 +12,7 @@ from xftbench.execution.inside import linux
 _CREATE, _ADD_RULE, _RESTRICT = 444, 445, 446
 _EXECUTE, _WRITE, _READ, _READ_DIR = 1, 2, 4, 8
 _READING = _EXECUTE | _READ | _READ_DIR
+_REFER = 1 << 13
 _VERSION_FLAG = 1
 _KNOWN_BITS = {1: 13, 2: 14}  # rights by version of the interface; from 3 on truncating is one
 _KNOWN_BITS_NOW = 15
@@ -38,7 +39,11 @@ def for_reading(readable: list[str], masked: list[str]) -> int:
     Raises:
         OSError: If the kernel has no Landlock.
     """
-    rules = _new(_READING)
+    # Every set of rules forbids to move a file to another directory, unless it allows just that.
+    moving = _REFER & _all_rights()
+    rules = _new(_READING | moving)
+    if moving:
+        _allow(rules, "/", moving)
     for path in readable:
         _allow_reading(rules, path, masked)
     return rules
@@ -46,12 +51,16 @@ def for_reading(readable: list[str], masked: list[str]) -> int:
 
 def for_changing(changeable: list[str]) -> int:
     """Return a descriptor of rules under which only what is below `changeable` can be written or made."""
-    version = _call(_CREATE, None, ctypes.c_size_t(0), _VERSION_FLAG)
-    changing = ((1 << _KNOWN_BITS.get(version, _KNOWN_BITS_NOW)) - 1) & ~_READING
+    changing = _all_rights() & ~_READING
     rules = _new(changing)
     for path in changeable:
         _allow(rules, path, changing)
     return rules
+
+
+def _all_rights() -> int:
+    version = _call(_CREATE, None, ctypes.c_size_t(0), _VERSION_FLAG)
+    return (1 << _KNOWN_BITS.get(version, _KNOWN_BITS_NOW)) - 1
 
 
 def _new(handled: int) -> int:

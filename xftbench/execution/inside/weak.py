@@ -12,6 +12,7 @@ import errno
 import os
 import shutil
 import signal
+import sys
 import time
 from typing import Any
 
@@ -59,7 +60,7 @@ class WeakJail:
 
     def _make_rules(self, view: dict[str, Any]) -> int:
         readable = [source for source, _ in view["directories"]] + list(view["files"]) + [self._scratch]
-        if view["proc"]:
+        if view["asks_proc"]:
             readable.append("/proc")  # of others no more than their names: Landlock forbids to look into them
         try:
             return landlock.for_reading(readable, view["masks"])
@@ -84,8 +85,7 @@ class WeakJail:
         os.mkdir(own, 0o700)
         if self._user:
             os.chown(own, self._user + 1, self._user + 1)
-        os.chdir(own)
-        os.environ.update(HOME=own, TMPDIR=own)
+        _live_in(own)
 
     def confine_referee(self) -> None:
         """In the process that forked a candidate from itself, and has a directory of its own."""
@@ -104,8 +104,7 @@ class WeakJail:
 
     def confine_candidate(self) -> None:
         """In the child: the limits, another user, and the filters last."""
-        os.chdir(self._directory())
-        os.environ.update(HOME=self._directory(), TMPDIR=self._directory())
+        _live_in(self._directory())
         limit_candidate(self._limits)
         self._renounce([self._directory(), *self._devices], self._user)
 
@@ -191,6 +190,13 @@ class WeakJail:
             os.kill(-1, signal.SIGKILL)
         finally:
             os._exit(0)
+
+
+def _live_in(directory: str) -> None:
+    os.chdir(directory)
+    os.environ.update(HOME=directory, TMPDIR=directory)
+    if "tempfile" in sys.modules:
+        sys.modules["tempfile"].tempdir = None  # or it remembers that of the process we were forked from
 
 
 def _descendants(ancestor: int) -> set[int]:
