@@ -96,7 +96,8 @@ def test_a_hostile_program_gets_its_verdicts_and_leaves_nothing(path: Path, scen
     assert outcome.detail or outcome.evidence, "a verdict against a program says why"
     assert outcome.detail.isprintable()
     assert "root:" not in outcome.stderr + outcome.detail, "nothing of a file is shown"
-    assert settled(before)[1] == before[1], "no process gets away"
+    # One that the kernel was still burying for the test before may have gone meanwhile.
+    assert not settled(before)[1] - before[1], "no process gets away"
     assert scene.run(attack.language, CASES[attack.language].right).strict == "passed", (
         "after: the pool goes on"
     )
