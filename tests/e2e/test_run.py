@@ -77,6 +77,23 @@ def test_the_same_command_again_reads_what_is_there(
     assert {path: path.read_bytes() for path in only_run(tmp_path / "runs").iterdir()} == files
 
 
+def test_a_run_of_another_machine_is_not_gone_on_with_and_the_user_is_told_why(
+    run: Callable[..., Any], pico_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ["--models", f"a={pico_checkpoint}", *SMALL]
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    assert "was made otherwise" not in run(*arguments).stderr
+    there = only_run(tmp_path / "runs")
+    assert "was made otherwise" not in run(*arguments, "--batch-size", "3").stderr, "that was asked for"
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    again = run(*arguments)
+    assert again.exit_code == 0
+    assert f"{there} was made otherwise, so this is another run: processor: " in again.stderr
+    assert "2 threads -> " in again.stderr
+    assert "1 thread" in again.stderr
+    assert "was made otherwise" not in run(*arguments).stderr, "once it is begun, it is gone on with"
+
+
 def test_other_settings_are_another_run_and_another_table(
     run: Callable[..., Any], pico_checkpoint: Path, tmp_path: Path
 ) -> None:

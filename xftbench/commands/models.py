@@ -1,5 +1,6 @@
 """From ``--models`` and its companions to runs that can be made: shared by `run` and `generate`."""
 
+import glob
 import logging
 import shlex
 import sys
@@ -12,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from xftbench.commands.options import parse_models
-from xftbench.errors import SandboxError, UsageProblem
+from xftbench.errors import SandboxError, StoreError, UsageProblem
 from xftbench.generation import BackendOptions, choose_backend, describe_engine, open_backend
 from xftbench.generation.backend import Backend, Engine
 from xftbench.generation.checkpoints import Checkpoint, resolve
@@ -22,15 +23,18 @@ from xftbench.pipeline import Source, Task, from_model, from_samples
 from xftbench.plan import Suite, SuiteOptions, generation_spec, plan_suites, scoring_spec
 from xftbench.prompts.style import Policy, PromptStyle
 from xftbench.reading import Reading, reading_of
+from xftbench.store import comparable
 from xftbench.store.environment import capture
 from xftbench.store.model_facts import read_facts
-from xftbench.store.run_dir import RunDir, ScoresFile, file_name
+from xftbench.store.run_dir import RunDir, ScoresFile, file_name, read_spec
 from xftbench.store.spec import RunSpec
 
 _logger = logging.getLogger(__name__)
 
 REPLAY = Engine(name="replay", version="1", dtype="", device="")
 """The engine of samples that were made elsewhere."""
+_UNCHOSEN = {"processor", "device", "engine_version", "python"}
+"""Fields of a run that nobody sets, so that a change of them surprises."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +71,8 @@ class ModelRun:
 
     def open(self) -> RunDir:
         """Create or reopen the run directory."""
+        if not self.path.exists():
+            tell_of_kin(self.path, self.spec)
         return open_run(self.path, self.spec, self.checkpoint, self.style)
 
 
@@ -213,6 +219,20 @@ def open_run(path: Path, spec: RunSpec, checkpoint: Checkpoint, style: PromptSty
         model=None if checkpoint.kind == "samples" else read_facts(Path(checkpoint.path)),
     )
     return RunDir(path, spec, environment, style)
+
+
+def tell_of_kin(path: Path, spec: RunSpec) -> None:
+    """Say why runs like this one, but of another machine or version, are neither gone on with nor taken."""
+    stem = path.name.rpartition("--")[0]
+    for other in sorted(path.parent.glob(f"{glob.escape(stem)}--*/spec.json")):
+        try:
+            found = comparable.differences(read_spec(other.parent).spec, spec)
+        except StoreError:
+            continue
+        fields = {difference.field for difference in found}
+        if fields & _UNCHOSEN and {difference.kind for difference in found} == {"noted"}:
+            told = "; ".join(f"{one.field}: {one.before} -> {one.after}" for one in found)
+            _logger.warning("%s was made otherwise, so this is another run: %s", other.parent, told)
 
 
 def refuse_infrastructure_errors(results: Mapping[Path, ScoresFile]) -> None:
