@@ -27,4 +27,7 @@ def locked(path: Path, on_wait: Callable[[], None] = _nothing) -> Iterator[None]
         except BlockingIOError:
             on_wait()
             fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        try:
+            yield
+        finally:
+            fcntl.flock(file, fcntl.LOCK_UN)  # closing is not enough if a process was forked meanwhile

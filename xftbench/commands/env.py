@@ -106,7 +106,8 @@ def create(
             find(DATA_FILES[Ds1000.versions[-1]], data_dir)  # here, not through the hub
             _run_references(environment, data_dir, isolation)
         except (MissingDataFileError, SandboxError) as error:
-            _logger.warning("not tried on the reference solutions: %s", error.message)
+            hint = f" ({error.hint})" if error.hint else ""
+            _logger.warning("not tried on the reference solutions: %s%s", error.message, hint)
 
 
 @command.command("list")

@@ -50,7 +50,9 @@ def own(seen: View | None = None) -> Interpreter:
 def of_environment(environment: Environment, preload: tuple[str, ...], arenas: int) -> Interpreter:
     """Return an environment's interpreter with some modules imported, which fill so many arenas."""
     quiet = {"MPLBACKEND": "Agg", "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
-    variables = _VARIABLES | _ONE_THREAD | quiet | offline_data.variables(environment)
+    # What joblib does with n_jobs is done one after another: its processes need an interpreter to start.
+    alone = {"JOBLIB_MULTIPROCESSING": "0"}
+    variables = _VARIABLES | _ONE_THREAD | quiet | alone | offline_data.variables(environment)
     return Interpreter(
         executable=os.path.realpath(environment.executable),
         view=view.plan_environment(environment, _TENSORFLOW_LINKS if "tensorflow" in preload else ()),

@@ -3,19 +3,24 @@
 import importlib.metadata
 import os
 import platform
+import re
 import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from xftbench.errors import UsageProblem
+from xftbench.errors import BackendError, UsageProblem
 
 DTYPES = ("auto", "bfloat16", "float16", "float32")
 
 # x86: AMX or AVX-512 with bf16; ARM: FEAT_BF16. Without them bf16 is emulated: on an AVX2-only EPYC, vLLM
 # made 52 tokens/s in float32 and 10 in bfloat16 or float16 (32 HumanEval prompts, 2 threads).
 _BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
+
+_NVIDIA_SMI_S = 60.0
+_GPU_LINE = re.compile(r"^\d+, (.+)$", re.MULTILINE)
+_POSITIVE = re.compile("[1-9][0-9]{0,3}")
 
 # Libraries choose their kernels by these; the best one that a CPU has. The last three are ARM's.
 _INSTRUCTION_SETS = ("amx_bf16", "avx512_bf16", "avx512f", "avx2", "bf16", "sve", "asimd")
@@ -69,6 +74,9 @@ def processor(on: str, n_gpus: int = 1) -> str:
     Args:
         on: ``cuda`` or ``cpu``.
         n_gpus: How many GPUs hold one model.
+
+    Raises:
+        BackendError: If nvidia-smi hangs.
     """
     if on == "cuda":
         names = _gpu_names(os.environ.get("CUDA_VISIBLE_DEVICES", ""))[:n_gpus] or ["unknown GPU"]
@@ -89,8 +97,8 @@ def cpu_threads() -> int:
 
     Otherwise the physical cores that this process may use, within its quota.
     """
-    if (chosen := os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()).isdigit():
-        return max(1, int(chosen))
+    if _POSITIVE.fullmatch(chosen := os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()):
+        return int(chosen)
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     cores = set(zip(_cpuinfo("physical id"), _cpuinfo("core id"), strict=False))
     logical = max(1, len(_cpuinfo("processor")))
@@ -130,13 +138,18 @@ def _gpu_names(visible: str) -> list[str]:
     """Return the names of the GPUs that CUDA_VISIBLE_DEVICES lists; of all, if nvidia-smi knows them not."""
     if (program := shutil.which("nvidia-smi")) is None:
         return []
-    query = [program, "--query-gpu=name", "--format=csv,noheader"]
+    query = [program, "--query-gpu=index,name", "--format=csv,noheader"]
     for command in ([*query, "-i", visible], query) if visible else (query,):
         try:
-            found = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout
+            found = subprocess.run(command, capture_output=True, timeout=_NVIDIA_SMI_S, check=True).stdout
+        except subprocess.TimeoutExpired as error:
+            raise BackendError(
+                f"nvidia-smi gives no answer within {_NVIDIA_SMI_S:.0f} s: which GPU this is, is not known",
+                hint="see that nvidia-smi works; a run's identity names the GPU",
+            ) from error
         except (OSError, subprocess.SubprocessError):
             continue
-        return [line.strip() for line in found.splitlines() if line.strip()]
+        return [name.strip() for name in _GPU_LINE.findall(found.decode(errors="replace"))]
     return []
 
 

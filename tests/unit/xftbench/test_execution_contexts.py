@@ -14,11 +14,15 @@ def judge() -> Iterator[contexts.Judge]:
         yield judge
 
 
+PARALLEL = """from joblib import Parallel, delayed
+result = np.array(Parallel(n_jobs=2)(delayed(np.add)(x, 0.125) for x in np.cumsum(data) * 7))
+"""
 RIGHT = [
     (contexts.ARRAY, contexts.ARRAY_SOLUTION),
     (contexts.EQUALITY, contexts.EQUALITY_SOLUTION),
     (contexts.PLOT, contexts.SAME_PICTURE),
     (contexts.PLOT, contexts.OTHER_PICTURE),
+    (contexts.ARRAY, PARALLEL),
 ]
 
 

@@ -143,7 +143,9 @@ def test_one_thread_for_each_core_within_the_quota(
     assert devices.cpu_threads() == threads
 
 
-@pytest.mark.parametrize(("chosen", "threads"), [("1", 1), ("3,2", 3), ("0", 1), ("many", 4), ("", 4)])
+@pytest.mark.parametrize(
+    ("chosen", "threads"), [("1", 1), ("3,2", 3), ("0", 4), ("²", 4), ("many", 4), ("", 4)]
+)
 def test_threads_that_the_user_chose_are_taken(
     monkeypatch: pytest.MonkeyPatch, chosen: str, threads: int
 ) -> None:
@@ -177,9 +179,9 @@ def test_a_cpu_is_named_with_what_decides_its_rounding(
 
 NVIDIA_SMI = """#!/bin/sh
 case "$*" in
-*"-i 1,0"*) printf 'NVIDIA H100\\nNVIDIA H100\\n' ;;
+*"-i 1,0"*) printf '1, NVIDIA H100\\n0, NVIDIA H100\\n' ;;
 *"-i MIG"*) exit 6 ;;
-*) printf 'NVIDIA A100\\nNVIDIA H100\\n' ;;
+*) printf '0, NVIDIA A100\\n1, NVIDIA H100\\n' ;;
 esac
 """
 
@@ -205,6 +207,28 @@ def test_gpus_are_named_and_counted(
     devices._gpu_names.cache_clear()
     assert devices.processor("cuda", n_gpus) == expected
     devices._gpu_names.cache_clear()
+
+
+@pytest.mark.parametrize("text", ["No devices were found", "", r"0, \377"])
+def test_what_nvidia_smi_says_otherwise_is_no_name(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str
+) -> None:
+    (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\nprintf '{text}\\n'\n")
+    (tmp_path / "nvidia-smi").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    devices._gpu_names.cache_clear()
+    assert devices.processor("cuda") == ("1 x \ufffd" if text.startswith("0") else "1 x unknown GPU")
+    devices._gpu_names.cache_clear()
+
+
+def test_a_gpu_that_does_not_answer_gets_no_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "nvidia-smi").write_text("#!/bin/sh\nexec sleep 60\n")
+    (tmp_path / "nvidia-smi").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(devices, "_NVIDIA_SMI_S", 0.2)
+    devices._gpu_names.cache_clear()
+    with pytest.raises(BackendError, match="no answer"):
+        devices.processor("cuda")
 
 
 def test_a_gpu_without_nvidia_smi_is_unknown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -4,13 +4,13 @@ What is missing: a pid namespace (a candidate sees other processes in /proc unle
 limit of the scratch directory as a whole, and the certainty that killing one process kills all.
 """
 
-# ruff: noqa: PTH101, PTH109, PTH102, PTH116, PTH119, PTH123, PTH208, PTH211
+# ruff: noqa: PTH101, PTH102, PTH104, PTH106, PTH108, PTH109, PTH112, PTH114, PTH116, PTH119, PTH123, PTH208, PTH211
 # pathlib would be one more import in every jail
 
 import contextlib
 import errno
+import itertools
 import os
-import shutil
 import signal
 import sys
 import time
@@ -22,6 +22,8 @@ from xftbench.execution.inside.jail import limit_candidate
 _FIRST_UID = 0x40000000  # plus twice our pid: users that own nothing and that no other worker has
 _READ_EVERYTHING = 1 << 2  # CAP_DAC_READ_SEARCH
 _KILL_S = 5.0
+_LOOKED_FOR = ["/usr/share/zoneinfo", "/etc/mime.types"]
+"""What libraries do without if it is not there, but not if it can't be read."""
 _SPARE_TASKS = 512
 
 
@@ -34,6 +36,8 @@ class WeakJail:
         self._limits = dict(config["limits"])
         self._scratch: str = config["scratch"]
         self._user = _FIRST_UID + 2 * os.getpid() if os.geteuid() == 0 else None
+        self._jobs = f"{self._scratch}/jobs"
+        os.mkdir(self._jobs, 0o711)
         if self._user:
             os.chmod(self._scratch, 0o711)
         else:
@@ -41,11 +45,38 @@ class WeakJail:
         linux.become_subreaper()
         self._devices = [path for path in config["view"]["files"] if path.startswith("/dev/")]
         self._site = self._link_libraries(config["view"])
-        self._rules = self._make_rules(config["view"])
-        self.kept_fds = [self._rules] if self._rules >= 0 else []
+        # A referee has a directory of its own in the scratch, with what is right in it.
+        self._rules = self._make_rules(config["view"], [self._site, self._jobs])
+        self._referee_rules = self._make_rules(config["view"], [self._scratch])
+        self.kept_fds = [self._rules, self._referee_rules] if self._rules >= 0 else []
         # Under Landlock reading everything means reading what the rules allow, even below a closed /root.
         self.kept_capabilities = _READ_EVERYTHING if self._user and self._rules >= 0 else 0
+        if self._user:
+            sources = [] if self._rules >= 0 else [source for source, _ in config["view"]["directories"]]
+            self._check_reach(self._user, [self._jobs, *sources])
+        self._shared = ["/dev/shm"] if self._user and os.path.isdir("/dev/shm") else []
         self._job = 0
+
+    def _check_reach(self, user: int, paths: list[str]) -> None:
+        """See that candidates can enter what they need, or a right program would seem wrong.
+
+        Raises:
+            OSError: If they can't.
+        """
+        reader, writer = os.pipe()
+        if (child := os.fork()) == 0:
+            try:
+                linux.become_user(user)
+                closed = [path for path in paths if not os.access(path, os.X_OK)]
+                os.write(writer, "".join(closed[:1]).encode())
+            finally:
+                os._exit(0)
+        os.close(writer)
+        with open(reader, "rb") as file:
+            closed = os.fsdecode(file.read())
+        os.waitpid(child, 0)
+        if closed:
+            raise OSError(errno.EACCES, f"programs run as another user, to whom {closed} is closed")
 
     def _link_libraries(self, view: dict[str, Any]) -> str:
         """Return a directory of links to the allowed packages; the one that they are in holds others too."""
@@ -58,10 +89,13 @@ class WeakJail:
                 os.symlink(source, f"{site}/{os.path.basename(path)}")
         return site
 
-    def _make_rules(self, view: dict[str, Any]) -> int:
-        readable = [source for source, _ in view["directories"]] + list(view["files"]) + [self._scratch]
+    def _make_rules(self, view: dict[str, Any], own: list[str]) -> int:
+        readable = [source for source, _ in view["directories"]] + list(view["files"]) + own + _LOOKED_FOR
+        if self._user:
+            readable.append("/dev/shm")
         if view["asks_proc"]:
-            readable.append("/proc")  # of others no more than their names: Landlock forbids to look into them
+            # Of other processes no more than their names: Landlock forbids to look into them.
+            readable += ["/proc", "/sys/fs/cgroup"]
         try:
             return landlock.for_reading(readable, view["masks"])
         except OSError:
@@ -90,6 +124,7 @@ class WeakJail:
     def confine_referee(self) -> None:
         """In the process that forked a candidate from itself, and has a directory of its own."""
         limit_candidate(self._limits)
+        self._rules, self._referee_rules = self._referee_rules, self._rules
         self._renounce([os.getcwd(), *self._devices], self._user and self._user + 1)
 
     def prepare(self) -> None:
@@ -100,13 +135,13 @@ class WeakJail:
             os.chown(self._directory(), self._user, self._user)
 
     def _directory(self) -> str:
-        return f"{self._scratch}/{self._job}"
+        return f"{self._jobs}/{self._job}"
 
     def confine_candidate(self) -> None:
         """In the child: the limits, another user, and the filters last."""
         _live_in(self._directory())
         limit_candidate(self._limits)
-        self._renounce([self._directory(), *self._devices], self._user)
+        self._renounce([self._directory(), *self._devices, *self._shared], self._user)
 
     def enter_native(self) -> str:
         """In the supervisor of a program in another language; only its commands are confined."""
@@ -118,7 +153,7 @@ class WeakJail:
     def confine_step(self) -> None:
         """In a command's process, before it starts."""
         native.limit_all(self._limits)
-        self._renounce([self._directory(), *self._devices], self._user, spawns=True)
+        self._renounce([self._directory(), *self._devices, *self._shared], self._user, spawns=True)
 
     def start_step(self, step: dict[str, Any], work: str, ends: tuple[int, int]) -> int:
         """Start a command of the supervisor's, which is not confined itself."""
@@ -148,9 +183,10 @@ class WeakJail:
             changing = landlock.for_changing(changeable)
             for rules in (changing, self._rules):
                 landlock.restrict_self(rules)
-                os.close(rules)
-        # Compilers set modes and signal their children, which a user who owns nothing else may be allowed.
-        linux.install_filter(seccomp.for_candidate(None if spawns and user else os.getpid()))
+            for fd in (changing, self._rules, self._referee_rules):
+                os.close(fd)
+        # A user who owns nothing else may set modes, and signal whom he can.
+        linux.install_filter(seccomp.for_candidate(None if user else os.getpid()))
 
     def clean_up(self, spared: set[int]) -> None:
         """Kill all descendants but `spared` and remove what the candidate wrote.
@@ -167,10 +203,16 @@ class WeakJail:
                     os.waitpid(pid, os.WNOHANG)
             if time.monotonic() > deadline:
                 raise OSError(errno.EBUSY, "descendants of a candidate do not die")
-        shutil.rmtree(self._directory(), ignore_errors=True)
+        for name in os.listdir(self._jobs):
+            _remove(f"{self._jobs}/{name}")
         for name in os.listdir(self._scratch):
             if name.startswith("own-") and name != f"own-{os.getpid()}":
-                shutil.rmtree(f"{self._scratch}/{name}", ignore_errors=True)
+                _remove(f"{self._scratch}/{name}")
+        for directory in self._shared:
+            for entry in os.scandir(directory):
+                with contextlib.suppress(OSError):
+                    if entry.stat(follow_symlinks=False).st_uid == self._user:
+                        _remove(entry.path)
 
     def _kill(self, pids: set[int]) -> None:
         if self._user:
@@ -190,6 +232,26 @@ class WeakJail:
             os.kill(-1, signal.SIGKILL)
         finally:
             os._exit(0)
+
+
+def _remove(path: str) -> None:
+    """Remove what stands at a path; directories may be nested deeper than any function can follow.
+
+    So what is in a directory is moved beside `path` before it is looked into.
+    """
+    waiting, numbers = [path], itertools.count()
+    while waiting:
+        place = waiting.pop()
+        with contextlib.suppress(OSError):
+            if os.path.islink(place) or not os.path.isdir(place):
+                os.unlink(place)
+                continue
+            os.chmod(place, 0o700)
+            for name in os.listdir(place):
+                aside = f"{path}.{os.getpid()}-{next(numbers)}"
+                os.rename(f"{place}/{name}", aside)
+                waiting.append(aside)
+            os.rmdir(place)
 
 
 def _live_in(directory: str) -> None:

@@ -42,6 +42,7 @@ _REHEARSAL = "def rehearse(value: int) -> int:\n    return value\n"
 def main(control_fd: int, harness_pid: int, code_root: str) -> None:
     """Become a worker. What goes wrong is told to the harness before the end."""
     linux.die_with_parent(signal.SIGTERM)
+    os.umask(0o022)  # what is made here must be open to the users that programs run as
     if os.getppid() != harness_pid:
         return  # it died before we could ask to die with it
     sys.path.remove(code_root)
@@ -236,7 +237,7 @@ class _Zygote:
         except OSError as error:
             solution.say_unjailed(rpc, str(error))
         solution.say_jailed(rpc)
-        os.dup2(self._null, 2)
+        linux.renew_standard_streams()
         os.close(self._null)
         self._service.prepare()
         self._service.serve_candidate(job, rpc, *others)
