@@ -96,6 +96,9 @@ class Mbpp:
         """Return the program that judges a solution."""
         assert isinstance(problem, AssertProblem)
         body = "\n".join((problem.setup, *problem.tests))
+        if _only_imports(problem.setup):
+            # Published programs import it into the namespace that is the solution's, too.
+            solution = f"{solution}\n{problem.setup}\n"
         return FunctionProgram(
             task_id=problem.task_id,
             solution=solution,
@@ -116,6 +119,11 @@ class Mbpp:
     def toolchains(self, problems: Sequence[Problem]) -> tuple[str, ...]:
         """Python alone."""
         return ("python",)
+
+
+def _only_imports(setup: str) -> bool:
+    statements = ast.parse(setup).body
+    return bool(statements) and all(isinstance(one, ast.Import | ast.ImportFrom) for one in statements)
 
 
 def _rows(data: bytes, version: str) -> list[dict[str, Any]]:

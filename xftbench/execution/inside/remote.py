@@ -71,13 +71,17 @@ class Kept:
         self._namespace = namespace
         self._values: list[Any] = []
 
-    def keep(self, value: Any) -> int | None:
-        """Return a number for a value that can't travel."""
+    def keep_answer(self, value: Any) -> int | None:
+        """Return a number for a value that can't travel, unless `wire` has a better stand-in for it."""
         if (
             hasattr(type(value), "__next__")
             or getattr(type(value), "__module__", "").partition(".")[0] == "numpy"
         ):
-            return None  # for these `wire` has a better stand-in
+            return None
+        return self.keep(value)
+
+    def keep(self, value: Any) -> int:
+        """Return a number for a value."""
         self._values.append(value)
         return len(self._values) - 1
 

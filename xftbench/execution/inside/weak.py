@@ -68,15 +68,15 @@ class WeakJail:
             try:
                 linux.become_user(user)
                 closed = [path for path in paths if not os.access(path, os.X_OK)]
-                os.write(writer, "".join(closed[:1]).encode())
+                os.write(writer, os.fsencode("".join(closed[:1])))
             finally:
                 os._exit(0)
         os.close(writer)
         with open(reader, "rb") as file:
-            closed = os.fsdecode(file.read())
+            first = os.fsdecode(file.read())
         os.waitpid(child, 0)
-        if closed:
-            raise OSError(errno.EACCES, f"programs run as another user, to whom {closed} is closed")
+        if first:
+            raise OSError(errno.EACCES, f"programs run as another user, to whom {first} is closed")
 
     def _link_libraries(self, view: dict[str, Any]) -> str:
         """Return a directory of links to the allowed packages; the one that they are in holds others too."""
@@ -257,8 +257,9 @@ def _remove(path: str) -> None:
 def _live_in(directory: str) -> None:
     os.chdir(directory)
     os.environ.update(HOME=directory, TMPDIR=directory)
-    if "tempfile" in sys.modules:
-        sys.modules["tempfile"].tempdir = None  # or it remembers that of the process we were forked from
+    if tempfile := sys.modules.get("tempfile"):
+        # Or it remembers that of the process we were forked from.
+        tempfile.tempdir = None  # type: ignore[attr-defined]
 
 
 def _descendants(ancestor: int) -> set[int]:

@@ -99,23 +99,31 @@ class NarrowFloat(float):
         return float.__eq__(self, rounded)
 
 
+class NumpyBool(int):
+    """A truth value of numpy's: it equals Python's, and is none of them."""
+
+    def __repr__(self) -> str:
+        return repr(bool(self))
+
+
 _NARROW = {"float16": "e", "float32": "f"}
 Keep = Callable[[Any], int | None]
 """Gives a number to a value that stays with the sender, or None if it is to travel, or to be refused."""
 
 
-def encode(value: object, *, opaque: bool, keep: Keep | None = None) -> bytes:
+def encode(value: object, *, opaque: bool, keep: Keep | None = None, keep_first: bool = False) -> bytes:
     """Return the encoding of a message.
 
     Args:
         value: Anything. Subclasses of builtin types are sent as their base.
         opaque: Whether what is not plain data is sent as a stand-in instead of being refused.
         keep: Asked for what is not plain data, where both sides know numbers of each other's values.
+        keep_first: Whether it is asked for what could be sent as something plainer, too.
 
     Raises:
         WireError: If it is too large or nested too deeply, or not plain data.
     """
-    plain = _Encoder(opaque, keep).plain(value, 0)
+    plain = _Encoder(opaque, keep, keep_first=keep_first).plain(value, 0)
     # Not as ASCII: two lone surrogates side by side would be read back as one character.
     data = _JSON.encode(plain).encode("utf-8", "surrogatepass")
     if len(data) > MAX_BYTES:
@@ -127,9 +135,10 @@ _JSON = json.JSONEncoder(separators=(",", ":"), check_circular=False, ensure_asc
 
 
 class _Encoder:
-    def __init__(self, opaque: bool, keep: Keep | None) -> None:
+    def __init__(self, opaque: bool, keep: Keep | None, *, keep_first: bool) -> None:
         self._opaque = opaque
         self._keep = keep
+        self._keep_first = keep_first
         self._nodes = 0
 
     def plain(self, value: Any, depth: int) -> object:
@@ -164,6 +173,8 @@ class _Encoder:
         return self._items(flat, depth)
 
     def _uncommon(self, value: Any, kind: type, depth: int) -> object:
+        if self._keep_first and kind not in _SCALARS and kind not in _SEQUENCES:
+            return self._kept(value, kind, depth)
         for base, convert in _SCALARS.items():
             if issubclass(kind, base):
                 return self._scalar(value, base, convert)
@@ -172,11 +183,14 @@ class _Encoder:
                 return {tag: self._items(base.__iter__(value), depth)}
         if issubclass(kind, dict):
             return {"d": self._pairs(dict.items(value), depth)}
-        if kind in _DICT_VIEWS:
-            items = self._pairs(value, depth) if kind is type({}.items()) else self._items(value, depth)
-            return {_DICT_VIEWS[kind]: items}
+        for base, tag in _DICT_VIEWS.items():
+            if issubclass(kind, base):
+                return {tag: self._pairs(value, depth) if tag == "items" else self._items(value, depth)}
         if (exact := _exact(value)) is not None:
             return exact
+        return self._kept(value, kind, depth)
+
+    def _kept(self, value: Any, kind: type, depth: int) -> object:
         if self._keep is not None and (number := self._keep(value)) is not None:
             return {"h": [number, kind.__name__[:80]]}
         if not self._opaque:
@@ -196,6 +210,8 @@ class _Encoder:
         name = kind.__name__[:80]
         if getattr(kind, "__module__", "").partition(".")[0] == "numpy" and hasattr(value, "dtype"):
             return self._numpy(value, name, depth)
+        if (array := sys.modules.get("array")) and isinstance(value, array.array):
+            return {"sq": [name, self._items(array.array.tolist(value), depth)]}
         if hasattr(kind, "__next__") and hasattr(kind, "__iter__"):
             items = list(islice(value, MAX_ITERATED + 1))
             if len(items) > MAX_ITERATED:
@@ -212,6 +228,8 @@ class _Encoder:
         item = value.item()
         if kind in _NARROW:
             return {"nf": [kind, item]}
+        if kind == "bool":
+            return {"nb": item}
         if type(item).__module__ == "numpy":  # more precise than anything of Python's
             nearest = complex(item) if "complex" in kind else float(item)
             return self.plain(nearest, depth + 1) if nearest == item else {"o": name}
@@ -336,6 +354,12 @@ def _narrow(content: Any) -> object:
     return NarrowFloat(kind, value)
 
 
+def _numpy_bool(content: Any) -> object:
+    if type(content) is not bool:
+        raise WireError("not a truth value")
+    return NumpyBool(content)
+
+
 def _named(content: Any) -> tuple[str, list[object]]:
     name, items = _list(content)
     return _text(name), _list(items)
@@ -360,6 +384,7 @@ _BUILDERS: dict[str, Callable[[Any], object]] = {
     "values": lambda content: dict(enumerate(_list(content))).values(),
     "items": lambda content: _dict(content).items(),
     "nf": _narrow,
+    "nb": _numpy_bool,
     "o": lambda content: Opaque(_text(content)),
     "it": lambda content: OpaqueIterator(*_named(content)),
     "sq": lambda content: OpaqueSequence(*_named(content)),
