@@ -6,12 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
-def _nothing() -> None:
-    pass
-
-
 @contextmanager
-def locked(path: Path, on_wait: Callable[[], None] = _nothing) -> Iterator[None]:
+def locked(path: Path, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Hold the lock of a file, which is made and stays: if it went, who waits would let in another one.
 
     Args:

@@ -72,7 +72,7 @@ class ModelRun:
     def open(self) -> RunDir:
         """Create or reopen the run directory."""
         if not self.path.exists():
-            tell_of_kin(self.path, self.spec)
+            _tell_of_kin(self.path, self.spec)
         return open_run(self.path, self.spec, self.checkpoint, self.style)
 
 
@@ -221,7 +221,7 @@ def open_run(path: Path, spec: RunSpec, checkpoint: Checkpoint, style: PromptSty
     return RunDir(path, spec, environment, style)
 
 
-def tell_of_kin(path: Path, spec: RunSpec) -> None:
+def _tell_of_kin(path: Path, spec: RunSpec) -> None:
     """Say why runs like this one, but of another machine or version, are neither gone on with nor taken."""
     stem = path.name.rpartition("--")[0]
     for other in sorted(path.parent.glob(f"{glob.escape(stem)}--*/spec.json")):

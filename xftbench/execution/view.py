@@ -40,6 +40,13 @@ class View(TypedDict):
     """Whether programs may look into /proc where it is the machine's: some libraries fail if they may not."""
 
 
+def empty(*, proc: bool) -> View:
+    """Return a view of nothing, or of nothing but a /proc."""
+    return View(
+        directories=[], files=[], links=[], masks=[], library_root=LIBRARY_ROOT, proc=proc, asks_proc=proc
+    )
+
+
 def plan() -> View:
     """Return the view for this machine and this interpreter."""
     view = _plan(interpreter())
@@ -60,9 +67,7 @@ def plan_environment(environment: Environment, links: Sequence[tuple[str, str]] 
 
 
 def _plan(interpreter: Sequence[Path]) -> View:
-    view = View(
-        directories=[], files=[], links=[], masks=[], library_root=LIBRARY_ROOT, proc=False, asks_proc=False
-    )
+    view = empty(proc=False)
     view["links"].append(("/dev/shm", "/tmp"))  # the jail's; POSIX semaphores live in it
     for name in _SYSTEM:
         path = Path(name)

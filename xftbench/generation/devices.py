@@ -60,7 +60,7 @@ def choose_dtype(requested: str, config: dict[str, Any], on: str) -> str:
 
 def cpu_has_bf16() -> bool:
     """Whether the CPU has instructions for bfloat16."""
-    return any(_BF16_FLAGS & set(flags.split()) for flags in _cpuinfo("flags", "Features")[:1])
+    return bool(_BF16_FLAGS & _cpu_flags())
 
 
 def processor(on: str, n_gpus: int = 1) -> str:
@@ -81,7 +81,7 @@ def processor(on: str, n_gpus: int = 1) -> str:
     if on == "cuda":
         names = _gpu_names(os.environ.get("CUDA_VISIBLE_DEVICES", ""))[:n_gpus] or ["unknown GPU"]
         return f"{n_gpus} x {' and '.join(sorted(set(names)))}"
-    flags = set(" ".join(_cpuinfo("flags", "Features")[:1]).split())
+    flags = _cpu_flags()
     best = next((name for name in _INSTRUCTION_SETS if name in flags), platform.machine())
     threads = cpu_threads()
     return f"{cpu_name()}, {best}, {threads} thread{'s' if threads > 1 else ''}"
@@ -158,6 +158,10 @@ def _is_cpu_build() -> bool:
         return importlib.metadata.version("torch").endswith("+cpu")
     except importlib.metadata.PackageNotFoundError:
         return platform.system() != "Linux"
+
+
+def _cpu_flags() -> set[str]:
+    return set(" ".join(_cpuinfo("flags", "Features")[:1]).split())
 
 
 def _cpuinfo(*keys: str) -> list[str]:

@@ -5,17 +5,16 @@ do is to give wrong answers. It exits without ceremony, so that no `atexit` tric
 """
 
 import gc
+import opcode
 import os
 import random
-import re
 from types import CodeType
 from typing import Any, NoReturn
 
 from xftbench.execution.inside import channel, remote, wire
 
 _TEXT = 1000
-_BY_IDENTITY = re.compile(r"\bis\s+(?:not\s+)?(?!None\b|True\b|False\b|not\b)")
-"""Where a solution may compare by identity what is no singleton; or where it says something in English."""
+_IS = opcode.opmap["IS_OP"]
 
 _READY = wire.encode(("ready",), opaque=False)
 _JAILED = wire.encode(("jailed",), opaque=False)
@@ -43,8 +42,8 @@ def serve(job_fd: int, rpc: int) -> NoReturn:
         entry_point, _, option = head.partition(" ")
         code = _compiled(source, rpc)
         namespace = _load(code, entry_point, rpc)
-        texts = _texts_of(code) if _BY_IDENTITY.search(source) else {}
-        _answer_calls(namespace[entry_point], remote.Kept(namespace) if option else None, texts, rpc)
+        kept = remote.Kept(namespace) if option else None
+        _answer_calls(namespace[entry_point], kept, _texts_by_identity(code), rpc)
     except channel.ChannelClosed:
         pass
     finally:
@@ -86,17 +85,20 @@ def _answer_calls(function: Any, kept: remote.Kept | None, texts: dict[str, str]
         channel.write_frame(rpc, _answer(function, kept, request))
 
 
-def _texts_of(code: CodeType) -> dict[str, str]:
-    """Return the texts that a solution's code holds, each under itself."""
+def _texts_by_identity(code: CodeType) -> dict[str, str]:
+    """Return the texts in a solution's code, each under itself; none if it compares nothing by ``is``."""
     texts: set[str] = set()
+    compares = False
     waiting = [code]
     while waiting:
-        for constant in waiting.pop().co_consts:
+        part = waiting.pop()
+        compares = compares or _IS in part.co_code[::2]
+        for constant in part.co_consts:
             if type(constant) is CodeType:
                 waiting.append(constant)
-            parts = constant if type(constant) in (tuple, frozenset) else (constant,)
-            texts.update(part for part in parts if type(part) is str)
-    return {text: text for text in texts}
+            values = constant if type(constant) in (tuple, frozenset) else (constant,)
+            texts.update(value for value in values if type(value) is str)
+    return {text: text for text in texts} if compares else {}
 
 
 def _with_own(texts: dict[str, str], value: Any) -> Any:

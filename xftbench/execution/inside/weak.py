@@ -45,6 +45,7 @@ class WeakJail:
         linux.become_subreaper()
         self._devices = [path for path in config["view"]["files"] if path.startswith("/dev/")]
         self._site = self._link_libraries(config["view"])
+        self._shared = ["/dev/shm"] if self._user and os.path.isdir("/dev/shm") else []
         # A referee has a directory of its own in the scratch, with what is right in it.
         self._rules = self._make_rules(config["view"], [self._site, self._jobs])
         self._referee_rules = self._make_rules(config["view"], [self._scratch])
@@ -54,7 +55,6 @@ class WeakJail:
         if self._user:
             sources = [] if self._rules >= 0 else [source for source, _ in config["view"]["directories"]]
             self._check_reach(self._user, [self._jobs, *sources])
-        self._shared = ["/dev/shm"] if self._user and os.path.isdir("/dev/shm") else []
         self._job = 0
 
     def _check_reach(self, user: int, paths: list[str]) -> None:
@@ -90,9 +90,8 @@ class WeakJail:
         return site
 
     def _make_rules(self, view: dict[str, Any], own: list[str]) -> int:
-        readable = [source for source, _ in view["directories"]] + list(view["files"]) + own + _LOOKED_FOR
-        if self._user:
-            readable.append("/dev/shm")
+        readable = [source for source, _ in view["directories"]]
+        readable += [*view["files"], *own, *self._shared, *_LOOKED_FOR]
         if view["asks_proc"]:
             # Of other processes no more than their names: Landlock forbids to look into them.
             readable += ["/proc", "/sys/fs/cgroup"]

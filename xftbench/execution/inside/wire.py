@@ -34,6 +34,10 @@ class WireError(ValueError):
     """A value can't be sent, or bytes are not an encoding."""
 
 
+class OpaqueError(WireError):
+    """A stand-in for the other side's value can't be sent back to it."""
+
+
 class Opaque:
     """Stands in the checker for a value that is not plain data. It equals nothing but itself."""
 
@@ -194,7 +198,9 @@ class _Encoder:
         if self._keep is not None and (number := self._keep(value)) is not None:
             return {"h": [number, kind.__name__[:80]]}
         if not self._opaque:
-            raise WireError(f"a {kind.__name__} is not plain data")
+            raise (OpaqueError if isinstance(value, Opaque) else WireError)(
+                f"a {kind.__name__} is not plain data"
+            )
         return self._stand_in(value, kind, depth)
 
     def _scalar(self, value: Any, base: type, convert: Callable[[Any], object]) -> object:

@@ -27,15 +27,7 @@ _NOT_A_TOOLCHAIN = (Path("/"), Path.home(), Path.home() / ".local", Path("/usr/l
 
 def plan() -> view.View:
     """Return the view for this machine and the toolchains found on it."""
-    seen = view.View(
-        directories=[],
-        files=[],
-        links=[],
-        masks=[],
-        library_root=view.LIBRARY_ROOT,
-        proc=True,
-        asks_proc=True,
-    )
+    seen = view.empty(proc=True)
     seen["links"] += [("/dev/shm", "/tmp"), *((path, f"/proc/self/{target}") for path, target in _STREAMS)]
     seen["directories"].append(("/usr", "/usr"))
     for pattern in _MASKED:
