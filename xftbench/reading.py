@@ -10,7 +10,7 @@ from xftbench.prompts.style import ExtractionName, Policy
 from xftbench.records import Sample
 
 GIVEN = "given"
-"""The style of samples of which nothing is known: a completion continues its prompt, or is inserted in it."""
+"""The style of samples of which nothing is known: a completion continues its prompt, if that is code."""
 
 
 class Reading(NamedTuple):
@@ -36,6 +36,8 @@ def reading_of(suite: Suite, samples: Sequence[Sample], style: str | None, polic
     name = style or next(iter(named), None)
     if name is None:
         published = find_style(suite.benchmark.family, None).extraction
-        return Reading(GIVEN, "insert" if published == "insert" else "given", policy or "strict")
+        # Elsewhere the prompt is prose, or is filled in: no completion of it is a program.
+        is_continued = published not in ("insert", "alone")
+        return Reading(GIVEN, "given" if is_continued else published, policy or "strict")
     found = find_style(suite.benchmark.family, name)
     return Reading(name, found.extraction, policy or found.policy)

@@ -91,6 +91,32 @@ def test_lenient_finds_what_strict_does_not_and_the_run_says_which(
     assert found["lenient"][ASKED[2]] == ("cut", "passed")
 
 
+def test_replies_that_are_read_as_programs_are_pointed_out(
+    score: Callable[..., Any], problems: dict[str, Problem], tmp_path: Path
+) -> None:
+    replies = [
+        {"task_id": id_, "completion": f"Sure:\n```python\n{problems[id_].prompt}    return 1\n```\n"}
+        for id_ in ASKED
+    ]
+    samples = write_rows(tmp_path / "replies.jsonl", [*replies, replies[0]])
+    result = score(samples, "strict", "--suite", "humaneval")
+    assert "4 of 4 samples have a fence" in result.stderr
+    assert "--style chat" in result.stderr
+    assert "problems have 1 to 2 samples" in result.stderr
+    assert "fence" not in score(samples, "chat", "--suite", "humaneval", "--style", "chat").stderr
+
+
+def test_verdicts_that_were_edited_are_not_shown_with_the_scores(
+    score: Callable[..., Any], three: Path, tmp_path: Path
+) -> None:
+    assert score(three, "run", "--suite", "humaneval").exit_code == 0
+    path = tmp_path / "run" / "verdicts.jsonl"
+    path.write_text(path.read_text().replace('"failed"', '"passed"'))
+    result = score(three, "run", "--suite", "humaneval")
+    assert result.exit_code == 5
+    assert "was changed after scores.json" in result.stderr
+
+
 def test_a_run_of_ours_is_judged_again_without_a_word_about_it(
     cli: Cli, score: Callable[..., Any], pico_checkpoint: Path, tmp_path: Path
 ) -> None:

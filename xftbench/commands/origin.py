@@ -1,5 +1,6 @@
 """The run that a samples file belongs to: what it says about its samples need not be said again."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ def generation_of(
     path = Path(origin.path)
     checkpoint = resolve_samples(Path(path.name.removesuffix(".gz")).stem, path)
     if origin.run is None:
-        sampling = SamplingParams(n=max(sample.sample_index for sample in samples) + 1)
+        sampling = SamplingParams(n=max(Counter(sample.task_id for sample in samples).values()))
         return generation_spec(checkpoint, reading.style, (), sampling, REPLAY), checkpoint, None
     return (
         origin.run.spec.generation,

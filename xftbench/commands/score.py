@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from xftbench.judge import Court
 from xftbench.pipeline import evaluate, from_samples
 from xftbench.plan import Suite, plan_suites, scoring_spec
 from xftbench.reading import Reading, reading_of
-from xftbench.records import Sample
+from xftbench.records import Sample, Verdict
 from xftbench.scoring.aggregate import Scores
 from xftbench.store.run_dir import RunDir, ScoresFile
 from xftbench.store.spec import RunSpec
@@ -91,6 +92,7 @@ def command(workers: int | None, no_cache: bool, cache_dir: Path, as_json: bool,
     else:
         click.echo(scores_table(scores_file, list(opened.verdicts.values()), suite, run_dir))
     _warn(scores_file.scores, suite)
+    _warn_of_samples(list(opened.verdicts.values()), reading)
     refuse_infrastructure_errors({run_dir: scores_file})
 
 
@@ -111,6 +113,22 @@ def _open(suite: Suite, samples: list[Sample], origin: Origin, run_dir: Path, re
 def _json(scores_file: ScoresFile, suite: Suite, run_dir: Path) -> str:
     encoded = msgspec.to_builtins(scores_file) | {"run_dir": str(run_dir), "left_out": suite.left_out}
     return msgspec.json.format(msgspec.json.encode(encoded), indent=2).decode()
+
+
+def _warn_of_samples(verdicts: Sequence[Verdict], reading: Reading) -> None:
+    """Say so if most samples are replies that are read as programs, or problems differ in their number."""
+    fenced = sum(verdict.verdict == "compile_error" and "```" in verdict.solution for verdict in verdicts)
+    if reading.policy == "strict" and 2 * fenced > len(verdicts):
+        _logger.warning(
+            "%d of %d samples have a fence (```) in what was taken as the program, and don't compile: "
+            "if they are replies, --style chat or --extraction lenient takes the code out of them",
+            fenced, len(verdicts),
+        )  # fmt: skip
+    n_of_task = Counter(verdict.task_id for verdict in verdicts).values()
+    if len(set(n_of_task)) > 1:
+        _logger.warning(
+            "problems have %d to %d samples: n is the smallest number", min(n_of_task), max(n_of_task)
+        )
 
 
 def _warn(scores: Scores, suite: Suite) -> None:

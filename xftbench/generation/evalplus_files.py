@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from xftbench.errors import DataFileError
-from xftbench.records import Sample
+from xftbench.records import Sample, SampleKey
 
 _PROGRAM = re.compile(r"(?P<folder>[\w-]+)/(?P<index>\d+)\.py")
 
@@ -15,7 +15,8 @@ def from_folder(directory: Path, task_ids: Sequence[str]) -> list[Sample] | None
     """Return the samples of ``HumanEval_0/0.py`` and the like; None if there are none of that kind.
 
     Raises:
-        DataFileError: If a folder belongs to no problem of the suite, or a program can't be read.
+        DataFileError: If a folder belongs to no problem of the suite, or a program can't be read or has the
+            number of another one.
     """
     found = sorted(directory.glob("*/*.py"))
     if not found:
@@ -25,20 +26,29 @@ def from_folder(directory: Path, task_ids: Sequence[str]) -> list[Sample] | None
 
 
 def _programs(directory: Path, paths: Sequence[Path], by_folder: dict[str, str]) -> Iterator[Sample]:
+    seen: dict[SampleKey, Path] = {}
     for path in paths:
         match = _PROGRAM.fullmatch(path.relative_to(directory).as_posix())
-        if match is None or match["folder"] not in by_folder:
+        if match is None:
+            raise DataFileError(
+                f"{path}: expected a name like HumanEval_0/0.py: problem, number of the sample"
+            )
+        if match["folder"] not in by_folder:
             raise DataFileError(
                 f"{path}: the suite has no problem {path.parent.name!r}",
-                hint="is --suite the one that these samples answer? Expected are TASK_ID/INDEX.py",
+                hint="is --suite the one that these samples answer?",
             )
+        key = (by_folder[match["folder"]], int(match["index"]))
+        if key in seen:
+            raise DataFileError(f"{path} and {seen[key]} are both sample {key[1]} of {key[0]}")
+        seen[key] = path
         try:
-            code = path.read_text(encoding="utf-8")
+            code = path.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise DataFileError(f"can't read {path}: {error}") from error
         yield Sample(
-            task_id=by_folder[match["folder"]],
-            sample_index=int(match["index"]),
+            task_id=key[0],
+            sample_index=key[1],
             completion=None,
             solution=code,
         )
@@ -65,6 +75,8 @@ def from_results(path: Path, text: str, task_ids: Sequence[str]) -> list[Sample]
                 f"{path}: the suite has no problem {task_id!r}",
                 hint="is --suite the one that these samples answer?",
             )
+        if not isinstance(results, list):
+            raise DataFileError(f"{path}: expected a list of the results of {task_id}")
         for index, result in enumerate(results):
             solution = result.get("solution") if isinstance(result, dict) else None
             if not isinstance(solution, str):

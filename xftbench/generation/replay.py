@@ -4,17 +4,20 @@ This is how people score samples that they made elsewhere, and how other layers 
 """
 
 import gzip
+import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+from msgspec import structs
 
 from xftbench.errors import BackendError, DataFileError
 from xftbench.generation import evalplus_files, multipl_e_files
 from xftbench.generation.backend import Engine, Request
 from xftbench.generation.checkpoints import Checkpoint
 from xftbench.generation.options import BackendOptions
-from xftbench.generation.sample_rows import from_generations, from_lines
+from xftbench.generation.sample_rows import from_lines, from_list
 from xftbench.records import Sample, SamplingParams
 
 Folder = Callable[[Path, Sequence[str]], list[Sample] | None]
@@ -22,14 +25,18 @@ Folder = Callable[[Path, Sequence[str]], list[Sample] | None]
 Document = Callable[[Path, str, Sequence[str]], list[Sample] | None]
 """(path, text, the suite's task_ids) -> the samples of a JSON file; None if it is of another harness."""
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+_NAMES = ("samples.jsonl", "samples.jsonl.gz", "generations.json", "generations.json.gz")
+"""Samples files that stand for the directory that they are in; the first one is a run directory's."""
+
 FOLDERS: tuple[Folder, ...] = (evalplus_files.from_folder, multipl_e_files.from_folder)
 DOCUMENTS: tuple[Document, ...] = (evalplus_files.from_results, multipl_e_files.from_document)
 
 
 def samples_file(path: Path) -> Path:
-    """Return the samples file that a path names: of a run directory the one in it, otherwise itself."""
-    inside = path / "samples.jsonl"
-    return inside if inside.is_file() else path
+    """Return the samples file that a path names: of a directory the one in it, otherwise itself."""
+    return next((inside for name in _NAMES if (inside := path / name).is_file()), path)
 
 
 def read_samples(path: Path, task_ids: Sequence[str]) -> list[Sample]:
@@ -45,7 +52,16 @@ def read_samples(path: Path, task_ids: Sequence[str]) -> list[Sample]:
     samples = _of_folder(path, task_ids) if path.is_dir() else _of_file(path, task_ids)
     if not samples:
         raise DataFileError(f"{path} holds no samples")
-    return samples
+    return [_encodable(sample) for sample in samples]
+
+
+def _encodable(sample: Sample) -> Sample:
+    """Replace what no UTF-8 file can hold, half of an emoji that a token limit cut, as tokenizers do."""
+    texts = {"completion": sample.completion, "solution": sample.solution}
+    replaced = {
+        name: _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text) for name, text in texts.items() if text
+    }
+    return structs.replace(sample, **replaced) if replaced != texts else sample
 
 
 def _of_folder(path: Path, task_ids: Sequence[str]) -> list[Sample]:
@@ -65,7 +81,7 @@ def _of_file(path: Path, task_ids: Sequence[str]) -> list[Sample]:
     if not path.name.removesuffix(".gz").endswith(".json"):
         return list(from_lines(path, text, task_ids))
     if text.lstrip().startswith("["):
-        return list(from_generations(path, text, task_ids))
+        return list(from_list(path, text, task_ids))
     for shape in DOCUMENTS:
         if (samples := shape(path, text, task_ids)) is not None:
             return samples

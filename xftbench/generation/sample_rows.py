@@ -3,7 +3,7 @@
 import difflib
 import json
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,37 +17,54 @@ _COUNTS = ("seed", "n_prompt_tokens", "n_tokens")
 
 def from_lines(path: Path, text: str, task_ids: Sequence[str]) -> Iterator[Sample]:
     """Yield the sample of each line, numbered in the order of its problem's rows unless it says otherwise."""
-    known = set(task_ids)
-    seen: dict[SampleKey, int] = {}
-    n_of_task: Counter[str] = Counter()
     # Not splitlines(): a JSON string may hold U+2028 and the like, which are no line ends here.
     lines = text.split("\n")
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        where = f"{path}, line {number}"
-        row = _parse_row(where, line, is_last=number == len(lines))
+    rows = (
+        (f"line {number}", _parse(f"{path}, line {number}", line, is_last=number == len(lines)))
+        for number, line in enumerate(lines, start=1)
+        if line.strip()
+    )
+    return _from_rows(path, rows, task_ids)
+
+
+def from_list(path: Path, text: str, task_ids: Sequence[str]) -> Iterator[Sample]:
+    """Yield the samples of one JSON list: of rows as in `from_lines`, or bigcode's programs."""
+    entries = _parse(str(path), text, is_last=False)
+    if entries and all(isinstance(entry, dict) for entry in entries):
+        rows = ((f"entry {number}", entry) for number, entry in enumerate(entries))
+        return _from_rows(path, rows, task_ids)
+    return _from_generations(path, entries, task_ids)
+
+
+def _parse(where: str, text: str, *, is_last: bool) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        cut = "; the file ends in the middle of it" if is_last else ""
+        raise DataFileError(f"{where}: not JSON: {error}{cut}") from error
+
+
+def _from_rows(path: Path, rows: Iterable[tuple[str, Any]], task_ids: Sequence[str]) -> Iterator[Sample]:
+    """Yield the samples of rows, each with its place in the file."""
+    known = set(task_ids)
+    seen: dict[SampleKey, str] = {}
+    n_of_task: Counter[str] = Counter()
+    for place, row in rows:
+        where = f"{path}, {place}"
+        if not isinstance(row, dict):
+            raise DataFileError(
+                f"{where}: expected an object with task_id and completion, found {_kind(row)}"
+            )
         row = as_sample_row(where, row, known)
         task_id = known_task_id(where, row, known)
         sample = _sample(where, row, task_id, n_of_task[task_id])
         if sample.key in seen:
             raise DataFileError(
-                f"{where}: sample {sample.sample_index} of {task_id} is in line {seen[sample.key]} already"
+                f"{where}: sample {sample.sample_index} of {task_id} is in {seen[sample.key]} already"
             )
-        seen[sample.key] = number
+        seen[sample.key] = place
         n_of_task[task_id] += 1
         yield sample
-
-
-def _parse_row(where: str, line: str, *, is_last: bool) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        cut = "; the file ends in the middle of it" if is_last else ""
-        raise DataFileError(f"{where}: not JSON: {error}{cut}") from error
-    if not isinstance(row, dict):
-        raise DataFileError(f"{where}: expected an object with task_id and completion, found {_kind(row)}")
-    return row
 
 
 def known_task_id(where: str, row: dict[str, Any], known: Collection[str]) -> str:
@@ -56,17 +73,23 @@ def known_task_id(where: str, row: dict[str, Any], known: Collection[str]) -> st
         raise DataFileError(f"{where}: no task_id (fields: {', '.join(map(str, row)) or 'none'})")
     task_id = row["task_id"]
     if not isinstance(task_id, str):
-        raise DataFileError(f"{where}: task_id is {_kind(task_id)}, not a string")
+        raise DataFileError(
+            f"{where}: task_id is {_kind(task_id)}, not a string" + _did_you_mean(str(task_id), known)
+        )
     # In some suites an id may be written with or without its language.
     spelling = known_id(task_id, row.get("language"), known)
     if spelling is None:
-        near = difflib.get_close_matches(task_id, known, n=1)
         raise DataFileError(
-            f"{where}: the suite has no problem {task_id!r}"
-            + (f"; did you mean {near[0]!r}?" if near else ""),
+            f"{where}: the suite has no problem {task_id!r}" + _did_you_mean(task_id, known),
             hint="is --suite the one that these samples answer?",
         )
     return spelling
+
+
+def _did_you_mean(task_id: str, known: Collection[str]) -> str:
+    same_number = [name for name in known if name.rpartition("/")[2] == task_id]
+    near = same_number or difflib.get_close_matches(task_id, known, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def _sample(where: str, row: dict[str, Any], task_id: str, default_index: int) -> Sample:
@@ -94,12 +117,8 @@ def _sample(where: str, row: dict[str, Any], task_id: str, default_index: int) -
     )
 
 
-def from_generations(path: Path, text: str, task_ids: Sequence[str]) -> Iterator[Sample]:
+def _from_generations(path: Path, problems: Sequence[Any], task_ids: Sequence[str]) -> Iterator[Sample]:
     """Yield bigcode's programs: a list for each problem, in the suite's order."""
-    try:
-        problems = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise DataFileError(f"{path}: not JSON: {error}") from error
     if len(problems) != len(task_ids):
         raise DataFileError(
             f"{path} holds generations for {len(problems)} problems, the suite has {len(task_ids)}",

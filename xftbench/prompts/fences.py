@@ -1,13 +1,13 @@
 """Markdown's fenced blocks, in one pass over the lines of a reply."""
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 _FENCE = re.compile(r"(?P<indent>[ \t]*)(?P<fence>`{3,}|~{3,})[ \t]*(?P<tag>[\w+#.-]*)")
 
 _TAGS = {
-    "python": {"python", "python3", "py", "py3"},
+    "python": {"python", "py"},
     "cpp": {"cpp", "c++", "cc", "cxx", "c"},
     "cs": {"cs", "csharp", "c#"},
     "js": {"js", "javascript", "node", "jsx", "mjs"},
@@ -26,12 +26,19 @@ _TAGS = {
 }
 
 
+# On a line of its own or at the end of one: a reply that mentions the tag in a sentence thinks no more.
+_THOUGHTS = re.compile(r"^[ \t]*<think>.*?(?:</think>|\Z)", re.MULTILINE | re.DOTALL)
+_END_OF_THOUGHTS = re.compile(r"^[ \t]*</think>|</think>[ \t]*$", re.MULTILINE)
+
+
 class Block(NamedTuple):
     """A fenced block, without its fences."""
 
     code: str
     closed: bool
     """False if the text ended first, as it does at a token limit."""
+    lines: range
+    """Which lines of the text it takes, fences included."""
 
 
 def tags(language: str) -> set[str]:
@@ -40,23 +47,35 @@ def tags(language: str) -> set[str]:
 
 
 def fenced_blocks(text: str, accepted: Collection[str]) -> Iterator[Block]:
-    """Yield the blocks whose tag is accepted; the last may lack its closing fence."""
+    """Yield the blocks whose tag is accepted, with any version; the last may lack its closing fence."""
     lines: list[str] | None = None
-    fence, indent, wanted = "", 0, False
-    for line in text.splitlines(keepends=True):
+    fence, indent, wanted, first = "", 0, False, 0
+    text_lines = text.splitlines(keepends=True)
+    for number, line in enumerate(text_lines):
         match = _FENCE.match(line)
         if lines is None:
             if match:
-                fence, indent = match["fence"], len(match["indent"])
-                lines, wanted = [], match["tag"].lower() in accepted
+                fence, indent, first = match["fence"], len(match["indent"]), number
+                lines, wanted = [], match["tag"].lower().rstrip(".0123456789") in accepted
         elif match and match["fence"].startswith(fence) and not match["tag"]:
             if wanted:
-                yield Block("".join(lines), closed=True)
+                yield Block("".join(lines), closed=True, lines=range(first, number + 1))
             lines = None
         else:
             lines.append(_outdented(line, indent))
     if lines and wanted:
-        yield Block("".join(lines), closed=False)
+        yield Block("".join(lines), closed=False, lines=range(first, len(text_lines)))
+
+
+def before_fences(text: str) -> str:
+    """Return what stands before the first fence of a text."""
+    return re.split("```|~~~", text, maxsplit=1)[0]
+
+
+def outside(text: str, blocks: Sequence[Block]) -> str:
+    """Return the lines of a text that stand in none of its blocks."""
+    inside = {number for block in blocks for number in block.lines}
+    return "".join(line for number, line in enumerate(text.splitlines(keepends=True)) if number not in inside)
 
 
 def _outdented(line: str, indent: int) -> str:
@@ -65,5 +84,12 @@ def _outdented(line: str, indent: int) -> str:
 
 
 def without_reasoning(reply: str) -> str:
-    """Return what follows a reasoning model's thoughts: they are no part of its reply."""
-    return reply.rpartition("</think>")[2]
+    """Return a reply without a reasoning model's thoughts: they are no part of it.
+
+    Thoughts that were cut off leave nothing after them. Where the chat template opened them, the reply has
+    only their end.
+    """
+    end = _END_OF_THOUGHTS.search(reply)
+    if end and "<think>" not in reply[: end.start()]:
+        reply = reply[end.end() :]
+    return _THOUGHTS.sub("", reply)

@@ -4,7 +4,7 @@ import ast
 import textwrap
 
 from xftbench.prompts.fences import fenced_blocks, tags, without_reasoning
-from xftbench.prompts.python_code import parses
+from xftbench.prompts.python_code import compiles
 from xftbench.records import Problem, Solution
 
 _INSIDE_FUNCTION = "### BEGIN SOLUTION"
@@ -37,14 +37,14 @@ def lenient(problem: Problem, reply: str) -> Solution:
 
 
 def _fits(code: str, in_function: bool) -> bool:
-    return parses(f"def f():\n{code}" if in_function else code)
+    return compiles(f"def f():\n{code}" if in_function else code)
 
 
 def _as_body(code: str) -> str:
     """Indent code as a function's body; of a whole function `f` the body alone."""
     if code.startswith((" ", "\t")):
         return code
-    if parses(code):
+    if compiles(code):
         for node in ast.parse(code).body:
             if isinstance(node, ast.FunctionDef) and node.name == "f":
                 lines = code.splitlines()[node.body[0].lineno - 1 : node.end_lineno]

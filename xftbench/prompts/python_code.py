@@ -1,10 +1,11 @@
-"""Looking at Python source: does it parse, what does it define, which lines of a text are code.
+"""Looking at Python source: does it compile, what does it define, which lines of a text are code.
 
 Everything is linear in the length of the text: each stretch of it is parsed a fixed number of times at most.
 """
 
 import ast
 import builtins
+import enum
 import io
 import re
 import warnings
@@ -22,38 +23,103 @@ _DEFINITIONS = (
     ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom, ast.Assign,
     ast.AnnAssign, ast.Try,
 )  # fmt: skip
+_BLOCKS = (ast.If, ast.Try, ast.TryStar, ast.With, ast.For, ast.While, ast.ExceptHandler)
+_NOT_PYTHON = (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError)
 _CODE = (*_DEFINITIONS, ast.AugAssign, ast.If, ast.For, ast.While, ast.With, ast.Match)
 
 
+class Binding(enum.IntEnum):
+    """How a program binds a name at its top level."""
+
+    NONE = 0
+    NAMED = 1
+    """By an import, a function without a body or a value made with the name: elsewhere it is defined."""
+    DEFINED = 2
+
+
 def tree(code: str) -> ast.Module | None:
-    """Return the syntax tree of a program; None if it has none."""
+    """Return the syntax tree of a text; None if it has none."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a stray "\\d" in a reply is the model's business
             return ast.parse(code)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except _NOT_PYTHON:
         return None
 
 
-def parses(code: str) -> bool:
+def compiles(code: str) -> bool:
     """Return whether Python would compile it."""
-    return tree(code) is not None
+    return _program(code) is not None
 
 
-def defines(code: str, name: str) -> bool:
-    """Return whether code binds a name by definition, assignment or import; any does if there is none."""
+def binding(code: str, name: str) -> Binding:
+    """Return how a program binds a name, by the best of its statements; not at all if it does not compile.
+
+    If there is no name, any program defines it.
+    """
+    module = _program(code)
+    if module is None:
+        return Binding.NONE
+    if not name:
+        return Binding.DEFINED if module.body else Binding.NONE
+    return max((_binding_of(node, name) for node in _top_level(module)), default=Binding.NONE)
+
+
+def mentions(code: str, name: str) -> bool:
+    """Return whether a text, Python or not, has a line that would bind a name, imports included."""
     if not name:
         return bool(code.strip())
     word = re.escape(name)
-    return (
-        re.search(
-            rf"^[ \t]*((async[ \t]+)?def|class)[ \t]+{word}\b"
-            rf"|^{word}[ \t]*(:[^=\n]*)?=[^=]|^from[ \t][^\n]*[ \t]import[ \t][^\n]*\b{word}\b",
-            code,
-            re.MULTILINE,
-        )
-        is not None
-    )
+    binds = rf"^[ \t]*((async[ \t]+)?def|class)[ \t]+{word}\b|^[ \t]*{word}[ \t]*(:[^=\n]*)?=[^=]"
+    imports = rf"^[ \t]*from[ \t].*\b{word}\b"
+    return re.search(f"{binds}|{imports}", code, re.MULTILINE) is not None
+
+
+def _program(code: str) -> ast.Module | None:
+    """Return the syntax tree of what compiles: a misplaced ``return`` or ``from __future__`` has a tree."""
+    module = tree(code)
+    try:
+        if module is not None:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                compile(module, "<solution>", "exec", dont_inherit=True)
+    except _NOT_PYTHON:
+        return None
+    return module
+
+
+def _top_level(module: ast.Module) -> Iterator[ast.stmt]:
+    """Yield the statements that run when a program does, those inside ``if`` and ``try`` included."""
+    waiting: list[ast.AST] = [module]
+    while waiting:
+        for child in ast.iter_child_nodes(waiting.pop()):
+            if isinstance(child, ast.stmt):
+                yield child
+            if isinstance(child, _BLOCKS):
+                waiting.append(child)
+
+
+def _binding_of(node: ast.stmt, name: str) -> Binding:
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name:
+        return Binding.NAMED if all(_does_nothing(each) for each in node.body) else Binding.DEFINED
+    if isinstance(node, ast.ClassDef) and node.name == name:
+        return Binding.DEFINED
+    if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        if any(name in _stored(target) for target in targets):
+            return Binding.NAMED if name in _used(node.value) else Binding.DEFINED
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        alias = next((alias for alias in node.names if (alias.asname or alias.name) == name), None)
+        if alias is not None:
+            return Binding.NAMED if alias.asname in (None, alias.name) else Binding.DEFINED
+    return Binding.NONE
+
+
+def _does_nothing(node: ast.stmt) -> bool:
+    """Whether it is a docstring, ``...``, ``pass`` or ``raise NotImplementedError``."""
+    if isinstance(node, ast.Raise):
+        return node.exc is not None and "NotImplementedError" in _used(node.exc)
+    return isinstance(node, ast.Pass) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
 
 
 def cut(code: str, keep_lines: int = 0) -> str | None:
@@ -164,8 +230,14 @@ def _lines_of(node: ast.stmt, lines: Sequence[str]) -> str:
     return text if text.endswith("\n") else text + "\n"
 
 
-def _used(module: ast.Module) -> set[str]:
-    return {node.id for node in ast.walk(module) if isinstance(node, ast.Name)}
+def _used(tree: ast.AST) -> set[str]:
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+
+
+def _stored(tree: ast.AST) -> set[str]:
+    return {
+        node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
 
 
 def _bound(module: ast.Module) -> set[str]:
@@ -177,9 +249,5 @@ def _bound(module: ast.Module) -> set[str]:
         elif isinstance(statement, ast.Import | ast.ImportFrom):
             names |= {(alias.asname or alias.name).split(".")[0] for alias in statement.names}
         elif not isinstance(statement, ast.Expr):
-            names |= {
-                node.id
-                for node in ast.walk(statement)
-                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-            }
+            names |= _stored(statement)
     return names

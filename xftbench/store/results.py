@@ -11,10 +11,9 @@ import msgspec
 
 from xftbench import jsonl
 from xftbench.errors import StoreError, UsageProblem
-from xftbench.hashing import sha256_file
 from xftbench.prompts.style import PromptStyle
 from xftbench.records import Record, Verdict, VerdictName
-from xftbench.store.run_dir import read_scores, read_spec, read_verdicts
+from xftbench.store.run_dir import read_scores, read_spec, read_verdicts, refuse_edited
 from xftbench.store.spec import RunSpec
 
 BASELINE_SCHEMA = 1
@@ -72,11 +71,7 @@ def read_results(path: Path) -> Results:
         )
     scores_file = read_scores(path)
     verdicts = read_verdicts(path)
-    if sha256_file(path / "verdicts.jsonl") != scores_file.verdicts_sha256:
-        raise StoreError(
-            f"{path}/verdicts.jsonl was changed after scores.json was written",
-            hint="score the samples again into a new directory: xftbench score",
-        )
+    refuse_edited(path, scores_file)
     return Results(
         name=spec_file.environment.name,
         run_id=spec_file.run_id,

@@ -246,6 +246,19 @@ def read_verdicts(path: Path) -> list[Verdict]:
         raise StoreError(error.message) from error
 
 
+def refuse_edited(path: Path, scores_file: ScoresFile) -> None:
+    """Check that the verdicts of a complete run are those that its scores were made of.
+
+    Raises:
+        StoreError: If they are not.
+    """
+    if sha256_file(path / "verdicts.jsonl") != scores_file.verdicts_sha256:
+        raise StoreError(
+            f"{path}/verdicts.jsonl was changed after scores.json was written",
+            hint="score the samples again into a new directory: xftbench score",
+        )
+
+
 def is_settled(path: Path) -> bool:
     """Return whether nothing is left to do in a run directory: it is complete, and our machinery held."""
     try:

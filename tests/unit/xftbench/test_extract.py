@@ -8,6 +8,7 @@ import pytest
 
 from xftbench.prompts import python_code
 from xftbench.prompts.extract import extract
+from xftbench.prompts.python_code import Binding, binding
 from xftbench.prompts.style import ExtractionName, Policy
 from xftbench.records import FunctionProblem, Sample, Solution
 
@@ -241,6 +242,9 @@ HUGE = [
     'x = """\n' * 5_000,
     "x = (\n" * 10_000,
     "a, b.c " * 10_000,
+    "from " + "import add x " * 10_000,
+    "<think>\n" * 10_000,
+    f"```python\n{BODY}return\n```\n" * 2_000,
 ]
 
 
@@ -266,3 +270,89 @@ def test_100000_lines_of_prose_take_seconds_not_hours() -> None:
     started = time.process_time()
     extracted("Some words about it, and (more) = of them.\n" * 100_000, "chat", "lenient")
     assert time.process_time() - started < 30
+
+
+def fenced(code: str, tag: str = "python") -> str:
+    return f"```{tag}\n{code}```\n"
+
+
+WRONG = "def add(a, b):\n    return 0\n"
+RIGHT = {
+    "a test imports it": fenced(BODY) + fenced("from solution import add\n\nassert add(1, 2) == 4\n"),
+    "a method has its name": fenced(BODY) + fenced("class A:\n    def add(self, a, b):\n        return 0\n"),
+    "a result takes its name": fenced(BODY) + fenced("add = add(1, 2)\n"),
+    "its signature follows": fenced(BODY) + fenced("def add(a, b):\n    'Add.'\n    ...\n"),
+    "another one is cut off": fenced(BODY) + "Or:\n```python\ndef add(a, b):\n    a = 0\n",
+    "only output is fenced": f"{BODY}\nIt prints\n" + fenced("True\n", ""),
+    "only its use is fenced": f"Here:\n\n{BODY}\nUse:\n" + fenced("print(add(1))\n"),
+    "a version in the tag": fenced(BODY, "python3.11") + "Output:\n" + fenced("3 (an int)\n", ""),
+    "a tag of no language": fenced(BODY, "text") + "Output:\n" + fenced("3 (an int)\n", ""),
+    "a fence in a sentence": "Code: " + fenced(BODY) + "Done.",
+    "a session in the block": fenced(f"{BODY}\n>>> add(1, 2)\n3\n"),
+    "a shell command in the block": fenced(f"!pip install numpy\n{BODY}"),
+    "prose in the block": fenced(f"This is the function:\n\n{BODY}\nIt adds.\n"),
+    "a call is cut off": f"```python\n{BODY}\nprint(add(1,",
+    "another function is cut off": f"```python\n{BODY}\ndef main():\n    x = [",
+    "the block is indented": fenced("    def add(a, b):\n        return a + b\n"),
+    "a fence in its docstring": fenced(
+        "def add(a, b):\n    '''Add.\n\n    ```\n    add(1, 2)\n    ```\n    '''\n    return a + b\n"
+    ),
+    "a fence in a string": fenced(f"{BODY}TEXT = '''\n```\nx\n```\n'''\n"),
+    "a draft in thoughts": f"<think>\n{fenced(WRONG)}</think>\n{fenced(BODY)}",
+    "thoughts are mentioned": f"<think>Hm.</think>\n{fenced(BODY)}No </think> follows.",
+    "thoughts began in the prompt": f"{fenced(WRONG)}</think>\n\n{fenced(BODY)}",
+    "a future import": f"from __future__ import annotations\n{BODY}",
+}
+
+
+@pytest.mark.parametrize("reply", RIGHT.values(), ids=RIGHT)
+@pytest.mark.parametrize("extraction", ["chat", "append_stripped", "alone"])
+def test_a_right_function_is_found_wherever_it_stands(reply: str, extraction: ExtractionName) -> None:
+    sample = Sample(task_id="T/0", sample_index=0, completion=reply)
+    code = extract(PROBLEM, sample, extraction, "lenient").code
+    namespace: dict[str, Any] = {}
+    exec(compile(code, "solution", "exec"), namespace)
+    assert namespace["add"](1, 2) == 3
+
+
+@pytest.mark.parametrize("tail", ["print(add(", "x = [1, 2,", "@@ Instruction\nDo more.", 'TEXT = """'])
+def test_a_tail_that_was_cut_off_takes_nothing_from_an_opened_fence(tail: str) -> None:
+    sample = Sample(task_id="T/0", sample_index=0, completion=f"{BODY}\n{tail}")
+    assert extract(PROBLEM, sample, "alone", "lenient") == Solution(
+        code=f"{PROBLEM.prompt.partition('def add')[0].rstrip()}\n\n{BODY}\n", rule="cut"
+    )
+
+
+def test_a_draft_in_thoughts_that_never_end_is_no_answer() -> None:
+    rule, code = chat(f"<think>\nPerhaps\n```python\n{BODY}```\nBut wait")
+    assert rule == "nothing"
+    assert "def add(a, b)" not in code
+
+
+def test_what_only_parses_is_no_program() -> None:
+    future = Sample(task_id="T/0", sample_index=0, completion=f"from __future__ import division\n{BODY}")
+    assert extract(PROBLEM, future, "append", "lenient").rule == "whole_text"
+
+
+@pytest.mark.parametrize(
+    ("code", "name", "expected"),
+    [
+        ("from a import f", "f", Binding.NAMED),
+        ("from a import g as f", "f", Binding.DEFINED),
+        ("import f", "f", Binding.NAMED),
+        ("f = g(f)", "f", Binding.NAMED),
+        ("f: object = lambda: 1", "f", Binding.DEFINED),
+        ("f: object", "f", Binding.NONE),
+        ("g, f = 1, 2", "f", Binding.DEFINED),
+        ("def f(): raise NotImplementedError('f')", "f", Binding.NAMED),
+        ("class f: pass", "f", Binding.DEFINED),
+        ("class A:\n    def f(self): return 1", "f", Binding.NONE),
+        ("try:\n    x = 1\nexcept E:\n    def f(): return 1", "f", Binding.DEFINED),
+        ("def g():\n    def f(): return 1", "f", Binding.NONE),
+        ("def f(): return 1\nreturn", "f", Binding.NONE),
+        ("x = 1", "", Binding.DEFINED),
+        ("# nothing", "", Binding.NONE),
+    ],
+)
+def test_how_a_program_binds_a_name(code: str, name: str, expected: Binding) -> None:
+    assert binding(code, name) is expected

@@ -1,4 +1,4 @@
-"""Samples made elsewhere: three shapes that are read, and everything else named by file and line."""
+"""Samples made elsewhere: the shapes that are read, and everything else named by file and line."""
 
 import gzip
 import json
@@ -10,7 +10,7 @@ import pytest
 from xftbench import jsonl
 from xftbench.errors import BackendError, DataFileError
 from xftbench.generation.backend import Request
-from xftbench.generation.replay import ReplayBackend, read_samples
+from xftbench.generation.replay import ReplayBackend, read_samples, samples_file
 from xftbench.records import Prompt, Sample, SamplingParams
 
 IDS = ["T/0", "T/1"]
@@ -118,6 +118,70 @@ def test_bad_generations_are_named(tmp_path: Path, content: str, message: str) -
     (tmp_path / "generations.json").write_text(content)
     with pytest.raises(DataFileError, match=message):
         read_samples(tmp_path / "generations.json", IDS)
+
+
+def test_rows_may_stand_in_one_list(tmp_path: Path) -> None:
+    path = tmp_path / "samples.json"
+    path.write_text(json.dumps([{"task_id": "T/1", "completion": "a"}, {"task_id": "T/1", "solution": "b"}]))
+    assert [s.key for s in read_samples(path, IDS)] == [("T/1", 0), ("T/1", 1)]
+    path.write_text(json.dumps([{"task_id": "T/1", "completion": "a"}, {"task_id": "T/1"}]))
+    with pytest.raises(DataFileError, match="entry 1: neither completion nor solution"):
+        read_samples(path, IDS)
+
+
+@pytest.mark.parametrize("name", ["samples.jsonl", "samples.jsonl.gz", "generations.json"])
+def test_a_directory_stands_for_the_samples_file_in_it(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()
+    (tmp_path / "verdicts.jsonl").touch()
+    assert samples_file(tmp_path) == tmp_path / name
+
+
+@pytest.mark.parametrize("task_id", [1, "1"])
+def test_a_problem_that_is_named_by_its_number_is_suggested(tmp_path: Path, task_id: object) -> None:
+    with pytest.raises(DataFileError, match="did you mean 'T/1'"):
+        read_samples(lines(tmp_path / "s.jsonl", {"task_id": task_id, "solution": "a"}), IDS)
+
+
+def test_half_of_an_emoji_is_replaced_before_anything_sees_it(tmp_path: Path) -> None:
+    path = lines(
+        tmp_path / "s.jsonl",
+        {"task_id": "T/0", "completion": "# \ud83d\n"},
+        {"task_id": "T/1", "solution": "# \ud83d\ude00\n"},
+    )
+    first, second = read_samples(path, IDS)
+    assert (first.completion, first.solution) == ("# \ufffd\n", None)
+    assert (second.completion, second.solution) == (None, "# \N{GRINNING FACE}\n")
+
+
+def program(directory: Path, name: str, code: bytes = b"a") -> None:
+    (directory / name).parent.mkdir(exist_ok=True)
+    (directory / name).write_bytes(code)
+
+
+def test_an_evalplus_program_may_begin_with_a_bom(tmp_path: Path) -> None:
+    program(tmp_path, "T_0/0.py", b"\xef\xbb\xbfx = 1\n")
+    assert [s.solution for s in read_samples(tmp_path, IDS)] == ["x = 1\n"]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("T_0/00.py", "are both sample 0 of T/0"),
+        ("T_0/sample_0.py", "expected a name like HumanEval_0/0.py"),
+        ("T_2/0.py", "the suite has no problem 'T_2'"),
+    ],
+)
+def test_evalplus_programs_of_other_names_are_named(tmp_path: Path, name: str, message: str) -> None:
+    program(tmp_path, "T_0/0.py")
+    program(tmp_path, name)
+    with pytest.raises(DataFileError, match=message):
+        read_samples(tmp_path, IDS)
+
+
+def test_evalplus_results_that_are_none_are_named(tmp_path: Path) -> None:
+    (tmp_path / "eval_results.json").write_text('{"eval": {"T/0": null}}')
+    with pytest.raises(DataFileError, match="expected a list of the results of T/0"):
+        read_samples(tmp_path / "eval_results.json", IDS)
 
 
 def test_a_missing_file_is_a_data_file_error(tmp_path: Path) -> None:

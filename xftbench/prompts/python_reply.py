@@ -1,0 +1,93 @@
+"""A reply in prose -> the Python program that it holds.
+
+Nothing here edits code: a rule chooses which lines of the reply (and of the problem's own prompt) are the
+program. A block may lose the indentation that all its lines share.
+"""
+
+import textwrap
+from collections.abc import Iterator, Sequence
+
+from xftbench.prompts import python_code
+from xftbench.prompts.fences import Block, outside
+from xftbench.prompts.python_code import Binding, binding, compiles, mentions
+from xftbench.records import Problem, Solution
+
+_TRIES = 16
+"""Blocks that are tried as the rest of the prompt, or repaired."""
+
+
+def from_reply(problem: Problem, reply: str, blocks: Sequence[Block]) -> Solution | None:
+    """Return the program in a reply, given its fenced blocks; None if no program defines the entry point.
+
+    In this order: blocks that are such a program, a block or the whole reply that continues the prompt, a
+    reply that is one, a block as far as it compiles, and the statements among prose.
+    """
+    name = problem.entry_point
+    blocks = [_outdented(block, name) for block in blocks]
+    whole = [block for block in blocks if binding(block.code, name) is Binding.DEFINED]
+    if whole:
+        # The last one, as Python itself takes the last definition: corrections come after what they correct.
+        # One that was cut off may compile and still lack its end.
+        chosen = ([block for block in whole if block.closed] or whole)[-1]
+        helpers = python_code.helpers(chosen.code, [block.code for block in blocks if block is not chosen])
+        rule = "fences" if helpers else "fence" if chosen.closed else "open_fence"
+        return Solution(code=with_preamble(problem, helpers + chosen.code), rule=rule)
+    if not any(mentions(block.code, name) for block in blocks):
+        bodies = [block for block in blocks if block.code.startswith((" ", "\t"))]
+        for block in bodies[:_TRIES]:
+            if compiles(code := problem.prompt + block.code):
+                helpers = python_code.helpers(code, [other.code for other in blocks if other is not block])
+                return Solution(code=helpers + code, rule="fence_body")
+    if reply.startswith((" ", "\t")) and compiles(problem.prompt + reply):
+        return Solution(code=problem.prompt + reply, rule="append")
+    if binding(reply, name) is Binding.DEFINED:
+        return Solution(code=with_preamble(problem, reply), rule="whole_text")
+    for code, rule in _parts(reply, blocks, name):
+        if binding(code, name) is Binding.DEFINED:
+            return Solution(code=with_preamble(problem, code), rule=rule)
+    return None
+
+
+def nearest(problem: Problem, reply: str, blocks: Sequence[Block]) -> Solution:
+    """Return what comes nearest to a program where none defines the entry point: it is judged, and fails.
+
+    A block that imports the entry point, or has it without a body, can still pass.
+    """
+    name = problem.entry_point
+    ranked = sorted(
+        blocks, key=lambda block: (binding(block.code, name) is Binding.NAMED, mentions(block.code, name))
+    )
+    if not ranked:
+        return Solution(code=reply, rule="nothing")
+    chosen = ranked[-1] if mentions(ranked[-1].code, name) else blocks[0]
+    return Solution(code=with_preamble(problem, chosen.code), rule="fence" if chosen.closed else "open_fence")
+
+
+def with_preamble(problem: Problem, code: str) -> str:
+    """Return code behind what the prompt has before the entry point: its imports and helper functions.
+
+    A reply that repeats them redefines them, to no effect; one that doesn't was told that they are there.
+    """
+    head, marker, _ = problem.prompt.partition(f"def {problem.entry_point}(")
+    if not marker or not head.strip() or "from __future__" in code:
+        return code
+    return f"{head.rstrip()}\n\n{code}"
+
+
+def _parts(reply: str, blocks: Sequence[Block], name: str) -> Iterator[tuple[str, str]]:
+    """Yield parts of a reply that may be a program, and the rule by which they are."""
+    broken = [block.code for block in blocks if mentions(block.code, name)]
+    for code in reversed(broken[-_TRIES:]):
+        yield python_code.cut(code) or "", "cut"
+        yield python_code.statements(code), "lines"
+    # What stands in blocks is an example or its output, unless a fence inside a string misled us.
+    yield python_code.statements(outside(reply, blocks)), "lines"
+    if blocks:
+        yield python_code.statements(reply), "lines"
+
+
+def _outdented(block: Block, name: str) -> Block:
+    """Take from a whole function in a block the indentation that all its lines have."""
+    if not (block.code.startswith((" ", "\t")) and mentions(block.code, name)):
+        return block
+    return block._replace(code=textwrap.dedent(block.code))
