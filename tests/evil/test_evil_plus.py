@@ -4,38 +4,20 @@ The problem is HumanEval's `add` with inputs of our own, so the test needs no da
 hole that evalplus' own rule leaves open is closed by the strict verdict.
 """
 
-import json
 import threading
 from collections.abc import Iterator
 
 import pytest
+from factories import plus_problem
 from hostile import CONTROLS, PROGRAMS, ROWS, Case, Scene, read_case
 from survivors import settled, survivors
 
 from xftbench.errors import SandboxError
 from xftbench.execution.pool import Pool
-from xftbench.records import Limits, OracleName, Outcome, PlusProblem, PlusProgram
+from xftbench.records import Limits, Outcome, PlusProblem, PlusProgram
 
 TIGHT = Limits(cpu_s=2, wall_s=12.0, memory_bytes=1 << 30, scale=0.25)
 INPUTS = [[n, 2 * n + 7] for n in range(60)]
-
-
-def plus_problem(
-    source: str, entry_point: str, inputs: list[list[object]], oracle: OracleName = "equal", atol: float = 0.0
-) -> PlusProblem:
-    data = json.dumps(inputs).encode()
-    return PlusProblem(
-        task_id="Evil/0",
-        prompt=source,
-        entry_point=entry_point,
-        canonical_solution="",
-        contract="",
-        base_input=data,
-        plus_input=data,
-        atol=atol,
-        oracle=oracle,
-        content_sha256=f"{source} {inputs} {oracle} {atol}",
-    )
 
 
 ADD = plus_problem(ROWS["HumanEval/53"]["prompt"] + ROWS["HumanEval/53"]["canonical_solution"], "add", INPUTS)

@@ -1,6 +1,17 @@
 """Small real records for tests of the layers that pass them on."""
 
-from xftbench.records import Limits, Problem, Sample, SamplingParams, Verdict, VerdictName
+import json
+
+from xftbench.records import (
+    Limits,
+    OracleName,
+    PlusProblem,
+    Problem,
+    Sample,
+    SamplingParams,
+    Verdict,
+    VerdictName,
+)
 from xftbench.store.spec import Environment, GenerationSpec, RunSpec, ScoringSpec
 
 
@@ -65,4 +76,27 @@ def an_environment(name: str = "m") -> Environment:
         git_commit=None,
         packages={"xftbench": "0"},
         machine="test",
+    )
+
+
+def plus_problem(
+    source: str,
+    entry_point: str,
+    inputs: list[list[object]],
+    oracle: OracleName = "equal",
+    atol: float = 0.0,
+    plus_inputs: list[list[object]] | None = None,
+) -> PlusProblem:
+    base, plus = (json.dumps(part).encode() for part in (inputs, plus_inputs or inputs))
+    return PlusProblem(
+        task_id="Plus/0",
+        prompt=source,
+        entry_point=entry_point,
+        canonical_solution="",
+        contract="",
+        base_input=base,
+        plus_input=plus,
+        atol=atol,
+        oracle=oracle,
+        content_sha256=f"{source} {inputs} {plus_inputs} {oracle} {atol}",
     )

@@ -32,7 +32,7 @@ _SLACK_S = 2.0
 """Parity: what evalplus adds to a part's limit before it kills."""
 _LEAST_CPU_S = 130
 """CPU seconds of a process, at least: the slowest references need about 40."""
-_MODES = {"root": "values", "not_none": "values"}
+_MODES = {"root": "values", "not_none": "names"}
 """Comparisons that look at every value; the others look at what is not byte for byte the same."""
 
 
@@ -146,6 +146,8 @@ class _Judgement:
         self._cap_s = limits.cpu_s + _SLACK_S
         self._part_began = ("base", 0.0)
         self._results: dict[str, _PartResult] = {}
+        self._told: dict[str, Any] = {}
+        """The checker's word on parts that are done, while the candidate is at another."""
         self._cpu_s = self._wall_s = 0.0
 
     def _scaled(self, times_s: Mapping[int, float]) -> dict[int, float]:
@@ -181,16 +183,18 @@ class _Judgement:
         ended = watch.run()
         self._cpu_s += ended.cpu_s
         self._wall_s += watch.wall_s()
+        began = names[0]
         if watch.report is None:
             self._worker.replace_checker()
-        report: dict[str, Any] = watch.report or {}
+            began = next(name for name in names if name not in self._told)
+        report: dict[str, Any] = watch.report or self._told
         how: list[str] = report.pop("ended", ["gone"])
         if how[0] == "unjailed":
             raise WorkerLostError(f"a candidate's jail could not be built: {how[1]}")
         for name in names:
             if name in report:
                 self._results[name] = _PartResult.of(name, report[name], ended, self._worker.limits, watch)
-            elif name == names[0] or how[0] in ("compile", "start"):
+            elif name == began or how[0] in ("compile", "start"):
                 # Parts that it did not live to get a candidate of their own, unless it can't live at all.
                 self._results[name] = _PartResult.of(name, {"report": how}, ended, self._worker.limits, watch)
 
@@ -212,10 +216,13 @@ class _Judgement:
             checker.send(task, (near.fileno(), inputs.fileno(), file.fileno()))
 
     def _hear(self, watch: Watch, message: Any) -> bool:
-        """Take a message of the checker: the report, or how far the candidate is."""
+        """Take a message of the checker: the report, a part of it, or how far the candidate is."""
         if type(message) is dict:
             return True
-        _, name, _ = message
+        kind, name, told = message
+        if kind == "part":
+            self._told[name] = told
+            return False
         own_s = watch.own_s()
         if name != self._part_began[0]:
             self._part_began = (name, own_s)

@@ -49,20 +49,20 @@ class _Session:
         self._traps = traps
         self._frames = channel.FrameReader(rpc)
         self._clock = clock
-        self._to_item: Callable[[Any, Any], bytes] = _as_bytes
-        if job["mode"] == "values":
-            self._to_item = _as_value
-        elif job["mode"] == "reference":
+        self._to_item: Callable[[Any, Any], bytes]
+        if job["mode"] == "reference":
             self._to_item = _Reference(job["not_none"])
+        else:
+            self._to_item = {"bytes": _as_bytes, "values": _as_value, "names": _as_name}[job["mode"]]
 
     def run(self, source: str, inputs_fd: int) -> None:
         code = self._compiled(source)
         self._traps.import_first(source)
         for name in _HIDDEN:
             sys.modules[name] = None  # type: ignore[assignment]
-        sys.stdin = sys.stdout = sys.stderr = _SINK
         self._clock.start()
         for part in self._job["parts"]:
+            sys.stdin = sys.stdout = sys.stderr = _Sink()
             inputs = marshal.loads(os.pread(inputs_fd, part["length"], part["offset"]))
             function = self._load(code)
             self._answer(function, inputs, part)
@@ -80,7 +80,6 @@ class _Session:
         namespace: dict[str, Any] = {}
         try:
             exec(code, namespace)  # noqa: S102 - what all of this is for
-            _trap_in(_TRAPPED_IF_IMPORTED)
             return namespace[self._job["entry_point"]]
         except BaseException as error:  # noqa: BLE001
             self._give_up("start", error)
@@ -169,6 +168,14 @@ def _as_bytes(value: Any, arguments: Any) -> bytes:
         return _as_value(value, None)
 
 
+def _as_name(value: Any, arguments: Any) -> bytes:
+    """Return what tells None from anything else; what it is, is for the reader of a failure."""
+    try:
+        return _as_value(value, None)
+    except wire.WireError:
+        return items.of_encoding(items.WIRE, wire.encode((_type_name(value), None, None), opaque=True))
+
+
 def _as_value(value: Any, arguments: Any) -> bytes:
     return items.of_encoding(items.WIRE, wire.encode((_type_name(value), value, arguments), opaque=True))
 
@@ -243,6 +250,8 @@ class _Sink(io.StringIO):
     """Takes what a solution prints and forgets it. Parity: reading from it fails, as evalplus' stdin does."""
 
     def write(self, text: str) -> int:
+        if self.closed or not isinstance(text, str):
+            return super().write(text)  # raises
         return len(text)
 
     def read(self, *_: Any) -> str:
@@ -254,7 +263,6 @@ class _Sink(io.StringIO):
         return False
 
 
-_SINK = _Sink()
 _IMPORTED_FIRST = {
     "numpy": "numpy", "multiprocessing": "multiprocessing", "concurrent": "multiprocessing",
     "tempfile": "tempfile",
@@ -264,8 +272,9 @@ _TRAPPED = {
     "builtins": "open exit quit help",
     "os": "kill system putenv remove removedirs rmdir fchdir setuid fork forkpty killpg rename renames "
     "truncate replace unlink fchmod fchown chmod chown chroot lchflags lchmod lchown getcwd chdir",
+    "shutil": "rmtree move chown",
+    "subprocess": "Popen",
 }
-_TRAPPED_IF_IMPORTED = {"shutil": "rmtree move chown", "subprocess": "Popen"}
 _HIDDEN = ("ipdb", "joblib", "resource", "psutil", "tkinter")
 
 
@@ -279,14 +288,15 @@ class Traps:
 
     def __init__(self) -> None:
         self._taken = [
-            (sys.modules[module_name], name, getattr(sys.modules[module_name], name, None))
+            (module := importlib.import_module(module_name), name, getattr(module, name, None))
             for module_name, names in _TRAPPED.items()
             for name in names.split()
         ]
 
     def lay(self) -> None:
         """Take them away."""
-        _trap_in(_TRAPPED)
+        for owner, name, _ in self._taken:
+            setattr(owner, name, None)
 
     def import_first(self, source: str) -> None:
         """Parity: evalplus has imported these before it lays its traps, in which they would be caught."""
@@ -301,13 +311,6 @@ class Traps:
                 if name == "tempfile":
                     module.gettempdir()  # remembers where that is
         self.lay()
-
-
-def _trap_in(names_by_module: dict[str, str]) -> None:
-    for module_name, names in names_by_module.items():
-        if module := sys.modules.get(module_name):
-            for name in names.split():
-                setattr(module, name, None)
 
 
 def allow_stack(n_bytes: int) -> None:

@@ -42,10 +42,10 @@ class Opaque:
     """Stands in the checker for a value that is not plain data. It equals nothing but itself."""
 
     def __init__(self, type_name: str) -> None:
-        self._type_name = type_name
+        self.type_name = type_name
 
     def __repr__(self) -> str:
-        return f"<{self._type_name} object>"
+        return f"<{self.type_name} object>"
 
 
 class OpaqueIterator(Opaque):
@@ -110,6 +110,7 @@ class NumpyBool(int):
         return repr(bool(self))
 
 
+_NUMPY_NUMBERS = {"float64", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))}
 _NARROW = {"float16": "e", "float32": "f"}
 Keep = Callable[[Any], int | None]
 """Gives a number to a value that stays with the sender, or None if it is to travel, or to be refused."""
@@ -168,6 +169,9 @@ class _Encoder:
         if self._nodes > MAX_NODES:
             raise WireError(f"a result of more than {MAX_NODES:,} values is too large to compare")
         kinds = set(map(type, items))
+        if len(kinds) == 1 and _is_numpy_number(*kinds):  # there may be a million of them
+            items = [item.item() for item in items]
+            kinds = set(map(type, items))
         if kinds <= _ATOMS or (kinds == {int} and min(items) >= -_SMALL and max(items) < _SMALL):
             return items
         return [self.plain(item, depth + 1) for item in items]
@@ -240,6 +244,11 @@ class _Encoder:
             nearest = complex(item) if "complex" in kind else float(item)
             return self.plain(nearest, depth + 1) if nearest == item else {"o": name}
         return self.plain(item, depth + 1)
+
+
+def _is_numpy_number(kind: type) -> bool:
+    """Whether it is a numpy type whose values are Python's numbers to the last digit."""
+    return kind.__module__ == "numpy" and kind.__name__ in _NUMPY_NUMBERS
 
 
 def _exact(value: Any) -> dict[str, object] | None:

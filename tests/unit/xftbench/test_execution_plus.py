@@ -1,0 +1,93 @@
+"""Where the verdict of a plus suite hangs on more than the answers' values, it is evalplus' own."""
+
+from collections.abc import Iterator
+
+import pytest
+from factories import plus_problem
+
+from xftbench.execution.pool import Pool
+from xftbench.records import Limits, Outcome, PlusProblem, PlusProgram
+
+COMMON = plus_problem(
+    "def f(a, b): return set(a) & set(b)\n", "f", [[[1, 2, 3], [2, 3]], [[5], [6, 5]]], "as_set"
+)
+DOUBLE = plus_problem("def f(x): return 2 * x\n", "f", [[1], [4]])
+FOUND = plus_problem("def f(x): return [] if x > 0 else None\n", "f", [[1], [-1]], "not_none")
+MANY = plus_problem("def f(n): return list(range(n))\n", "f", [[3], [300_000]])
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        with Pool(1, Limits(cpu_s=3, wall_s=60.0, scale=0.1)) as pool:
+            yield pool
+
+
+def judged(pool: Pool, solution: str, problem: PlusProblem) -> Outcome:
+    return pool.submit(PlusProgram(task_id="Plus/0", solution=solution, problem=problem)).result()
+
+
+@pytest.mark.parametrize(
+    "answer", ["filter(lambda x: x in b, a)", "(x for x in a if x in b)", "iter(set(a) & set(b))"]
+)
+def test_an_iterator_of_the_right_items_is_right_strictly_too(answer: str, pool: Pool) -> None:
+    outcome = judged(pool, f"def f(a, b): return {answer}\n", COMMON)
+    assert (outcome.verdict, outcome.strict) == ("passed", "passed")
+
+
+def test_an_array_that_can_not_be_compared_item_by_item_is_wrong(pool: Pool) -> None:
+    array = "import numpy\ndef f(a, b): return numpy.array({})\n"
+    repeated = array.format("2 * [x for x in a if x in b]")
+    assert judged(pool, array.format("[x for x in a if x in b]"), COMMON).verdict == "passed"
+    assert judged(pool, repeated, COMMON).verdict == "failed"
+
+
+def test_an_array_of_the_standard_library_is_no_number(pool: Pool) -> None:
+    assert (
+        judged(pool, "import array\ndef f(x): return array.array('i', [2 * x])\n", DOUBLE).verdict == "failed"
+    )
+    assert judged(pool, "import numpy\ndef f(x): return numpy.array([2 * x])\n", DOUBLE).verdict == "passed"
+
+
+@pytest.mark.parametrize("found", ["x = []; x.append(x)", "x = iter(int, 1)"])
+def test_where_only_none_counts_the_answer_may_be_anything(found: str, pool: Pool) -> None:
+    outcome = judged(pool, f"def f(n):\n    {found}\n    return x if n > 0 else None\n", FOUND)
+    assert outcome.verdict == "passed"
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["import subprocess; assert subprocess.Popen is None", "import shutil; assert shutil.rmtree is None"],
+)
+@pytest.mark.parametrize(
+    "place", ["{line}\ndef f(x): return 2 * x\n", "def f(x):\n    {line}\n    return 2 * x\n"]
+)
+def test_what_is_taken_away_is_gone_wherever_it_is_imported(line: str, place: str, pool: Pool) -> None:
+    assert judged(pool, place.format(line=line), DOUBLE).verdict == "passed"
+
+
+@pytest.mark.parametrize(
+    "line", ["sys.stdout.write(b'x')", "sys.stdout.write(1)", "sys.stdout.close(); print()"]
+)
+def test_what_can_not_be_printed_raises(line: str, pool: Pool) -> None:
+    assert judged(pool, f"import sys\ndef f(x):\n    {line}\n    return 2 * x\n", DOUBLE).verdict == "failed"
+
+
+def test_streams_that_one_part_has_lost_are_there_again_in_the_next(pool: Pool) -> None:
+    source = "import sys\ndef f(x):\n    print(x)\n    if x == 4: del sys.stdout\n    return 2 * x\n"
+    assert judged(pool, source, DOUBLE).verdict == "passed"
+
+
+def test_many_numbers_of_numpys_are_sent_as_fast_as_pythons(pool: Pool) -> None:
+    outcome = judged(pool, "import numpy\ndef f(n): return list(numpy.arange(n))\n", MANY)
+    assert (outcome.verdict, outcome.strict) == ("passed", "passed")
+    assert outcome.cpu_s < 3
+
+
+def test_a_part_that_is_judged_stays_so_when_the_next_one_is_given_up(pool: Pool) -> None:
+    """The checker, which compares many numbers of the same hash, is given up with the candidate."""
+    problem = plus_problem("def f(n): return [n]\n", "f", [[1]], "as_set", plus_inputs=[[100_000]])
+    source = "def f(n): return [n] if n == 1 else [i * (2**61 - 1) for i in range(n)]\n"
+    outcome = judged(pool, source, problem)
+    assert (outcome.base, outcome.plus) == ("passed", "timed_out")
