@@ -8,6 +8,7 @@ import pytest
 
 from xftbench.prompts import python_code
 from xftbench.prompts.extract import extract
+from xftbench.prompts.fences import fenced_blocks, tags
 from xftbench.prompts.python_code import Binding, binding
 from xftbench.prompts.style import ExtractionName, Policy
 from xftbench.records import FunctionProblem, Sample, Solution
@@ -270,6 +271,14 @@ def test_100000_lines_of_prose_take_seconds_not_hours() -> None:
     started = time.process_time()
     extracted("Some words about it, and (more) = of them.\n" * 100_000, "chat", "lenient")
     assert time.process_time() - started < 30
+
+
+@pytest.mark.parametrize(
+    ("language", "tag"),
+    [("python", "Python3.12"), ("cpp", "c++17"), ("r", "rscript"), ("php", "html+php"), ("lua", "lua5.4")],
+)
+def test_a_tag_may_have_a_version_or_another_name(language: str, tag: str) -> None:
+    assert [block.code for block in fenced_blocks(f"```{tag}\nx\n```\n", tags(language))] == ["x\n"]
 
 
 def fenced(code: str, tag: str = "python") -> str:
