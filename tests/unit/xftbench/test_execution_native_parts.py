@@ -3,7 +3,7 @@
 import os
 import re
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -161,19 +161,73 @@ def test_the_identity_of_an_executor_names_the_toolchains_that_are_asked_for() -
     assert named["cpp"].startswith("g++ ")
 
 
-def test_a_missing_toolchain_is_named_with_what_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def looked_up_anew() -> Iterator[None]:
+    """Nothing that was found on the PATH of one test is believed in another."""
+    for table in (find_toolchain, toolchains._rust_sysroot):
+        table.cache_clear()
+    yield
+    for table in (find_toolchain, toolchains._rust_sysroot):
+        table.cache_clear()
+
+
+def test_a_missing_toolchain_is_named_with_what_brings_it(
+    monkeypatch: pytest.MonkeyPatch, looked_up_anew: None
+) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.setenv("XDG_CACHE_HOME", "/nowhere")
-    find_toolchain.cache_clear()
-    try:
-        ruby, typescript = find_toolchain("rb"), find_toolchain("ts")
-        assert isinstance(ruby, Missing)
-        assert ruby.what == ("ruby",)
-        assert ruby.install == "apt-get install --no-install-recommends ruby ruby-test-unit"
-        assert isinstance(typescript, Missing)
-        assert "npm install --prefix /nowhere/xftbench/toolchains typescript@" in typescript.install
-    finally:
-        find_toolchain.cache_clear()
+    ruby, typescript = find_toolchain("rb"), find_toolchain("ts")
+    assert isinstance(ruby, Missing)
+    assert ruby.what == ("ruby",)
+    assert ruby.install == "apt-get install --no-install-recommends ruby ruby-test-unit"
+    assert isinstance(typescript, Missing)
+    assert "npm install --prefix /nowhere/xftbench/toolchains typescript@" in typescript.install
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "echo 'error: no default is configured' >&2; exit 1",
+        "printf 'error: %0999d\\n' 1; exit 0",
+        "pwd; exit 1",
+        "pwd; pwd",
+        "echo /nowhere",
+    ],
+)
+@pytest.mark.parametrize("make_link", [Path.symlink_to, Path.hardlink_to])
+def test_a_rustup_that_has_no_toolchain_is_a_missing_rust_and_harms_no_other_language(
+    script: str,
+    make_link: Callable[[Path, Path], None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    looked_up_anew: None,
+) -> None:
+    (tmp_path / "rustup").write_text(f"#!/bin/sh\n{script}\n")
+    (tmp_path / "rustup").chmod(0o755)
+    make_link(tmp_path / "rustc", tmp_path / "rustup")
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
+    rust = find_toolchain("rs")
+    if Path("/bin/rustc").exists():
+        assert isinstance(rust, Toolchain), "the stand-in does not hide it"
+    else:
+        assert isinstance(rust, Missing)
+        assert rust.install.endswith(f"rustc  # {tmp_path}/rustc: only chooses a toolchain, none here")
+    assert isinstance(find_toolchain("sh"), Toolchain)
+
+
+def test_what_a_tool_says_as_it_fails_is_no_version(tmp_path: Path) -> None:
+    (tmp_path / "lua").write_text("#!/bin/sh\necho error: glibc 2.36 not found >&2; exit 1\n")
+    (tmp_path / "lua").chmod(0o755)
+    lua = LANGUAGES["lua"].variants[0]
+    found = Toolchain(language=LANGUAGES["lua"], variant=lua, paths={"lua5.3": str(tmp_path / "lua")})
+    assert "2.36" not in found.version
+
+
+def test_a_file_that_can_not_be_looked_at_is_no_tool(
+    monkeypatch: pytest.MonkeyPatch, looked_up_anew: None
+) -> None:
+    monkeypatch.setenv("XFTBENCH_JAVATUPLES", "x" * 999)
+    assert find_toolchain("java").language, "found elsewhere or missing, but no traceback"
 
 
 def test_a_program_without_a_toolchain_is_not_the_models_failure() -> None:
@@ -187,7 +241,7 @@ def test_a_program_without_a_toolchain_is_not_the_models_failure() -> None:
 
 
 @pytest.fixture
-def fake_swift(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def fake_swift(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, looked_up_anew: None) -> None:
     """A shell script in swiftc's place: no Swift can be installed here, but its whole path can be walked."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     folder = toolchains.cache_directory() / "bin"
@@ -195,9 +249,6 @@ def fake_swift(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     (folder / "swiftc").write_text(SWIFTC)
     (folder / "swiftc").chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
-    find_toolchain.cache_clear()
-    yield
-    find_toolchain.cache_clear()
 
 
 @pytest.mark.parametrize(

@@ -95,11 +95,22 @@ def _find(tool: Tool) -> Path | None:
     """Return a tool's real path: a link would lead out of what a jail shows."""
     for pattern in tool.files:
         path = _expanded(pattern)
-        if path is not None and path.is_file():
-            return path.resolve()
-    found = shutil.which(tool.name)
-    # Stand-ins that choose a version at run time need a home directory, which a jail has not.
-    return Path(found).resolve() if found and Path(found).resolve().parent.name != "shims" else None
+        with suppress(OSError):  # a path that can't be looked at is as good as none
+            if path is not None and path.is_file():
+                return path.resolve()
+    return next((path for found in _on_path(tool.name) if not _is_stand_in(path := found.resolve())), None)
+
+
+def _on_path(name: str) -> list[Path]:
+    found = [shutil.which(name, path=folder) for folder in os.get_exec_path()]
+    return [Path(path) for path in dict.fromkeys(found) if path]
+
+
+def _is_stand_in(path: Path) -> bool:
+    """Tell what only chooses a version at run time: it needs a home directory, which a jail has not."""
+    with suppress(OSError):
+        return path.parent.name == "shims" or path.samefile(path.with_name("rustup"))
+    return False
 
 
 def _expanded(pattern: str) -> Path | None:
@@ -116,8 +127,12 @@ def _expanded(pattern: str) -> Path | None:
 @lru_cache(maxsize=1)
 def _rust_sysroot() -> Path | None:
     rustc = shutil.which("rustc")
-    text = _output((rustc, "--print", "sysroot")) if rustc else ""
-    return Path(text.strip()) if text.strip() else None
+    said = _asked((rustc, "--print", "sysroot")) if rustc else None
+    lines = said.stdout.splitlines() if said else []
+    with suppress(OSError):
+        if len(lines) == 1 and Path(lines[0]).is_dir():
+            return Path(lines[0])
+    return None
 
 
 @lru_cache(maxsize=128)
@@ -132,7 +147,8 @@ def _version_of(tool: Tool, path: str) -> str:
             return str(package["version"])
     if not tool.version:
         return ""
-    match = _VERSION.search(_output((path, *tool.version)))
+    said = _asked((path, *tool.version))
+    match = _VERSION.search(said.stdout + said.stderr) if said else None
     return match.group() if match else sha256_file(Path(path))[:12]
 
 
@@ -146,14 +162,15 @@ def _jar_version(path: Path) -> str:
     return sha256_file(path)[:12]
 
 
-def _output(argv: Sequence[str]) -> str:
+def _asked(argv: Sequence[str]) -> subprocess.CompletedProcess[str] | None:
+    """Return what a tool says of itself; None if it fails, as it then speaks of something else."""
     try:
-        done = subprocess.run(
-            argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=_VERSION_S, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout + done.stderr
+        return subprocess.run(
+            argv, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL,
+            timeout=_VERSION_S, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return None
 
 
 def _install(tools: Sequence[Tool]) -> str:
@@ -164,4 +181,6 @@ def _install(tools: Sequence[Tool]) -> str:
         parts.append("apt-get install --no-install-recommends " + " ".join(dict.fromkeys(debian)))
     if npm:
         parts.append(f"npm install --prefix {cache_directory()} " + " ".join(npm))
-    return " && ".join(parts) or f"install {', '.join(tool.name for tool in tools)}"
+    command = " && ".join(parts) or f"install {', '.join(tool.name for tool in tools)}"
+    stand_ins = [str(path) for tool in tools for path in _on_path(tool.name)]
+    return command + (f"  # {', '.join(stand_ins)}: only chooses a toolchain, none here" if stand_ins else "")
