@@ -1,5 +1,6 @@
 """Options that several commands share, and the parameter types behind them."""
 
+import errno
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -257,21 +258,40 @@ def parse_ids(text: str | None) -> list[str]:
     """Return the task_ids that ``--ids`` names: in a file, one a line, or in the word itself.
 
     Raises:
-        UsageProblem: If the file can't be read, or names nothing.
+        UsageProblem: If there is no such file, or it can't be read or names nothing.
     """
     if text is None:
         return []
-    path = Path(text)
     try:
-        words = path.read_text(encoding="utf-8").splitlines() if path.is_file() else text.split(",")
+        words = (
+            Path(text).read_text(encoding="utf-8").splitlines() if _is_file_of_ids(text) else text.split(",")
+        )
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageProblem(f"--ids: can't read {path}: {error}") from error
+        raise UsageProblem(f"--ids: can't read {text}: {error}") from error
     ids = [word.strip() for word in words if word.strip() and not word.lstrip().startswith("#")]
     if not ids:
         raise UsageProblem(
             f"--ids {text!r} names no problem", hint="for example --ids HumanEval/0,HumanEval/7"
         )
     return ids
+
+
+def _is_file_of_ids(text: str) -> bool:
+    path = Path(text)
+    try:
+        is_there = path.exists() and not path.is_dir()  # a pipe is as good
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        return False  # a long list of task_ids
+    # A task_id has one slash at most, within it, and no suffix.
+    is_path = text.startswith((".", "/", "~")) or len(path.parts) > 2 or path.suffix
+    if not is_there and is_path and "," not in text:
+        raise UsageProblem(
+            f"--ids: there is no file {text!r}, and no task_id is written like that",
+            hint="for example --ids HumanEval/0,HumanEval/7, or a file with one on each line",
+        )
+    return is_there
 
 
 leaderboards_option = click.option(

@@ -1,8 +1,10 @@
+from pathlib import Path
+
 import click
 import pytest
 
 from xftbench.cli import cli
-from xftbench.commands.options import parse_models, spread
+from xftbench.commands.options import parse_ids, parse_models, spread
 from xftbench.errors import UsageProblem
 
 
@@ -33,6 +35,31 @@ def test_a_name_stands_before_the_first_equals_sign() -> None:
 def test_names_that_make_no_directory_are_refused(words: list[str]) -> None:
     with pytest.raises(UsageProblem):
         parse_models(words)
+
+
+def test_ids_stand_in_a_file_or_in_the_word_itself(tmp_path: Path) -> None:
+    (tmp_path / "ids.txt").write_text("# two\nHumanEval/0\n\n HumanEval/7 \n")
+    assert parse_ids(str(tmp_path / "ids.txt")) == ["HumanEval/0", "HumanEval/7"]
+    assert parse_ids("js/HumanEval_0_a, 7") == ["js/HumanEval_0_a", "7"]
+    assert parse_ids(None) == []
+
+
+@pytest.mark.parametrize("separator", [",", "/,"])
+def test_a_list_of_ids_may_be_longer_than_a_files_name_or_path(separator: str) -> None:
+    ids = [f"HumanEval_{number}" for number in range(999)]
+    assert [word.rstrip("/") for word in parse_ids(separator.join(ids))] == ids
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["nosuchfile.txt", "ids.jsonl", "/nosuchfile", "../ids", "./ids", "some/folder/ids", "ids/mine.json"],
+)
+def test_ids_in_a_file_that_is_not_there_are_said_to_be_that(
+    word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageProblem, match="there is no file"):
+        parse_ids(word)
 
 
 def test_every_data_dir_is_also_taken_from_the_environment() -> None:
