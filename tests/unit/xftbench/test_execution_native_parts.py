@@ -88,7 +88,12 @@ def ended(**changes: object) -> Ending:
     [
         ("js", {}, "passed"),
         ("js", {"status": 256, "stderr": "AssertionError [ERR_ASSERTION]: x"}, "failed"),
-        ("js", {"status": 256, "stderr": "SyntaxError: Unexpected token"}, "compile_error"),
+        (
+            "js",
+            {"status": 256, "stderr": "/tmp/program.js:1\n)\n^\n\nSyntaxError: x\n    at wrapSafe (node:x)"},
+            "compile_error",
+        ),
+        ("js", {"status": 256, "stderr": "SyntaxError: Unexpected token"}, "crashed"),
         ("js", {"status": 256, "stderr": "TypeError: x is not a function"}, "crashed"),
         ("js", {"status": signal.SIGKILL, "cpu_s": 4.9}, "timed_out"),
         ("js", {"status": signal.SIGKILL, "why": "wall"}, "timed_out"),
@@ -99,6 +104,7 @@ def ended(**changes: object) -> Ending:
         ("clj", {"stdout": "x\n0 failures, 0 errors.\n"}, "passed"),
         ("go", {"status": 256, "stdout": "FAIL x [build failed]"}, "compile_error"),
         ("sh", {"status": 256}, "failed"),
+        ("php", {"status": 256, "stderr": "\nmmap() failed: [12] x\nOut of memory\n"}, "out_of_memory"),
         (
             "php",
             {"status": 255 << 8, "stderr": "PHP Fatal error:  Out of memory (allocated 4)"},
@@ -128,7 +134,8 @@ def test_the_published_rule_and_the_kind_of_failure(
          "panic: index out of range"),
         ("rb", {"status": 256, "stdout": "E\n===\nError: test_x(T):\n  NoMethodError: no y\n\n1 errors\n"},
          "Error: test_x(T): NoMethodError: no y"),
-        ("lua", {"status": 256, "stdout": "F\n1) t\nprogram.lua:3: attempt to index a nil value\n1 error\n"},
+        ("lua", {"status": 256, "stdout": "E\nTests with errors:\n------------------\n1) test_humaneval\n"
+         "program.lua:3: attempt to index a nil value\nstack traceback:\n"},
          "program.lua:3: attempt to index a nil value"),
         ("d", {"status": 256, "stderr": "core.exception.RangeError@p.d(5): no [1]\nFAILED unittests\n"},
          "core.exception.RangeError@p.d(5): no [1]"),

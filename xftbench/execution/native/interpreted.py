@@ -9,7 +9,8 @@ _MEDDLING = (
 _NODE = Tool(name="node", debian=("nodejs",))
 _JS_SIGNS = Signs(
     memory=r"JavaScript heap out of memory|Array buffer allocation failed",
-    syntax=r"^SyntaxError",
+    # One with a frame of the program was thrown as it ran: by JSON.parse, eval, RegExp.
+    syntax=r"^\S*program\.js:\d+\n(?:.*\n){2,3}(?![\s\S]*^ +at .*program\.js:\d)(SyntaxError: .*)",
     assertion=r"ERR_ASSERTION",
 )
 _JS_PROOF = Proof(
@@ -74,8 +75,8 @@ PHP = Language(
         ),
     ),
     signs=Signs(
-        memory=r"Allowed memory size of|PHP Fatal error:  Out of memory",
-        syntax=r"PHP Parse error|^Parse error",
+        memory=r"Allowed memory size of|^(?:PHP Fatal error:  )?Out of memory",
+        syntax=r"^(?:PHP )?Parse error: .* in \S*program\.php on line",
         assertion=r"Exception: Test failed!",
     ),
     proof=Proof(
@@ -98,7 +99,7 @@ RUBY = Language(
     ),
     signs=Signs(
         memory=r"NoMemoryError|failed to allocate memory",
-        syntax=r"syntax error|SyntaxError",
+        syntax=r"^\S*program\.rb:\d+: (?!warning: )",
         crash=r"^Error: test.*\n.*",
         assertion=r"^Failure:|[1-9]\d* failures",
     ),
@@ -127,8 +128,8 @@ LUA = Language(
     ),
     signs=Signs(
         memory=r"not enough memory",
-        syntax=r"^\S*lua5\.3: program\.lua:\d+: ",
-        crash=r"^program\.lua:\d+: (?:attempt|bad argument).*",
+        syntax=r"\A\S*lua5\.3: program\.lua:\d+: (?![\s\S]*^stack traceback:)",
+        crash=r"^\S*lua5\.3: |^Tests with errors:\n-+\n1\) .*\n(.*)",
         assertion=r"[1-9]\d* failure|expected:",
     ),
     proof=Proof(
@@ -160,7 +161,12 @@ PERL = Language(
         ),
     ),
     rule=Rule(output_lacks=("ERROR",)),
-    signs=Signs(memory=r"Out of memory", syntax=r"syntax error|Execution of .* aborted|Can't locate"),
+    signs=Signs(
+        memory=r"Out of memory",
+        syntax=r"\A(.+)\n(?:.*\n)*?(?:.*compilation aborted at program\.pl line|"
+        r"Execution of program\.pl aborted|program\.pl has too many errors)"
+        r"|^Can't find string terminator .* at program\.pl line",
+    ),
     proof=Proof(
         comment="# xftbench",
         line="if (eq_deeply([@A@], [@B@])) { "
@@ -185,7 +191,8 @@ R = Language(
     ),
     signs=Signs(
         memory=r"cannot allocate (?:vector|memory)",
-        syntax=r"[Uu]nexpected",
+        syntax=r"^Error: (?:unexpected (?:.* in(?: \"|:$)|end of input$)|repeated formal argument"
+        r"|.* in character string|attempt to use zero-length variable name|The pipe operator)",
         assertion=r"(?:is|are) not (?:all )?TRUE",
     ),
     proof=Proof(
@@ -263,7 +270,10 @@ BASH = Language(
             steps=(Step(argv=("{bash}", "program.sh")),),
         ),
     ),
-    signs=Signs(memory=r"[Cc]annot allocate memory|xrealloc", syntax=r"syntax error|unexpected EOF"),
+    signs=Signs(
+        memory=r"[Cc]annot allocate memory|xrealloc",
+        syntax=r"^program\.sh: (?:command substitution: )?line \d+: (?:syntax error|unexpected EOF)",
+    ),
     proof=Proof(
         comment="# xftbench",
         line='[[ "@A@" = "@B@" ]]; set -- \'@2@\' \'@1@\'; printf \'\\n%s%s\\n\' "$2" "$1"',

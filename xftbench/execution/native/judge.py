@@ -96,7 +96,7 @@ def _failure(language: Language, step: Step, last: Ended, ending: Ending) -> tup
     if last.why == "cpu" or (last.status and last.cpu_s >= limit_s * _CPU_NEARLY):
         return "timed_out", f"the {what} used {limit_s:g} s of CPU time"
     signs = language.signs
-    if ending.out_of_memory or (signs.memory and re.search(signs.memory, last.output)):
+    if ending.out_of_memory or (signs.memory and re.search(signs.memory, last.output, re.MULTILINE)):
         return "out_of_memory", f"the {what} ran out of memory"
     if step.compiles:
         return "compile_error", _first_error(last.output)
@@ -137,8 +137,9 @@ def _line_with(pattern: str, text: str) -> str:
     match = re.search(pattern, text, re.MULTILINE) if pattern else None
     if not match:
         return ""
-    start = text.rfind("\n", 0, match.start()) + 1
-    end = text.find("\n", match.end())
+    shown = match.lastindex or 0
+    start = text.rfind("\n", 0, match.start(shown)) + 1
+    end = text.find("\n", match.end(shown))
     return text[start : end if end >= 0 else len(text)] or "a check failed"
 
 

@@ -58,10 +58,15 @@ class Rule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signs:
-    """Patterns in a failed program's output that tell why; searched in this order."""
+    """Patterns in a failed program's output that tell why; searched in this order.
+
+    The lines that match are shown; of a pattern with a group, the group's. A program can print what it
+    likes, so they never decide whether it passes.
+    """
 
     memory: str = ""
     syntax: str = ""
+    """Of an interpreter: what it says of a program that it can't read, not what a program runs into."""
     crash: str = ""
     """Where a test framework writes of a crash what it writes of a failed check."""
     assertion: str = ""
