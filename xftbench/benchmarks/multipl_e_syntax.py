@@ -98,11 +98,11 @@ def defines(language: str, code: str, name: str) -> bool:
     """Return whether a text seems to define a function of that name."""
     if language in _DEFINES:
         return re.search(_DEFINES[language].replace("%s", re.escape(name)), code, re.MULTILINE) is not None
-    return bool(functions(language, skeleton(language, code), name))
+    return bool(functions(language, skeleton(language, code), re.escape(name)))
 
 
 def functions(language: str, bones: str, name: str) -> list[Function]:
-    """Return a function's definitions in a skeleton, in their order; calls and declarations aside."""
+    """Return what a skeleton defines under the names that match a pattern, calls and declarations aside."""
     ends = _brace_ends(bones)
     found = (_function(language, bones, match, ends) for match in _names(language, bones, name))
     return [function for function in found if function is not None]
@@ -110,7 +110,7 @@ def functions(language: str, bones: str, name: str) -> list[Function]:
 
 def _names(language: str, bones: str, name: str) -> Iterator[re.Match[str]]:
     is_head = _BEFORE[language].fullmatch
-    for match in re.finditer(rf"\b{re.escape(name)}\b", bones):
+    for match in re.finditer(rf"\b(?:{name})\b", bones):
         before = bones[max(0, match.start() - _HEAD_CHARS) : match.start()]
         mark = max(map(before.rfind, "\n;{})"))
         # A type can end in a bracket, too: D's `Tuple!(long, long)`, C#'s `(long, long)`.

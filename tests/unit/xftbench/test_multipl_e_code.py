@@ -12,7 +12,13 @@ from xftbench.benchmarks.multipl_e_syntax import defines
 from xftbench.prompts.extract import extract
 from xftbench.records import NativeProblem, Sample
 
-CASES = tomllib.loads(Path(__file__).with_name("multipl_e_answers.toml").read_text(encoding="utf-8"))
+
+def cases(name: str) -> dict[str, dict[str, str]]:
+    return tomllib.loads(Path(__file__).with_name(name).read_text(encoding="utf-8"))
+
+
+CASES = cases("multipl_e_answers.toml")
+ODD_CASES = cases("multipl_e_odd_answers.toml")
 
 
 def problem(language: str, stop: tuple[str, ...] = ()) -> NativeProblem:
@@ -38,6 +44,12 @@ def test_a_completion_ends_at_its_first_stop() -> None:
 def test_a_whole_program_is_made_ready_for_the_tests(language: str) -> None:
     case = CASES[language]
     assert assemble(problem(language), case["answer"]) == case["expected"]
+
+
+@pytest.mark.parametrize("title", ODD_CASES)
+def test_what_a_program_has_beside_its_function(title: str) -> None:
+    case = ODD_CASES[title]
+    assert assemble(problem(case["language"]), case["answer"]) == case["expected"].removesuffix("\n")
 
 
 @pytest.mark.parametrize("language", CASES)

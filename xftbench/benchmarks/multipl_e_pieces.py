@@ -1,0 +1,53 @@
+"""Taking the program in a reply to pieces, and joining them."""
+
+import re
+
+from xftbench.benchmarks.multipl_e_syntax import Function, functions, skeleton
+
+IMPORT = {
+    "cpp": r"[ \t]*#[ \t]*include\b[^\n]*",
+    "cs": r"[ \t]*using[ \t]+(?:static[ \t]+)?[\w.]+(?:[ \t]*=[^;\n]*)?;",
+    "d": r"(?:import[ \t]+[^;]*;|module[ \t]+[^;]*;)",
+    "java": r"[ \t]*import[ \t][^;\n]*;",
+    "rs": r"use[ \t][^;]*;",
+    "scala": r"import[ \t][^\n]*",
+    "sh": r"#![^\n]*",
+    "swift": r"import[ \t][^\n]*",
+}
+
+
+def joined(*pieces: str) -> str:
+    """Return the pieces that are not blank, each on lines of its own."""
+    return "\n".join(piece.strip("\n") for piece in pieces if piece.strip())
+
+
+def last(language: str, code: str, name: str) -> Function:
+    """Return the last definition of a function; the end of a text that is too broken to have one."""
+    found = functions(language, skeleton(language, code), re.escape(name))
+    return found[-1] if found else Function(len(code), len(code), len(code), has_braces=True)
+
+
+def opened(code: str, function: Function) -> str:
+    """Return a function without its closing brace."""
+    head = code[function.start : function.body]
+    body = code[function.body : function.end]
+    return head + body.removesuffix("}") if function.has_braces else f"{head} {{ {body}"
+
+
+def split_imports(language: str, code: str) -> tuple[list[str], str]:
+    """Return the import lines of a text, and the text without them and without its package."""
+    pattern = re.compile(rf"^{IMPORT[language]}", re.MULTILINE)
+    imports = [match[0].strip() for match in pattern.finditer(code)]
+    rest = re.sub(r"^\s*package[ \t][^\n]*", "", pattern.sub("", code))
+    return imports, rest
+
+
+def without(language: str, code: str, name: str) -> str:
+    """Return a text without the functions whose names match a pattern."""
+    bones = skeleton(language, code)
+    kept, end = [], 0
+    for function in functions(language, bones, name):
+        if function.start >= end:
+            kept.append(code[end : function.start])
+            end = function.end
+    return "".join([*kept, code[end:]])
