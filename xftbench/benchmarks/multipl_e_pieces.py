@@ -2,7 +2,7 @@
 
 import re
 
-from xftbench.benchmarks.multipl_e_syntax import Function, functions, skeleton
+from xftbench.benchmarks.multipl_e_syntax import Function, expression_end, functions, skeleton
 
 IMPORT = {
     "cpp": r"[ \t]*#[ \t]*include\b[^\n]*",
@@ -50,4 +50,26 @@ def without(language: str, code: str, name: str) -> str:
         if function.start >= end:
             kept.append(code[end : function.start])
             end = function.end
+    return "".join([*kept, code[end:]])
+
+
+def without_statements(language: str, code: str, heads: re.Pattern[str]) -> str:
+    """Return a text without the statements that begin as a pattern says; they end where a line does."""
+    bones = skeleton(language, code)
+    kept, end = [], 0
+    for head in heads.finditer(bones):
+        if head.start() >= end:
+            kept.append(code[end : head.start()])
+            end = expression_end(bones, head.start())
+            end += code.startswith("\n", end)
+    return "".join([*kept, code[end:]])
+
+
+def renamed(language: str, code: str, old: str, new: str) -> str:
+    """Return a text in which something has another name, members and keys aside."""
+    pattern = rf"(?<![\w$.\\])(?<!->)(?<!::){re.escape(old)}\b(?!\s*:(?!:))"
+    kept, end = [], 0
+    for match in re.finditer(pattern, skeleton(language, code)):
+        kept += [code[end : match.start()], new]
+        end = match.end()
     return "".join([*kept, code[end:]])

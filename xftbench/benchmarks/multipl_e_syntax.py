@@ -13,12 +13,15 @@ _STRING = r'"(?:\\.|[^"\\\n])*"?'
 _TRIPLE = r'"""(?:.*?"""|.*)'
 _CHARACTER = r"'(?:\\[^\n]{1,9}?|[^'\\\n])'"
 _BACKTICK = r"`[^`]*`?"
+_TEMPLATE = r"`(?:\\.|[^`\\])*`?"
+_REGEX = r"(?:(?<=\breturn)|(?<=[=(,:;!&|?{}\[]))[ \t]*/(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\\n\[])+/"
 
 _OPAQUE = {
     "cpp": (_LINE, _BLOCK, r'R"(\w*)\((?:.*?\)\1"|.*)', _STRING, _CHARACTER),
     "cs": (_LINE, _BLOCK, r'\$?@"(?:""|[^"])*"?', _STRING, _CHARACTER),
     "d": (_LINE, _BLOCK, r"/\+(?:.*?\+/|.*)", _BACKTICK, _STRING, _CHARACTER),
     "go": (_LINE, _BLOCK, _BACKTICK, _STRING, _CHARACTER),
+    "js": (_LINE, _BLOCK, _TEMPLATE, _REGEX, _STRING, r"'(?:\\.|[^'\\\n])*'?"),
     "java": (_LINE, _BLOCK, _TRIPLE, _STRING, _CHARACTER),
     "rs": (_LINE, _BLOCK, r'\br(#*)"(?:.*?"\1|.*)', r'"(?:\\.|[^"\\])*"?', _CHARACTER),
     "scala": (_LINE, _BLOCK, _TRIPLE, _STRING, _CHARACTER),
@@ -61,14 +64,14 @@ _DEFINES = {
     "hs": r"^%s\s*::|^%s\s[^=\n]*=(?!=)",
     "ml": r"\blet\s+(?:rec\s+)?%s\b",
     "jl": r"\bfunction\s+%s\b|^%s\s*\([^\n]*\)[^=\n]*=(?!=)",
-    "js": r"\bfunction\s*\*?\s*%s\b|\b%s\s*=(?![=>])",
+    "js": r"\bfunction\s*\*?\s*%s\b|\b%s\s*=(?![=>])(?!\s*require\b)",
     "lua": r"\bfunction\s+%s\b|\b%s\s*=(?!=)",
     "php": r"\bfunction\s+&?%s\b",
     "pl": r"\bsub\s+%s\b",
     "r": r"\b%s\s*(?:<-|=(?!=))\s*function\b",
     "rb": r"\bdef\s+(?:self\.)?%s\b",
     "rkt": r"\(define\s+\(*%s[\s()]",
-    "ts": r"\bfunction\s*\*?\s*%s\b|\b%s\s*[:=](?![=>])",
+    "ts": r"\bfunction\s*\*?\s*%s\b|\b%s\s*[:=](?![=>])(?!\s*require\b)",
 }
 
 
@@ -145,7 +148,7 @@ def _function(language: str, bones: str, name: re.Match[str], ends: dict[int, in
         return None
     start = _statement_start(bones, name.start())
     if not match[0].endswith("{"):
-        return Function(start, match.end(), _expression_end(bones, match.end()), has_braces=False)
+        return Function(start, match.end(), expression_end(bones, match.end()), has_braces=False)
     return Function(start, match.end(), ends.get(match.end() - 1, len(bones)), has_braces=True)
 
 
@@ -160,7 +163,7 @@ def _statement_start(bones: str, position: int) -> int:
     return start
 
 
-def _expression_end(bones: str, position: int) -> int:
+def expression_end(bones: str, position: int) -> int:
     """Return the end of the line in which an expression's brackets are closed."""
     depth = 0
     for match in re.compile(r"[()\[\]{}\n]").finditer(bones, position):
