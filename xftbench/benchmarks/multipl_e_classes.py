@@ -1,29 +1,46 @@
 """Whole programs in languages in which the function is a member of a class, which the tests close."""
 
 import re
+from collections.abc import Iterator
 
-from xftbench.benchmarks.multipl_e_pieces import joined, last, opened, split_imports, without
+from xftbench.benchmarks.multipl_e_pieces import joined, last, opened, renamed, split_imports, without
 from xftbench.benchmarks.multipl_e_syntax import closing, enclosing, functions, skeleton
 from xftbench.records import Problem
 
 _MAIN = {"cs": "Main"}
+_TYPE = re.compile(r"\b(?:class|interface|enum|record|struct|object|trait|delegate)\b(?:\s+(\w+))?")
+_PUBLIC = re.compile(r"^\s*public\s+(?=[\w\s]*\b(?:class|interface|enum|record)\b)")
+_TEST = r"(?:@(?:Parameterized|Repeated)?Test\b(?:\([^()]*\))?|\[(?:Test|TestMethod|Fact|Theory)\b[^\]]*\])"
+_TEST_METHOD = re.compile(_TEST + r"[^;{}(]*?\b(\w+)\s*\(")
+_TEST_IMPORT = re.compile(r"\b(?:junit|testng|hamcrest|assertj|NUnit|Xunit|TestTools)\b")
+"""JUnit, NUnit and the like: a reply's own tests, which run elsewhere."""
 
 
 def in_a_class(problem: Problem, code: str) -> str:
-    """Take the members of the class that has the function into the prompt's own class, the function last."""
+    """Take the members of the class that has the function into the prompt's own class, the function last.
+
+    What calls them by the name of their own class calls them by that of the prompt's.
+    """
     language = problem.language
     imports, code = split_imports(language, code)
+    head, class_line = _class_head(problem.prompt)
     bones = skeleton(language, code)
     opening = enclosing(bones, last(language, code, problem.entry_point).start)
     siblings, members = "", code
     if opening is not None:
+        start = max(bones.rfind(mark, 0, opening) for mark in ";{}") + 1
         end = closing(bones, opening, "{}")
-        siblings = _siblings(language, code, bones, opening, end)
+        siblings = _siblings(language, code, bones, (start, end))
         members = code[opening + 1 : end - 1] if bones[end - 1] == "}" else code[opening + 1 :]
-    members = without(language, members, _MAIN.get(language, "main"))
+        named, ours = _TYPE.search(bones, start, opening), _TYPE.search(class_line)
+        if named and named[1] and ours and ours[1] != named[1]:
+            siblings = renamed(language, siblings, named[1], ours[1])
+            members = renamed(language, members, named[1], ours[1])
+    tests = _TEST_METHOD.findall(skeleton(language, members))
+    members = without(language, members, "|".join([_MAIN.get(language, "main"), *tests]))
     function = last(language, members, problem.entry_point)
     rest = members[: function.start] + members[function.end :]
-    head, class_line = _class_head(problem.prompt)
+    imports = [line for line in imports if not _TEST_IMPORT.search(line)]
     return joined(*imports, head, siblings, class_line, rest, opened(members, function))
 
 
@@ -33,13 +50,29 @@ def _class_head(prompt: str) -> tuple[str, str]:
     return (prompt[: match.start()].rstrip("\n"), match[0]) if match else ("", "")
 
 
-def _siblings(language: str, code: str, bones: str, opening: int, end: int) -> str:
-    """Return the other types beside a class; those that hold a ``main`` are examples of use."""
-    start = max(bones.rfind(mark, 0, opening) for mark in ";{}") + 1
+def _siblings(language: str, code: str, bones: str, span: tuple[int, int]) -> str:
+    """Return the other types beside a class; those that hold a ``main`` or tests are examples of use."""
+    start, end = span
     outer = enclosing(bones, start)
     first = 0 if outer is None else outer + 1
     last = len(code) if outer is None else closing(bones, outer, "{}") - 1
-    pieces = [code[first:start], code[end:last]]
-    main = _MAIN.get(language, "main")
-    kept = [piece for piece in pieces if not functions(language, skeleton(language, piece), main)]
-    return "\n".join(piece for piece in kept if skeleton(language, piece).strip())
+    pieces = [*_statements(language, code[first:start]), *_statements(language, code[end:last])]
+    return "\n".join(_PUBLIC.sub("", piece) for piece in pieces if _is_helper(language, piece))
+
+
+def _statements(language: str, code: str) -> Iterator[str]:
+    """Split a text behind its outermost braces, and before what leads to their opening."""
+    bones = skeleton(language, code)
+    position = 0
+    while (opening := bones.find("{", position)) >= 0:
+        start = max(position, bones.rfind(";", position, opening) + 1)
+        yield code[position:start]
+        position = closing(bones, opening, "{}")
+        yield code[start:position]
+    yield code[position:]
+
+
+def _is_helper(language: str, piece: str) -> bool:
+    bones = skeleton(language, piece)
+    is_use = functions(language, bones, _MAIN.get(language, "main")) or re.search(_TEST, bones)
+    return _TYPE.search(bones) is not None and not is_use

@@ -31,14 +31,19 @@ def opened(code: str, function: Function) -> str:
     """Return a function without its closing brace."""
     head = code[function.start : function.body]
     body = code[function.body : function.end]
-    return head + body.removesuffix("}") if function.has_braces else f"{head} {{ {body}"
+    if function.has_braces:
+        return head + body.removesuffix("}")
+    if head.rstrip().endswith("=>"):
+        value = body if body.startswith("throw") else f"return {body}"
+        return f"{head.rstrip().removesuffix('=>')}{{ {value}"
+    return f"{head} {{ {body}"
 
 
 def split_imports(language: str, code: str) -> tuple[list[str], str]:
-    """Return the import lines of a text, and the text without them and without its package."""
+    """Return the import lines of a text, and the text without them and without its package or namespace."""
     pattern = re.compile(rf"^{IMPORT[language]}", re.MULTILINE)
     imports = [match[0].strip() for match in pattern.finditer(code)]
-    rest = re.sub(r"^\s*package[ \t][^\n]*", "", pattern.sub("", code))
+    rest = re.sub(r"^\s*(?:package[ \t][^\n]*|namespace[ \t]+[\w.]+;)", "", pattern.sub("", code))
     return imports, rest
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 _LINE = r"//[^\n]*"
 _BLOCK = r"/\*(?:.*?\*/|.*)"
 _STRING = r'"(?:\\.|[^"\\\n])*"?'
+_INTERPOLATED = r'\$"(?:\\.|\{[^{}"\n]*(?:"[^"\n]*"[^{}"\n]*)*\}|[^"\\\n])*"?'
 _TRIPLE = r'"""(?:.*?"""|.*)'
 _CHARACTER = r"'(?:\\[^\n]{1,9}?|[^'\\\n])'"
 _BACKTICK = r"`[^`]*`?"
@@ -18,7 +19,7 @@ _REGEX = r"(?:(?<=\breturn)|(?<=[=(,:;!&|?{}\[]))[ \t]*/(?:\\.|\[(?:\\.|[^\]\\\n
 
 _OPAQUE = {
     "cpp": (_LINE, _BLOCK, r'R"(\w*)\((?:.*?\)\1"|.*)', _STRING, _CHARACTER),
-    "cs": (_LINE, _BLOCK, r'\$?@"(?:""|[^"])*"?', _STRING, _CHARACTER),
+    "cs": (_LINE, r"^[ \t]*#[^\n]*", _BLOCK, r'\$?@"(?:""|[^"])*"?', _INTERPOLATED, _STRING, _CHARACTER),
     "d": (_LINE, _BLOCK, r"/\+(?:.*?\+/|.*)", _BACKTICK, _STRING, _CHARACTER),
     "go": (_LINE, _BLOCK, _BACKTICK, _STRING, _CHARACTER),
     "js": (_LINE, _BLOCK, _TEMPLATE, _REGEX, _STRING, r"'(?:\\.|[^'\\\n])*'?"),
@@ -56,6 +57,7 @@ _PARAMETER_CHARS = 4000
 
 _BRACE = re.compile(r"[{}]")
 _OPENING = re.compile(r"[^;{}]*\{")
+_ARROW = re.compile(r"\s*=>\s*")
 _SCALA_OPENING = re.compile(r"[^;{}=]*=\s*\{?")
 
 _DEFINES = {
@@ -143,6 +145,10 @@ def _function(language: str, bones: str, name: re.Match[str], ends: dict[int, in
     elif position < 0 and language != "sh":
         return None
     after = name.end() if position < 0 else closing(bones, position, "()", position + _PARAMETER_CHARS)
+    arrow = _ARROW.match(bones, after) if language in ("cs", "d") else None
+    if arrow is not None:
+        end = _semicolon(bones, arrow.end())
+        return Function(_statement_start(bones, name.start()), arrow.end(), end, has_braces=False)
     match = (_SCALA_OPENING if language == "scala" else _OPENING).match(bones, after)
     if match is None:
         return None
@@ -161,6 +167,18 @@ def _statement_start(bones: str, position: int) -> int:
             break
         start = line_end + 1
     return start
+
+
+def _semicolon(bones: str, position: int) -> int:
+    """Return the position behind the next semicolon that is in no brackets."""
+    depth = 0
+    for match in re.compile(r"[()\[\]{};]").finditer(bones, position):
+        if match[0] == ";":
+            if depth == 0:
+                return match.end()
+        else:
+            depth += 1 if match[0] in "([{" else -1
+    return len(bones)
 
 
 def expression_end(bones: str, position: int) -> int:
