@@ -10,8 +10,11 @@ from xftbench.records import Problem
 _MAIN = {"cs": "Main"}
 _TYPE = re.compile(r"\b(?:class|interface|enum|record|struct|object|trait|delegate)\b(?:\s+(\w+))?")
 _PUBLIC = re.compile(r"^\s*public\s+(?=[\w\s]*\b(?:class|interface|enum|record)\b)")
-_TEST = r"(?:@(?:Parameterized|Repeated)?Test\b(?:\([^()]*\))?|\[(?:Test|TestMethod|Fact|Theory)\b[^\]]*\])"
-_TEST_METHOD = re.compile(_TEST + r"[^;{}(]*?\b(\w+)\s*\(")
+_TEST = (
+    r"(?:@(?:Parameterized|Repeated)?Test\b(?:\([^()]{0,200}\))?"
+    r"|\[(?:Test|TestMethod|Fact|Theory)\b[^\]]{0,200}\])"
+)
+_TEST_METHOD = re.compile(_TEST + r"[^;{}(]{0,200}?\b(\w+)\s*\(")
 _TEST_IMPORT = re.compile(r"\b(?:junit|testng|hamcrest|assertj|NUnit|Xunit|TestTools)\b")
 """JUnit, NUnit and the like: a reply's own tests, which run elsewhere."""
 

@@ -3,7 +3,6 @@
 import re
 
 from xftbench.benchmarks.multipl_e_pieces import renamed, without_statements
-from xftbench.benchmarks.multipl_e_syntax import skeleton
 
 _DROPPED = {
     # What runs a program is the tests' own.

@@ -15,7 +15,21 @@ _TRIPLE = r'"""(?:.*?"""|.*)'
 _CHARACTER = r"'(?:\\[^\n]{1,9}?|[^'\\\n])'"
 _BACKTICK = r"`[^`]*`?"
 _TEMPLATE = r"`(?:\\.|[^`\\])*`?"
-_REGEX = r"(?:(?<=\breturn)|(?<=[=(,:;!&|?{}\[]))[ \t]*/(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\\n\[])+/"
+_REGEX = (
+    r"(?:(?<=\breturn)|(?<=[=(,:;!&|?{}\[]))[ \t]*"
+    r"/(?:\\.|\[(?:\\.|[^\]\\\n]){0,200}+\]|[^/\\\n\[]){1,400}+/"
+)
+_HERE_DOCUMENT = r"(?<!<)<<-?[ \t]*(['\"]?)(?P<end>\w+)\1[^\n]{0,200}\n(?:[^\n]*\n){0,200}?[ \t]*(?P=end)$"
+
+
+def _shell_string(depth: int) -> str:
+    """Return a pattern for a string in double quotes that holds commands, which hold strings."""
+    if depth == 0:
+        return r'"(?:\\.|[^"\\])*"?'
+    quoted = rf"\\.|'[^']*'|{_shell_string(depth - 1)}"
+    command = rf"\$\((?:[^()\"'\\]|{quoted}|\((?:[^()\"'\\]|{quoted})*+\)){{0,4000}}+\)"
+    return rf'"(?:\\.|{command}|[^"\\])*+"?'
+
 
 _OPAQUE = {
     "cpp": (_LINE, _BLOCK, r'R"(\w*)\((?:.*?\)\1"|.*)', _STRING, _CHARACTER),
@@ -26,7 +40,7 @@ _OPAQUE = {
     "java": (_LINE, _BLOCK, _TRIPLE, _STRING, _CHARACTER),
     "rs": (_LINE, _BLOCK, r'\br(#*)"(?:.*?"\1|.*)', r'"(?:\\.|[^"\\])*"?', _CHARACTER),
     "scala": (_LINE, _BLOCK, _TRIPLE, _STRING, _CHARACTER),
-    "sh": (r"(?:^|(?<=\s))#[^\n]*", r"\\.", r"'[^']*'?", r'"(?:\\.|[^"\\])*"?'),
+    "sh": (r"(?:^|(?<=[\s;]))#[^\n]*", r"\\.", _HERE_DOCUMENT, r"'[^']*'?", _shell_string(3)),
     "swift": (_LINE, _BLOCK, _TRIPLE, _STRING),
 }
 """Comments and quotes, which may hold unbalanced braces; one without its end goes to the end of the text."""
@@ -57,6 +71,9 @@ _PARAMETER_CHARS = 4000
 
 _BRACE = re.compile(r"[{}]")
 _OPENING = re.compile(r"[^;{}]*\{")
+_PARAMETERS = re.compile(r"\s*(?:[<\[!][^(;={}]{0,400})?\(")
+"""From a name to its parameters; the types that a function is generic in may stand between."""
+_SHELL_OPENING = re.compile(r"[ \t]*\(\s*\)\s*[{(]|\s*\{")
 _ARROW = re.compile(r"\s*=>\s*")
 _SCALA_OPENING = re.compile(r"[^;{}=]*=\s*\{?")
 
@@ -139,12 +156,14 @@ def _brace_ends(bones: str) -> dict[int, int]:
 
 
 def _function(language: str, bones: str, name: re.Match[str], ends: dict[int, int]) -> Function | None:
-    position = bones.find("(", name.end(), name.end() + _HEAD_CHARS)
-    if language == "scala" and not bones[name.end() :].lstrip().startswith(("(", "[")):
-        position = -1  # a method without parameters
-    elif position < 0 and language != "sh":
+    if language == "sh":
+        return _shell_function(bones, name, ends)
+    parameters = _PARAMETERS.match(bones, name.end())
+    if parameters is None and language != "scala":
         return None
-    after = name.end() if position < 0 else closing(bones, position, "()", position + _PARAMETER_CHARS)
+    after = name.end()  # of a method without parameters
+    if parameters is not None:
+        after = closing(bones, parameters.end() - 1, "()", parameters.end() + _PARAMETER_CHARS)
     arrow = _ARROW.match(bones, after) if language in ("cs", "d") else None
     if arrow is not None:
         end = _semicolon(bones, arrow.end())
@@ -156,6 +175,20 @@ def _function(language: str, bones: str, name: re.Match[str], ends: dict[int, in
     if not match[0].endswith("{"):
         return Function(start, match.end(), expression_end(bones, match.end()), has_braces=False)
     return Function(start, match.end(), ends.get(match.end() - 1, len(bones)), has_braces=True)
+
+
+def _shell_function(bones: str, name: re.Match[str], ends: dict[int, int]) -> Function | None:
+    match = _SHELL_OPENING.match(bones, name.end())
+    if match is None:
+        return None
+    start, opening = _statement_start(bones, name.start()), match.end() - 1
+    if bones[opening] == "(":
+        return Function(start, opening, closing(bones, opening, "()"), has_braces=False)
+    end = ends.get(opening)
+    if end is None:  # more quotes than can be told here
+        line = re.compile(r"^\}$", re.MULTILINE).search(bones, opening)
+        end = line.end() if line else len(bones)
+    return Function(start, match.end(), end, has_braces=True)
 
 
 def _statement_start(bones: str, position: int) -> int:
