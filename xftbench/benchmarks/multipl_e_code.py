@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from xftbench.benchmarks.multipl_e_classes import in_a_class
 from xftbench.benchmarks.multipl_e_pieces import IMPORT, joined, last, opened, without
 from xftbench.benchmarks.multipl_e_scripts import as_script
-from xftbench.benchmarks.multipl_e_syntax import closing, defines, skeleton
+from xftbench.benchmarks.multipl_e_syntax import closing, defines, enclosing, skeleton
 from xftbench.records import Problem
 
 _NAMES = {
@@ -27,6 +27,10 @@ _NAME = re.compile(r"(?<![.\w])(\w+)\s*\(")
 
 _IN_A_CLASS = ("java", "cs", "scala")
 _IN_A_FILE = ("cpp", "rs", "swift", "sh")
+_NO_CHECKS = re.compile(r"^[ \t]*#[ \t]*define[ \t]+NDEBUG\b[^\n]*\n?", re.MULTILINE)
+"""What switches the tests of C++ off."""
+_LABEL = re.compile(r"^[ \t]*(?:public|private|protected)[ \t]*:", re.MULTILINE)
+_DEFAULT = re.compile(r"\s*=[^,(){}=]*(?:\{[^{}]*\}|\([^()]*\))?\s*(?=[,)])")
 _GO_IMPORT = re.compile(r'^import[ \t]*(?:\(([^)]*)\)|([^\n]*"[^"\n]*"))', re.MULTILINE)
 _GO_MAIN = r"main|(?:Test|Example|Benchmark|Fuzz)(?![a-z])\w*"
 """What is run beside the benchmark's test by `go test`."""
@@ -69,20 +73,41 @@ def assemble(problem: Problem, code: str) -> str | None:
 def _in_a_file(problem: Problem, code: str) -> str:
     """Put the function last and open, and everything else before it, without ``main``.
 
-    What stood behind it in C++ and calls it gets a declaration.
+    What stood behind it in C++ and calls it gets a declaration, which then has the default arguments.
     """
     language = problem.language
     code = without(language, code, "main")
+    if language == "cpp":
+        code = _unwrapped(_NO_CHECKS.sub("", code), problem.entry_point)
     function = last(language, code, problem.entry_point)
     before, after = code[: function.start], code[function.end :]
+    definition, size = opened(code, function), function.body - function.start
     if language == "sh":
         after = _shell_functions(after)
     bones = skeleton(language, after)
     after = after if bones.strip() else ""
     declared = ""
     if language == "cpp" and re.search(rf"\b{re.escape(problem.entry_point)}\b", bones):
-        declared = code[function.start : function.body - 1].strip() + ";"
-    return joined(_preamble(problem, code), before, declared, after, opened(code, function))
+        declared = definition[: size - 1].strip() + ";"
+        definition = _DEFAULT.sub("", definition[:size]) + definition[size:]
+    return joined(_preamble(problem, code), before, declared, after, definition)
+
+
+def _unwrapped(code: str, name: str) -> str:
+    """Return C++ in which the members of a class stand by themselves, if the function is one of them."""
+    bones = skeleton("cpp", code)
+    opening = enclosing(bones, last("cpp", code, name).start)
+    if opening is None:
+        return code
+    first = max(0, opening - 200)
+    header = re.search(r"\b(?:class|struct)\s+\w+[^;{}]*\Z", bones[first:opening])
+    if header is None:
+        return code
+    end = closing(bones, opening, "{}")
+    members = re.sub(
+        r"^[ \t]*(?:public|private|protected)[ \t]*:", "", code[opening + 1 : end - 1], flags=re.M
+    )
+    return f"{code[: first + header.start()]}{members}{code[end:].lstrip().removeprefix(';')}"
 
 
 def _elixir(problem: Problem, code: str) -> str:

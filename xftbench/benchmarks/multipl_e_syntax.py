@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 _LINE = r"//[^\n]*"
 _BLOCK = r"/\*(?:.*?\*/|.*)"
+_NESTED_BLOCK = r"/\*(?:[^*/]|\*(?!/)|/(?!\*)|/\*.{0,4000}?\*/)*+(?:\*/)?"
 _STRING = r'"(?:\\.|[^"\\\n])*"?'
 _INTERPOLATED = r'\$"(?:\\.|\{[^{}"\n]*(?:"[^"\n]*"[^{}"\n]*)*\}|[^"\\\n])*"?'
 _TRIPLE = r'"""(?:.*?"""|.*)'
@@ -38,10 +39,18 @@ _OPAQUE = {
     "go": (_LINE, _BLOCK, _BACKTICK, _STRING, _CHARACTER),
     "js": (_LINE, _BLOCK, _TEMPLATE, _REGEX, _STRING, r"'(?:\\.|[^'\\\n])*'?"),
     "java": (_LINE, _BLOCK, _TRIPLE, _STRING, _CHARACTER),
-    "rs": (_LINE, _BLOCK, r'\br(#*)"(?:.*?"\1|.*)', r'"(?:\\.|[^"\\])*"?', _CHARACTER),
-    "scala": (_LINE, _BLOCK, _TRIPLE, _STRING, _CHARACTER),
+    "php": (
+        r"(?<=\?>)(?:.*?(?=<\?php|<\?=)|.*)",
+        r"(?://|#(?!\[))(?:(?!\?>)[^\n])*",
+        _BLOCK,
+        r"<<<[ \t]*(['\"]?)(?P<end>\w+)\1\n(?:[^\n]*\n){0,200}?[ \t]*(?P=end)\b",
+        r'"(?:\\.|[^"\\])*"?',
+        r"'(?:\\.|[^'\\])*'?",
+    ),
+    "rs": (_LINE, _NESTED_BLOCK, r'\br(#*)"(?:.*?"\1|.*)', r'"(?:\\.|[^"\\])*"?', _CHARACTER),
+    "scala": (_LINE, _NESTED_BLOCK, _TRIPLE, _STRING, _CHARACTER),
     "sh": (r"(?:^|(?<=[\s;]))#[^\n]*", r"\\.", _HERE_DOCUMENT, r"'[^']*'?", _shell_string(3)),
-    "swift": (_LINE, _BLOCK, _TRIPLE, _STRING),
+    "swift": (_LINE, _NESTED_BLOCK, _TRIPLE, _STRING),
 }
 """Comments and quotes, which may hold unbalanced braces; one without its end goes to the end of the text."""
 
@@ -87,7 +96,7 @@ _DEFINES = {
     "lua": r"\bfunction\s+%s\b|\b%s\s*=(?!=)",
     "php": r"\bfunction\s+&?%s\b",
     "pl": r"\bsub\s+%s\b",
-    "r": r"\b%s\s*(?:<-|=(?!=))\s*function\b",
+    "r": r"\b%s`?\s*(?:<-|=(?!=))\s*(?:function\b|\\\()",
     "rb": r"\bdef\s+(?:self\.)?%s\b",
     "rkt": r"\(define\s+\(*%s[\s()]",
     "ts": r"\bfunction\s*\*?\s*%s\b|\b%s\s*[:=](?![=>])(?!\s*require\b)",
@@ -196,7 +205,7 @@ def _statement_start(bones: str, position: int) -> int:
     start = max(bones.rfind(mark, max(0, position - _PARAMETER_CHARS), position) for mark in ";{}") + 1
     while (line_end := bones.find("\n", start, position)) >= 0:
         line = bones[start:line_end].strip()
-        if line and not line.startswith("#"):
+        if line and (not line.startswith("#") or line.startswith("#[")):
             break
         start = line_end + 1
     return start
