@@ -39,8 +39,8 @@ def in_a_class(problem: Problem, code: str) -> str:
         if named and named[1] and ours and ours[1] != named[1]:
             siblings = renamed(language, siblings, named[1], ours[1])
             members = renamed(language, members, named[1], ours[1])
-    tests = _TEST_METHOD.findall(skeleton(language, members))
-    members = without(language, members, "|".join([_MAIN.get(language, "main"), *tests]))
+    tests = {*_TEST_METHOD.findall(skeleton(language, members))} - {problem.entry_point}
+    members = without(language, members, "|".join([_MAIN.get(language, "main"), *sorted(tests)]))
     function = last(language, members, problem.entry_point)
     rest = members[: function.start] + members[function.end :]
     imports = [line for line in imports if not _TEST_IMPORT.search(line)]

@@ -3,7 +3,8 @@
 The tests of half of the languages begin with the brace that closes the function (and, in a class, go on with
 ``main``), because upstream cuts completions off before it. A reply to a request in prose holds the whole
 function instead, often with imports, helpers, a class of another name and a ``main`` of its own. What is
-done here is choosing and ordering pieces of it; the only edit is the brace that is left to the tests.
+done here is choosing and ordering pieces of it; edited are the brace that is left to the tests, and names
+that the prompt or the tests have for something else.
 """
 
 import re
