@@ -30,6 +30,11 @@ _IN_A_CLASS = ("java", "cs", "scala")
 _IN_A_FILE = ("cpp", "rs", "swift", "sh")
 _NO_CHECKS = re.compile(r"^[ \t]*#[ \t]*define[ \t]+NDEBUG\b[^\n]*\n?", re.MULTILINE)
 """What switches the tests of C++ off."""
+_SHELL_EXIT = re.compile(
+    r"^if\b(?:(?!^fi\b).){0,2000}?\bexit\b.{0,2000}?^fi\b[^\n]*\n?"
+    r"|^(?!\s)[^\n{}]*\bexit\b[^\n{}]*\n",
+    re.MULTILINE | re.DOTALL,
+)
 _LABEL = re.compile(r"^[ \t]*(?:public|private|protected)[ \t]*:", re.MULTILINE)
 _DEFAULT = re.compile(r"\s*=[^,(){}=]*(?:\{[^{}]*\}|\([^()]*\))?\s*(?=[,)])")
 _GO_IMPORT = re.compile(r'^import[ \t]*(?:\(([^)]*)\)|([^\n]*"[^"\n]*"))', re.MULTILINE)
@@ -84,7 +89,7 @@ def _in_a_file(problem: Problem, code: str) -> str:
     before, after = code[: function.start], code[function.end :]
     definition, size = opened(code, function), function.body - function.start
     if language == "sh":
-        after = _shell_functions(after)
+        before, after = _going_on(before), _shell_functions(after)
     bones = skeleton(language, after)
     after = after if bones.strip() else ""
     declared = ""
@@ -116,6 +121,15 @@ def _elixir(problem: Problem, code: str) -> str:
     head = problem.prompt.rstrip().rpartition("\n")[0]
     module = re.search(r"^defmodule [\w.]+ do\n(.*?)^end$", code, re.DOTALL | re.MULTILINE)
     return joined(head, module[1] if module else code, "end")
+
+
+def _going_on(code: str) -> str:
+    """Return the beginning of a script without the commands that may end it, such as a check of arguments."""
+    kept, end = [], 0
+    for command in _SHELL_EXIT.finditer(skeleton("sh", code)):
+        kept.append(code[end : command.start()])
+        end = command.end()
+    return "".join([*kept, code[end:]])
 
 
 def _shell_functions(code: str) -> str:

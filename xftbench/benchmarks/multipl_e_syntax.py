@@ -190,7 +190,7 @@ def _shell_function(bones: str, name: re.Match[str], ends: dict[int, int]) -> Fu
     match = _SHELL_OPENING.match(bones, name.end())
     if match is None:
         return None
-    start, opening = _statement_start(bones, name.start()), match.end() - 1
+    start, opening = bones.rfind("\n", 0, name.start()) + 1, match.end() - 1
     if bones[opening] == "(":
         return Function(start, opening, closing(bones, opening, "()"), has_braces=False)
     end = ends.get(opening)
