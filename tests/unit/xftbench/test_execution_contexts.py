@@ -132,6 +132,79 @@ def test_two_runs_draw_alike_if_seeded(judge: contexts.Judge) -> None:
     assert judge(contexts.ARRAY, solution).detail == judge(contexts.ARRAY, solution).detail
 
 
+TICKS = contexts.PLOT.replace(
+    'assert ax.get_title() == "the secret title"',
+    'assert [label.get_text() for label in ax.get_xticklabels()] == ["<0>", "<1>", "<2>"]',
+)
+THREE_TICKS = "plt.plot([0, 2])\nplt.xticks([0, 1, 2])\n"
+FORMATTER = "plt.gca().xaxis.set_major_formatter({})\n"
+FIGURES = [
+    (TICKS, THREE_TICKS + FORMATTER.format("plt.FuncFormatter(lambda x, _: f'<{x:.0f}>')")),
+    (TICKS, THREE_TICKS + "def named(x, pos):\n    return f'<{pos}>'\n" + FORMATTER.format("named")),
+    (TICKS, THREE_TICKS + FORMATTER.format("plt.FuncFormatter('<{:.0f}>'.format)")),
+    (TICKS, "plt.plot([0, 2])\nplt.xticks([0, 1, 2], ['<0>', '<1>', '<2>'])\n"),
+    (contexts.PLOT, "plt.gca().format_coord = lambda x, y: 'here'\n"),
+    (contexts.PLOT, "plt.gca().secondary_yaxis('right', functions=(lambda x: 2 * x, np.deg2rad))\n"),
+    (contexts.PLOT, "plt.gcf().made = (number for number in range(3))\n"),
+    (contexts.PLOT, "plt.gcf().made = __import__('functools').partial(print)\n"),
+    (contexts.PLOT, "plt.xkcd()\nplt.plot([1, 2])\n"),
+    (
+        contexts.PLOT,
+        "import matplotlib.patheffects as pe\nplt.text(0, 0, 'a').set_path_effects([pe.withStroke()])\n",
+    ),
+]
+
+
+@pytest.mark.parametrize(("context", "solution"), FIGURES)
+def test_functions_in_a_figure_stay_behind_and_what_a_test_sees_comes(
+    judge: contexts.Judge, context: str, solution: str
+) -> None:
+    title = "import numpy as np\nplt.title('the secret title')\n"
+    outcome = judge(context, title + solution)
+    assert (outcome.verdict, outcome.strict) == ("passed", "passed"), outcome
+
+
+LIES = [
+    (TICKS, THREE_TICKS + FORMATTER.format("lambda x, _: f'[{x:.0f}]'"), "exec_test"),
+    (contexts.PLOT, "plt.gca().get_title = lambda *_: 'the secret title'", "calls <lambda>"),
+]
+
+
+@pytest.mark.parametrize(("context", "solution", "detail"), LIES)
+def test_a_function_that_a_test_calls_is_not_there(
+    judge: contexts.Judge, context: str, solution: str, detail: str
+) -> None:
+    outcome = judge(context, solution)
+    assert outcome.verdict == "failed", outcome
+    assert detail in outcome.detail
+
+
+LISTED = contexts.EQUALITY.replace("assert result == ans", "assert list(result) == ans")
+RESULTS = [
+    (contexts.ARRAY, "result = np.ma.masked_invalid(np.cumsum(data) * 7 + 0.125)"),
+    (contexts.ARRAY, "import array\nresult = array.array('d', np.cumsum(data) * 7 + 0.125)"),
+    (contexts.ARRAY, "result = memoryview(np.cumsum(data) * 7 + 0.125)"),
+    (contexts.ARRAY, "result = (np.cumsum(data) * 7 + 0.125).flat"),
+    (
+        contexts.ARRAY,
+        "import collections as c\nresult = c.namedtuple('Four', 'a b c d')(*np.cumsum(data) * 7 + 0.125)",
+    ),
+    (LISTED, "result = iter(data.tolist())"),
+    (LISTED, "result = map(float, data)"),
+    (LISTED, "import itertools\nresult = itertools.chain(data[:1].tolist(), data[1:].tolist())"),
+    (LISTED, "result = (float(x) for x in data)"),
+    (LISTED.replace("list(result)", "[x for _, x in result]"), "result = enumerate(data.tolist())"),
+]
+
+
+@pytest.mark.parametrize(("context", "solution"), RESULTS)
+def test_a_result_of_an_unusual_kind_is_compared_apart(
+    judge: contexts.Judge, context: str, solution: str
+) -> None:
+    outcome = judge(context, solution)
+    assert (outcome.verdict, outcome.strict) == ("passed", "passed"), outcome
+
+
 def test_a_context_that_fails_by_itself_is_not_the_programs_failure(judge: contexts.Judge) -> None:
     context = contexts.ARRAY.replace(
         "    test_input = np", "    raise OSError('no network')\n    test_input = np"

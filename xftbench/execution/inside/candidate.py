@@ -12,7 +12,7 @@ import pickle
 import socket
 from typing import Any, NoReturn
 
-from xftbench.execution.inside import channel, transport
+from xftbench.execution.inside import channel, figures, transport
 from xftbench.execution.inside.answers import Recording
 
 _PICTURES = ("ans.png", "output.png")
@@ -82,7 +82,7 @@ class Candidate:
         header = self._ask({"do": "figures", "files": {}})
         if header["kind"] != "moved":
             raise transport.NotPlain(header.get("text") or "a figure that can't be moved")
-        transport.load_figures(self._read())
+        figures.load(self._read())
 
     def compare(self, expected: object) -> bool:
         """Return what the test's comparison says in the child, of a result that can't be moved."""

@@ -15,7 +15,7 @@ import socket
 import traceback
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from xftbench.execution.inside import channel, linux, transport
+from xftbench.execution.inside import channel, figures, linux, transport
 
 if TYPE_CHECKING:
     from xftbench.execution.inside.jail import NamespaceJail
@@ -101,7 +101,7 @@ def _move(variables: dict[str, Any]) -> tuple[str, str, list[bytes]]:
 
 def _figures() -> list[bytes]:
     try:
-        return [json.dumps({"kind": "moved"}).encode(), transport.pack_figures()]
+        return [json.dumps({"kind": "moved"}).encode(), figures.pack()]
     except BaseException as error:  # noqa: BLE001 - pickling runs the values' own code
         return [_header("stays", error)]
 

@@ -6,25 +6,29 @@ from a candidate may name only classes of those libraries and a list of function
 """
 
 import io
+import itertools
 import pickle
 import random
 import sys
+from collections import namedtuple
+from types import GeneratorType
 from typing import Any
 
-_LIBRARIES = ("numpy", "pandas", "scipy", "sklearn", "torch", "xgboost", "statsmodels", "gensim")
-_REBUILDERS = {
-    (__name__, "tensor"), ("copyreg", "_reconstructor"),
+LIBRARIES = ("numpy", "pandas", "scipy", "sklearn", "torch", "xgboost", "statsmodels", "gensim")
+REBUILDERS = {
+    (__name__, "tensor"), (__name__, "iterator"), (__name__, "flat"), (__name__, "record"),
+    ("copyreg", "_reconstructor"), ("array", "array"), ("array", "_array_reconstructor"),
     ("builtins", "object"), ("builtins", "set"), ("builtins", "frozenset"), ("builtins", "complex"),
     ("builtins", "slice"), ("builtins", "range"), ("builtins", "bytearray"), ("builtins", "list"),
     ("builtins", "dict"), ("builtins", "tuple"), ("builtins", "str"), ("builtins", "int"),
-    ("builtins", "float"), ("builtins", "bool"), ("builtins", "bytes"),
+    ("builtins", "float"), ("builtins", "bool"), ("builtins", "bytes"), ("builtins", "memoryview"),
     ("collections", "OrderedDict"), ("collections", "defaultdict"), ("collections", "Counter"),
     ("collections", "deque"),
     ("datetime", "datetime"), ("datetime", "date"), ("datetime", "time"), ("datetime", "timedelta"),
     ("datetime", "timezone"), ("decimal", "Decimal"), ("fractions", "Fraction"), ("_codecs", "encode"),
     ("pytz", "_UTC"), ("pytz", "_p"),
     ("numpy.core.multiarray", "_reconstruct"), ("numpy.core.multiarray", "scalar"),
-    ("numpy.core.numeric", "_frombuffer"),
+    ("numpy.core.numeric", "_frombuffer"), ("numpy.ma.core", "_mareconstruct"),
     ("numpy.random._pickle", "__randomstate_ctor"), ("numpy.random._pickle", "__generator_ctor"),
     ("numpy.random._pickle", "__bit_generator_ctor"),
     ("pandas._libs.missing", "NA"), ("pandas._libs.internals", "_unpickle_block"),
@@ -36,17 +40,6 @@ _REBUILDERS = {
     ("pandas._libs.tslibs.period", "_unpickle_period"), ("pandas._libs.tslibs.nattype", "_nat_unpickle"),
     ("pandas._libs.interval", "__pyx_unpickle_IntervalMixin"),
     ("pandas.core.indexes.interval", "_new_IntervalIndex"),
-}  # fmt: skip
-_PLOT_LIBRARIES = ("matplotlib", "mpl_toolkits", "seaborn")
-_PLOT_REBUILDERS = {
-    ("matplotlib.backend_bases", "_key_handler"), ("matplotlib.backend_bases", "_mouse_handler"),
-    ("matplotlib.cbook", "_exception_printer"), ("matplotlib.artist", "_stale_axes_callback"),
-    ("matplotlib.axis", "Axis._format_with_dict"), ("numpy.ma.core", "_mareconstruct"),
-    ("itertools", "count"), ("functools", "partial"),
-    ("pandas.plotting._matplotlib.converter", "_daily_finder"),
-    ("pandas.plotting._matplotlib.converter", "_monthly_finder"),
-    ("pandas.plotting._matplotlib.converter", "_annual_finder"),
-    ("pandas.plotting._matplotlib.timeseries", "_format_coord"),
 }  # fmt: skip
 _MAX_BYTES = 1 << 30
 
@@ -78,7 +71,7 @@ def pack(value: object) -> bytes:
     """
     kind = type(value)
     try:
-        data = pickled(value)
+        data = _pickled_by(_ResultPickler, value)
         if len(data) > _MAX_BYTES:
             raise NotPlain("a result that is too large to be moved")
     except NotPlain:
@@ -95,7 +88,7 @@ def load(data: bytes) -> Any:
         NotPlain: If it is not plain data.
     """
     try:
-        return _PlainUnpickler(io.BytesIO(data)).load()
+        return PlainUnpickler(io.BytesIO(data)).load()
     except NotPlain:
         raise
     except Exception as error:
@@ -104,12 +97,16 @@ def load(data: bytes) -> Any:
 
 def pickled(value: object) -> bytes:
     """Return a value as bytes for `trusted`; raises what pickling raises."""
+    return _pickled_by(Pickler, value)
+
+
+def _pickled_by(pickler: type["Pickler"], value: object) -> bytes:
     buffer = io.BytesIO()
-    _Pickler(buffer, protocol=5).dump(value)
+    pickler(buffer, protocol=5).dump(value)
     return buffer.getvalue()
 
 
-class _Pickler(pickle.Pickler):
+class Pickler(pickle.Pickler):
     """Takes tensors apart into arrays: their own pickles name functions that read more pickles."""
 
     def reducer_override(self, value: Any) -> Any:
@@ -178,11 +175,78 @@ def tensor(library: str, *parts: Any) -> object:
     raise NotPlain("a part that is none of ours")
 
 
-class _PlainUnpickler(pickle.Unpickler):
-    libraries: tuple[str, ...] = _LIBRARIES
-    rebuilders = _REBUILDERS
+_ITERATORS = (
+    enumerate, filter, map, reversed, zip, itertools.chain, itertools.islice, GeneratorType,
+    *(type(iter(kind())) for kind in (list, tuple, set, dict, str)), type(iter(range(0))),
+)  # fmt: skip
+_MOST_ITEMS = 1 << 22
+
+
+class _ResultPickler(Pickler):
+    """Has the referee find what a test would see of values that can't be moved themselves."""
+
+    def reducer_override(self, value: Any) -> Any:
+        """Return how a value is rebuilt, if not in its own way."""
+        kind, numpy = type(value), sys.modules.get("numpy")
+        if kind in _ITERATORS:
+            items = list(itertools.islice(value, _MOST_ITEMS + 1))
+            if len(items) > _MOST_ITEMS:
+                raise NotPlain(f"a {kind.__name__} of too many values")
+            return iterator, (items,)
+        if isinstance(value, tuple) and hasattr(kind, "_fields") and not _is_of(LIBRARIES, kind.__module__):
+            return record, (kind.__name__, tuple(kind._fields), tuple(value))
+        if numpy and kind is numpy.flatiter:
+            return flat, (value.copy(),)
+        if numpy and kind is memoryview:
+            return memoryview, (numpy.asarray(value),)
+        return super().reducer_override(value)
+
+
+def iterator(items: list[Any]) -> object:
+    """Return an iterator's values to come, as an iterator.
+
+    Raises:
+        NotPlain: If they are in no list.
+    """
+    if type(items) is not list:
+        raise NotPlain("an iterator that is none of ours")
+    return iter(items)
+
+
+def flat(array: Any) -> object:
+    """Return what an array's `flat` is.
+
+    Raises:
+        NotPlain: If it is no array.
+    """
+    if type(array) is not sys.modules["numpy"].ndarray:
+        raise NotPlain("a flat iterator that is none of ours")
+    return array.flat
+
+
+def record(name: str, fields: tuple[str, ...], values: tuple[Any, ...]) -> object:
+    """Return a tuple whose fields have names.
+
+    Raises:
+        NotPlain: If it is none.
+    """
+    if {str} != {type(name), *map(type, fields)} or type(values) is not tuple:
+        raise NotPlain("a named tuple that is none of ours")
+    return namedtuple(name, fields)._make(values)  # checks that all are names
+
+
+class PlainUnpickler(pickle.Unpickler):
+    """Names nothing but classes of some libraries and some functions."""
+
+    libraries: tuple[str, ...] = LIBRARIES
+    rebuilders = REBUILDERS
 
     def find_class(self, module: str, name: str) -> object:
+        """Return what a pickle names.
+
+        Raises:
+            NotPlain: If it may not.
+        """
         if (module, name) == ("numpy", "dtype"):
             return _fresh_dtype  # the rest of a pickle may change it, and numpy's own are shared
         if (module, name) in self.rebuilders:
@@ -194,7 +258,11 @@ class _PlainUnpickler(pickle.Unpickler):
         raise NotPlain(f"a {name[:80]} of {module[:80]} is not plain data")
 
     def _is_ours(self, module: str) -> bool:
-        return module.partition(".")[0] in self.libraries
+        return _is_of(self.libraries, module)
+
+
+def _is_of(libraries: tuple[str, ...], module: str) -> bool:
+    return module.partition(".")[0] in libraries
 
 
 def _class(module: object, name: str) -> type | None:
@@ -210,47 +278,6 @@ def _class(module: object, name: str) -> type | None:
 
 def _fresh_dtype(*arguments: Any) -> object:
     return sys.modules["numpy"].dtype(arguments[0], False, True)
-
-
-class _FigureUnpickler(_PlainUnpickler):
-    libraries = (*_LIBRARIES, *_PLOT_LIBRARIES)
-    rebuilders = _REBUILDERS | _PLOT_REBUILDERS
-
-    def find_class(self, module: str, name: str) -> object:
-        if (module, name) == ("builtins", "getattr"):
-            return _method
-        return super().find_class(module, name)
-
-
-def _method(owner: object, name: str) -> object:
-    """Return a method of a plot's own objects, as which callbacks are pickled; nothing else by name."""
-    kind = type(owner)
-    is_plots = kind.__module__.partition(".")[0] in _PLOT_LIBRARIES or (kind, name) == (list, "remove")
-    function = getattr(kind, name, None) if is_plots and not name.startswith("__") else None
-    if not callable(function) or isinstance(function, type):
-        raise NotPlain(f"{name[:80]} of a {kind.__name__[:80]} is not plain data")
-    return getattr(owner, name) if name not in getattr(owner, "__dict__", {}) else function.__get__(owner)
-
-
-def pack_figures() -> bytes:
-    """Return all open figures, the active one last."""
-    managers = sys.modules["matplotlib._pylab_helpers"].Gcf.figs.values()
-    return pickled([manager.canvas.figure for manager in managers])
-
-
-def load_figures(data: bytes) -> None:
-    """Have a candidate's figures be the open ones of this process.
-
-    Raises:
-        NotPlain: If there is more in them than plots have.
-    """
-    sys.modules["matplotlib.pyplot"].close("all")
-    try:
-        _FigureUnpickler(io.BytesIO(data)).load()
-    except NotPlain:
-        raise
-    except Exception as error:
-        raise NotPlain(f"a figure that can't be rebuilt: {type(error).__name__}") from error
 
 
 # What else a test leaves behind for the program that runs in the same process, where all is one process.

@@ -1,0 +1,185 @@
+"""Figures on their way from a candidate to its referee, where a test looks at more than the picture.
+
+A figure may hold functions of the solution's own: what formats ticks, what a scale or a toolbar calls. They
+don't come along. A formatter's is replaced with the texts that it makes of the ticks; others with a stub that
+refuses to be called, because nothing of a solution's may run in the referee.
+"""
+
+import importlib
+import io
+import sys
+from functools import partial
+from types import BuiltinFunctionType, FunctionType, GeneratorType, MethodType
+from typing import Any, NoReturn
+
+from xftbench.execution.inside import transport
+from xftbench.execution.inside.transport import NotPlain
+
+_LIBRARIES = ("matplotlib", "mpl_toolkits", "seaborn")
+_REBUILDERS = {
+    (__name__, "absent"), (__name__, "labels"),
+    ("matplotlib.backend_bases", "_key_handler"), ("matplotlib.backend_bases", "_mouse_handler"),
+    ("matplotlib.cbook", "_exception_printer"), ("matplotlib.artist", "_stale_axes_callback"),
+    ("itertools", "count"),
+    ("pandas.plotting._matplotlib.converter", "_daily_finder"),
+    ("pandas.plotting._matplotlib.converter", "_monthly_finder"),
+    ("pandas.plotting._matplotlib.converter", "_annual_finder"),
+    ("pandas.plotting._matplotlib.timeseries", "_format_coord"),
+}  # fmt: skip
+_GETATTR = ("builtins", "getattr")
+_ON_DEMAND = ("matplotlib.patheffects",)
+"""What pyplot does not import; if it were there from the start, a solution that forgot it would pass."""
+
+_Texts = dict[tuple[float, int], str]
+
+
+def pack() -> bytes:
+    """Return all open figures, the active one last."""
+    managers = sys.modules["matplotlib._pylab_helpers"].Gcf.figs.values()
+    open_ones = [manager.canvas.figure for manager in managers]
+    buffer = io.BytesIO()
+    _Pickler(buffer, _tick_labels(open_ones)).dump(open_ones)
+    return buffer.getvalue()
+
+
+def load(data: bytes) -> None:
+    """Have a candidate's figures be the open ones of this process.
+
+    Raises:
+        NotPlain: If there is more in them than plots have.
+    """
+    sys.modules["matplotlib.pyplot"].close("all")
+    try:
+        _Unpickler(io.BytesIO(data)).load()
+    except NotPlain:
+        raise
+    except Exception as error:
+        raise NotPlain(f"a figure that can't be rebuilt: {type(error).__name__}") from error
+
+
+def _tick_labels(open_ones: list[Any]) -> dict[int, _Texts]:
+    """Return what each formatter that is a function makes of its ticks, by the formatter's id."""
+    kind = sys.modules["matplotlib.ticker"].FuncFormatter
+    found: dict[int, _Texts] = {}
+    for figure in open_ones:
+        for axis in figure.findobj(sys.modules["matplotlib.axis"].Axis):
+            for ticker, places in (
+                (axis.major, axis.get_majorticklocs),
+                (axis.minor, axis.get_minorticklocs),
+            ):
+                if type(ticker.formatter) is kind:
+                    found.setdefault(id(ticker.formatter), {}).update(_texts(ticker.formatter, places()))
+    return found
+
+
+def _texts(formatter: Any, places: Any) -> _Texts:
+    try:
+        texts = formatter.format_ticks(places)
+        return {
+            (float(place), position): "" if text is None else str(text)
+            for position, (place, text) in enumerate(zip(places, texts, strict=True))
+        }
+    except Exception:  # noqa: BLE001 - the solution's own: if the test asks for them, they are not there
+        return {}
+
+
+class _Pickler(transport.Pickler):
+    """Leaves functions behind that the referee would not take."""
+
+    def __init__(self, buffer: io.BytesIO, texts: dict[int, _Texts]) -> None:
+        super().__init__(buffer, protocol=5)
+        self._texts = texts
+        self._formatter = sys.modules["matplotlib.ticker"].FuncFormatter
+        numpy = sys.modules["numpy"]
+        self._functions = (
+            FunctionType, BuiltinFunctionType, MethodType, GeneratorType, partial, numpy.ufunc,
+            type(numpy.sum),
+        )  # fmt: skip
+
+    def reducer_override(self, value: Any) -> Any:
+        """Return how a value is rebuilt, if not in its own way."""
+        if type(value) is self._formatter:
+            make, arguments, state, *more = value.__reduce_ex__(5)
+            return make, arguments, state | {"func": _Labels(self._texts.get(id(value), {}))}, *more
+        if isinstance(value, self._functions) and not _is_known(value):
+            return absent, (str(getattr(value, "__name__", "?")),)
+        return super().reducer_override(value)
+
+
+def _is_known(value: Any) -> bool:
+    """Return whether the referee takes a function by its name."""
+    owner, name = getattr(value, "__self__", None), getattr(value, "__name__", "")
+    if isinstance(value, MethodType) or type(owner) is list:
+        return _has_method(owner, name)
+    place = (getattr(value, "__module__", ""), getattr(value, "__qualname__", ""))
+    return place == _GETATTR or place in _Unpickler.rebuilders
+
+
+class _Unpickler(transport.PlainUnpickler):
+    libraries = (*transport.LIBRARIES, *_LIBRARIES)
+    rebuilders = transport.REBUILDERS | _REBUILDERS
+
+    def find_class(self, module: str, name: str) -> object:
+        if (module, name) == _GETATTR:
+            return _method
+        if module in _ON_DEMAND:
+            importlib.import_module(module)
+        return super().find_class(module, name)
+
+
+def _has_method(owner: object, name: str) -> bool:
+    """Return whether it is a method of a plot's own objects, as callbacks are, or a list's `remove`."""
+    kind = type(owner)
+    is_plots = kind.__module__.partition(".")[0] in _LIBRARIES or (kind, name) == (list, "remove")
+    function = getattr(kind, name, None) if is_plots and not name.startswith("__") else None
+    return callable(function) and not isinstance(function, type)
+
+
+def _method(owner: object, name: str) -> object:
+    """Return a method of a plot's own objects; nothing else by name."""
+    if not _has_method(owner, name):
+        raise NotPlain(f"{name[:80]} of a {type(owner).__name__[:80]} is not plain data")
+    if name in getattr(owner, "__dict__", {}):
+        return getattr(type(owner), name).__get__(owner)
+    return getattr(owner, name)
+
+
+def absent(name: str) -> "_Absent":
+    """Return what stands for a function of the solution's own."""
+    return _Absent(str(name)[:80])
+
+
+class _Absent:
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __call__(self, *_: object, **__: object) -> NoReturn:
+        raise NotPlain(f"the test calls {self._name}, a function that the figure holds")
+
+
+def labels(texts: _Texts) -> "_Labels":
+    """Return what stands for a formatter's function.
+
+    Raises:
+        NotPlain: If that are no texts of ticks.
+    """
+    for place, text in texts.items():
+        if tuple(map(type, place)) != (float, int) or type(text) is not str:
+            raise NotPlain("labels that are no texts")
+    return _Labels(texts)
+
+
+class _Labels:
+    """The texts that a function of the solution's own made of the ticks: (value, position) -> text."""
+
+    def __init__(self, texts: _Texts) -> None:
+        self._texts = texts
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return labels, (self._texts,)
+
+    def __call__(self, value: float, position: int | None = None) -> str:
+        try:
+            return self._texts[float(value), position]  # type: ignore[index]
+        except KeyError:
+            raise NotPlain(f"the test asks for a label that is none of a tick's: {value!r}") from None
