@@ -61,9 +61,10 @@ def test_the_fifteen_problems_that_download_something_are_known(problems: list[C
 
 
 def test_a_part_is_selected_by_library() -> None:
-    part = Ds1000(["pytorch", "tensorflow"])
-    assert part.name == "ds1000:tensorflow,pytorch"
-    assert len(part.load("2024-04", DATA).problems) == 113
+    for words in (["pytorch", "tensorflow"], ["Pytorch", "Tensorflow"]):
+        part = Ds1000(words)
+        assert part.name == "ds1000:tensorflow,pytorch"
+        assert len(part.load("2024-04", DATA).problems) == 113
 
 
 def test_the_default_prompt_is_the_benchmarks_own_to_the_byte(problems: list[ContextProblem]) -> None:

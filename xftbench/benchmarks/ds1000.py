@@ -55,7 +55,7 @@ class Ds1000:
     """The benchmark in its simplified format, or some of its libraries.
 
     Args:
-        libraries: Words of `LIBRARIES`; all if empty.
+        libraries: Words of `LIBRARIES`, in any case; all if empty.
         seeded: Whether random numbers are seeded before each program; officially they are not, and some
             verdicts then differ from run to run.
 
@@ -70,12 +70,13 @@ class Ds1000:
     limits = Limits(cpu_s=30, wall_s=120.0, memory_bytes=6 << 30, disk_bytes=256 << 20, processes=256)
 
     def __init__(self, libraries: Sequence[str] = (), *, seeded: bool = True) -> None:
-        unknown = [word for word in libraries if word not in LIBRARIES]
+        words = [word.lower() for word in libraries]
+        unknown = [word for word in words if word not in LIBRARIES]
         if unknown:
             raise UsageProblem(f"ds1000 has no library {unknown[0]!r}", hint="known: " + ", ".join(LIBRARIES))
-        self._libraries = {LIBRARIES[word] for word in libraries}
+        self._libraries = {LIBRARIES[word] for word in words}
         self._seeded = seeded
-        chosen = [word for word in LIBRARIES if word in libraries]
+        chosen = [word for word in LIBRARIES if word in words]
         self.name = "ds1000" + (":" + ",".join(chosen) if 0 < len(chosen) < len(LIBRARIES) else "")
 
     def unseeded(self) -> "Ds1000":

@@ -1,9 +1,11 @@
 """Context programs: a referee that runs the test, and its child that runs the solution, in an environment.
 
-Which libraries a zygote has imported before it forks follows from what the context imports. Only the imports
-are shared: an operation before the fork would leave torch, TensorFlow and OpenMP with threads that a child
-has not, and it would hang. No sub-module is imported that the library itself does not import, or a solution
-that forgot an import would pass.
+Which libraries a zygote has imported before it forks follows from what the context imports, and from whether
+the solution names torch or TensorFlow: TensorFlow needs what its family's jail has, and a referee takes
+tensors only of a library that it imported before it heard from its candidate. Only the imports are shared: an
+operation before the fork would leave torch, TensorFlow and OpenMP with threads that a child has not, and it
+would hang. No sub-module is imported that the library itself does not import, or a solution that forgot an
+import would pass.
 """
 
 import json
@@ -59,6 +61,8 @@ class _Family(NamedTuple):
     """How much memory these fill; see `inside.heap`."""
     worth_a_second: int
     """How many must wait before another zygote pays, which costs up to 2.7 CPU seconds to start."""
+    named: re.Pattern[str] | None = None
+    """What makes a program one of them if its solution has it."""
 
 
 def _importing(*words: str) -> re.Pattern[str]:
@@ -67,8 +71,14 @@ def _importing(*words: str) -> re.Pattern[str]:
 
 _TORCH = (*_ALL, "torch", "torch.distributed.tensor", "torch._dynamo")
 _FAMILIES = {
-    "tensorflow": _Family(_importing("tensorflow", "keras"), (*_ALL, "tensorflow"), 137, 100),
-    "torch": _Family(_importing("torch"), _TORCH, 110, 100),
+    "tensorflow": _Family(
+        _importing("tensorflow", "keras"),
+        (*_ALL, "tensorflow"),
+        137,
+        100,
+        re.compile(r"\b(?:tensorflow|keras)\b"),
+    ),
+    "torch": _Family(_importing("torch"), _TORCH, 110, 100, re.compile(r"\btorch\b")),
     "plots": _Family(_importing("matplotlib", "seaborn"), _PLOTS, 53, 8),
     "sklearn": _Family(
         _importing("sklearn", "xgboost", "statsmodels", "gensim"), (*_SCIPY, "sklearn"), 41, 8
@@ -89,7 +99,11 @@ _BUSY = 0.05
 
 def family(program: ContextProgram) -> str:
     """Return the name of the libraries that a program should find imported."""
-    return next(name for name, one in _FAMILIES.items() if one.imports.search(program.context))
+    return next(
+        name
+        for name, one in _FAMILIES.items()
+        if one.imports.search(program.context) or (one.named and one.named.search(program.solution))
+    )
 
 
 def starter(name: str) -> Callable[[Limits, str], "ContextRunner"]:

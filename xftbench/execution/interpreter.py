@@ -20,8 +20,8 @@ _THREADS = (
     "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS",
 )  # fmt: skip
 _ONE_THREAD = dict.fromkeys(_THREADS, "1")
-_TENSORFLOW_LINKS = (("/proc/self/exe", "/nowhere"),)
-"""TensorFlow aborts without this link; with a /proc, threadpoolctl would want more of it."""
+_TENSORFLOW_LINKS = (("/proc/self/exe", "/nowhere"), ("/proc/self/maps", "/dev/null"))
+"""TensorFlow aborts without the first; where there is a /proc, threadpoolctl wants the second."""
 _VARIABLES = {"HOME": "/tmp", "TMPDIR": "/tmp", "LANG": "C.UTF-8"}
 
 
@@ -52,7 +52,8 @@ def of_environment(environment: Environment, preload: tuple[str, ...], arenas: i
     quiet = {"MPLBACKEND": "Agg", "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
     # What joblib does with n_jobs is done one after another: its processes need an interpreter to start.
     alone = {"JOBLIB_MULTIPROCESSING": "0"}
-    variables = _VARIABLES | _ONE_THREAD | quiet | alone | offline_data.variables(environment)
+    named = {"LOGNAME": "nobody", "USER": "nobody"}  # there is no /etc/passwd to look a name up in
+    variables = _VARIABLES | _ONE_THREAD | quiet | alone | named | offline_data.variables(environment)
     return Interpreter(
         executable=os.path.realpath(environment.executable),
         view=view.plan_environment(environment, _TENSORFLOW_LINKS if "tensorflow" in preload else ()),

@@ -26,7 +26,7 @@ def as_sample_row(where: str, row: dict[str, Any], known: Container[str]) -> dic
     if task_id is not None or "code" not in row or not isinstance(about, dict):
         return row
     number, code = about.get("problem_id"), row["code"]
-    if not isinstance(number, int):
+    if type(number) is not int:  # a bool is none
         raise DataFileError(f"{where}: metadata.problem_id is {json.dumps(number)}, not a number")
     if isinstance(code, list):
         code = code[0] if code else ""

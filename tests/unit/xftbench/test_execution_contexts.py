@@ -6,6 +6,7 @@ import contexts
 import pytest
 
 from xftbench.execution.contexts import family
+from xftbench.execution.pool import Isolation, Pool
 
 
 @pytest.fixture(scope="module")
@@ -17,12 +18,19 @@ def judge() -> Iterator[contexts.Judge]:
 PARALLEL = """from joblib import Parallel, delayed
 result = np.array(Parallel(n_jobs=2)(delayed(np.add)(x, 0.125) for x in np.cumsum(data) * 7))
 """
+DRAWING = """
+import matplotlib.pyplot as plt
+plt.plot(result)
+plt.savefig("output.png")
+"""
 RIGHT = [
     (contexts.ARRAY, contexts.ARRAY_SOLUTION),
     (contexts.EQUALITY, contexts.EQUALITY_SOLUTION),
     (contexts.PLOT, contexts.SAME_PICTURE),
     (contexts.PLOT, contexts.OTHER_PICTURE),
     (contexts.ARRAY, PARALLEL),
+    (contexts.ARRAY, "import getpass\ngetpass.getuser()\n" + contexts.ARRAY_SOLUTION),
+    (contexts.ARRAY, contexts.ARRAY_SOLUTION + DRAWING),
 ]
 
 
@@ -44,6 +52,9 @@ WRONG = [
     (contexts.ARRAY, "while True: pass", "timed_out", "CPU"),
     (contexts.ARRAY, "result = np.ones(1 << 40)", "out_of_memory", "allocate"),
     (contexts.ARRAY, "import os; os.abort()", "crashed", "killed by"),
+    (contexts.ARRAY, "import sys; sys.stdin.read()", "failed", "OSError"),
+    (contexts.ARRAY, "import sys; list(sys.stdin)", "failed", "OSError"),
+    (contexts.ARRAY, "input()", "failed", "OSError"),
     (contexts.EQUALITY, "result = data", "failed", "not the expected one"),
     (contexts.EQUALITY, "result = iter([])", "failed", "not the expected one"),
     (contexts.PLOT, "plt.plot([1, 2])", "failed", "exec_test"),
@@ -214,6 +225,24 @@ def test_a_context_that_fails_by_itself_is_not_the_programs_failure(judge: conte
     assert "no network" in outcome.detail
 
 
+USES = [
+    "import tensorflow as tf\nassert tf.reduce_sum(tf.constant([1.0, 2.0])).numpy() == 3\n"
+    "from threadpoolctl import threadpool_info\nthreadpool_info()\n" + contexts.ARRAY_SOLUTION,
+    contexts.ARRAY_SOLUTION + "\nimport tensorflow as tf\nresult = tf.constant(result)",
+    contexts.ARRAY_SOLUTION + "\nresult = __import__('torch').tensor(result)",
+]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("isolation", ["namespaces", "rlimits"])
+def test_torch_and_tensorflow_work_where_only_the_solution_wants_them(isolation: Isolation) -> None:
+    contexts.environment()
+    with Pool(1, contexts.LIMITS, isolation) as pool:
+        outcomes = [pool.submit(contexts.program(contexts.ARRAY, text)).result() for text in USES]
+    assert [outcome.strict for outcome in outcomes] == ["passed"] * len(USES), outcomes
+
+
 def test_a_program_finds_imported_what_its_context_imports() -> None:
     def of(text: str) -> str:
         return family(contexts.program(text, ""))
@@ -223,3 +252,5 @@ def test_a_program_finds_imported_what_its_context_imports() -> None:
     assert of("import numpy\nimport torch\nimport tensorflow as tf") == "tensorflow"
     assert of("import xgboost") == "sklearn"
     assert of("import seaborn as sns") == "plots"
+    assert family(contexts.program("import numpy as np", "import keras")) == "tensorflow"
+    assert family(contexts.program("import numpy as np", "__import__('torch')")) == "torch"

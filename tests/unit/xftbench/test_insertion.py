@@ -2,6 +2,7 @@
 
 import pytest
 
+from xftbench.errors import DataFileError
 from xftbench.generation.answers import as_sample_row
 from xftbench.prompts.extract import extract
 from xftbench.records import Problem, Sample
@@ -55,6 +56,12 @@ def test_a_problem_may_be_named_in_four_ways(task_id: object) -> None:
 def test_a_row_of_the_official_answer_files_is_a_sample(code: object) -> None:
     row = as_sample_row("", {"code": code, "metadata": {"problem_id": 3}}, {"3"})
     assert row == {"task_id": "3", "completion": "x"}
+
+
+@pytest.mark.parametrize("number", [True, "3", None])
+def test_a_problem_of_the_official_answer_files_is_named_by_a_number(number: object) -> None:
+    with pytest.raises(DataFileError, match="not a number"):
+        as_sample_row("", {"code": "x", "metadata": {"problem_id": number}}, {"3"})
 
 
 def test_other_rows_are_left_alone() -> None:

@@ -15,7 +15,8 @@ from typing import Any, NoReturn
 from xftbench.execution.inside import channel, figures, transport
 from xftbench.execution.inside.answers import Recording
 
-_PICTURES = ("ans.png", "output.png")
+_DRAWN = "output.png"
+_PICTURES = ("ans.png", _DRAWN)
 _ANSWER_BYTES = 1 << 30
 
 
@@ -65,7 +66,9 @@ class Candidate:
             self._take_file(name)
         if header["kind"] == "none":
             return  # the program bound no result
-        answer = Answer(has_figure=header["kind"] == "drawn", stays=header["text"])
+        # Elsewhere than in the plots' contexts that name is a file's like any other.
+        has_figure = header["kind"] == "drawn" and _DRAWN in self.context
+        answer = Answer(has_figure=has_figure, stays=header["text"])
         if not answer.stays:
             try:
                 answer.value = transport.load(self._read())

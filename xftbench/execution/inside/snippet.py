@@ -7,11 +7,13 @@ be moved, and only after the program has answered.
 # ruff: noqa: PTH123
 # pathlib would be one more import in every jail
 
+import io
 import json
 import os
 import pickle
 import signal
 import socket
+import sys
 import traceback
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -36,6 +38,7 @@ def become(
             os.close(fd)
         _, errors = kept
         linux.renew_standard_streams()
+        sys.stdin = _NothingToRead()
         jail.confine_candidate()
         os.dup2(errors, 2)
         for fd in kept:
@@ -45,6 +48,18 @@ def become(
         pass
     finally:
         os._exit(0)  # whatever else happened: nothing of the solution's may run after this
+
+
+class _NothingToRead(io.StringIO):
+    """Standard input as the authors' script leaves it to a program: reading from it is an error."""
+
+    def read(self, *_: object) -> NoReturn:
+        raise OSError
+
+    readline = readlines = read
+
+    def readable(self) -> bool:
+        return False
 
 
 def _answer(fd: int) -> None:
