@@ -149,10 +149,17 @@ TICKS = contexts.PLOT.replace(
 )
 THREE_TICKS = "plt.plot([0, 2])\nplt.xticks([0, 1, 2])\n"
 FORMATTER = "plt.gca().xaxis.set_major_formatter({})\n"
+OWN_FORMATTER = """
+from matplotlib.ticker import Formatter
+class Own(Formatter):
+    def __call__(self, x, pos=None):
+        return f"<{x:.0f}>"
+"""
 FIGURES = [
     (TICKS, THREE_TICKS + FORMATTER.format("plt.FuncFormatter(lambda x, _: f'<{x:.0f}>')")),
     (TICKS, THREE_TICKS + "def named(x, pos):\n    return f'<{pos}>'\n" + FORMATTER.format("named")),
     (TICKS, THREE_TICKS + FORMATTER.format("plt.FuncFormatter('<{:.0f}>'.format)")),
+    (TICKS, THREE_TICKS + OWN_FORMATTER + FORMATTER.format("Own()")),
     (TICKS, "plt.plot([0, 2])\nplt.xticks([0, 1, 2], ['<0>', '<1>', '<2>'])\n"),
     (contexts.PLOT, "plt.gca().format_coord = lambda x, y: 'here'\n"),
     (contexts.PLOT, "plt.gca().secondary_yaxis('right', functions=(lambda x: 2 * x, np.deg2rad))\n"),
@@ -175,9 +182,11 @@ def test_functions_in_a_figure_stay_behind_and_what_a_test_sees_comes(
     assert (outcome.verdict, outcome.strict) == ("passed", "passed"), outcome
 
 
+NO_LINES = contexts.PLOT.replace('ax.get_title() == "the secret title"', "ax.get_lines() == []")
 LIES = [
     (TICKS, THREE_TICKS + FORMATTER.format("lambda x, _: f'[{x:.0f}]'"), "exec_test"),
     (contexts.PLOT, "plt.gca().get_title = lambda *_: 'the secret title'", "calls <lambda>"),
+    (NO_LINES, "plt.plot([1, 2])\nplt.gca().get_lines = list", "answers for itself"),
 ]
 
 

@@ -10,6 +10,7 @@ import json
 import os
 import pickle
 import socket
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from xftbench.execution.inside import channel, figures, transport
@@ -71,7 +72,7 @@ class Candidate:
         answer = Answer(has_figure=has_figure, stays=header["text"])
         if not answer.stays:
             try:
-                answer.value = transport.load(self._read())
+                answer.value = self._load(transport.load)
             except transport.NotPlain as error:
                 answer.stays = str(error)
         variables["result"] = answer if answer.stays or answer.has_figure else answer.value
@@ -85,7 +86,13 @@ class Candidate:
         header = self._ask({"do": "figures", "files": {}})
         if header["kind"] != "moved":
             raise transport.NotPlain(header.get("text") or "a figure that can't be moved")
-        figures.load(self._read())
+        self._load(figures.load)
+
+    def _load(self, load: Callable[[bytes], Any]) -> Any:
+        try:
+            return load(self._read())
+        except transport.Tampered as error:
+            self._end("violation", str(error))
 
     def compare(self, expected: object) -> bool:
         """Return what the test's comparison says in the child, of a result that can't be moved."""

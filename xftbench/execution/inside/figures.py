@@ -8,6 +8,7 @@ refuses to be called, because nothing of a solution's may run in the referee.
 import importlib
 import io
 import sys
+from collections.abc import Callable, Iterator
 from functools import partial
 from types import BuiltinFunctionType, FunctionType, GeneratorType, MethodType
 from typing import Any, NoReturn
@@ -26,7 +27,6 @@ _REBUILDERS = {
     ("pandas.plotting._matplotlib.converter", "_annual_finder"),
     ("pandas.plotting._matplotlib.timeseries", "_format_coord"),
 }  # fmt: skip
-_GETATTR = ("builtins", "getattr")
 _ON_DEMAND = ("matplotlib.patheffects",)
 """What pyplot does not import; if it were there from the start, a solution that forgot it would pass."""
 
@@ -47,37 +47,61 @@ def load(data: bytes) -> None:
 
     Raises:
         NotPlain: If there is more in them than plots have.
+        Tampered: If they change the libraries.
     """
-    sys.modules["matplotlib.pyplot"].close("all")
-    try:
-        _Unpickler(io.BytesIO(data)).load()
-    except NotPlain:
-        raise
-    except Exception as error:
-        raise NotPlain(f"a figure that can't be rebuilt: {type(error).__name__}") from error
+    pyplot = sys.modules["matplotlib.pyplot"]
+    pyplot.close("all")
+    transport.rebuilt(_Unpickler(io.BytesIO(data)), "a figure")
+    if any(map(_hides_a_method, _parts([pyplot.figure(number) for number in pyplot.get_fignums()]))):
+        raise NotPlain("a figure that answers for itself is not plain data")
 
 
 def _tick_labels(open_ones: list[Any]) -> dict[int, _Texts]:
     """Return what each formatter that is a function makes of its ticks, by the formatter's id."""
-    kind = sys.modules["matplotlib.ticker"].FuncFormatter
     found: dict[int, _Texts] = {}
-    for figure in open_ones:
-        for axis in figure.findobj(sys.modules["matplotlib.axis"].Axis):
+    for axis in _parts(open_ones):
+        if isinstance(axis, sys.modules["matplotlib.axis"].Axis):
             for ticker, places in (
                 (axis.major, axis.get_majorticklocs),
                 (axis.minor, axis.get_minorticklocs),
             ):
-                if type(ticker.formatter) is kind:
-                    found.setdefault(id(ticker.formatter), {}).update(_texts(ticker.formatter, places()))
+                if _is_own(ticker.formatter):
+                    found.setdefault(id(ticker.formatter), {}).update(_texts(ticker.formatter, places))
     return found
 
 
-def _texts(formatter: Any, places: Any) -> _Texts:
+def _is_own(formatter: Any) -> bool:
+    """Return whether what it makes is made by a function or a class of the solution's own."""
+    kind = type(formatter)
+    is_function = kind is sys.modules["matplotlib.ticker"].FuncFormatter
+    return is_function or kind.__module__.partition(".")[0] not in _Unpickler.libraries
+
+
+def _parts(open_ones: list[Any]) -> Iterator[Any]:
+    """Yield all objects of plots that figures consist of; asking these for their parts may call functions."""
+    waiting, seen = list(open_ones), set[int]()
+    while waiting:
+        part = waiting.pop()
+        kind = type(part)
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
+        if kind in (list, tuple, set):
+            waiting += part
+        elif kind is dict:
+            waiting += part.values()
+        elif kind.__module__.partition(".")[0] in _LIBRARIES and hasattr(part, "__dict__"):
+            yield part
+            waiting += vars(part).values()
+
+
+def _texts(formatter: Any, places: Callable[[], Any]) -> _Texts:
     try:
-        texts = formatter.format_ticks(places)
+        values = places()
+        texts = formatter.format_ticks(values)
         return {
-            (float(place), position): "" if text is None else str(text)
-            for position, (place, text) in enumerate(zip(places, texts, strict=True))
+            (float(value), position): "" if text is None else str(text)
+            for position, (value, text) in enumerate(zip(values, texts, strict=True))
         }
     except Exception:  # noqa: BLE001 - the solution's own: if the test asks for them, they are not there
         return {}
@@ -89,7 +113,7 @@ class _Pickler(transport.Pickler):
     def __init__(self, buffer: io.BytesIO, texts: dict[int, _Texts]) -> None:
         super().__init__(buffer, protocol=5)
         self._texts = texts
-        self._formatter = sys.modules["matplotlib.ticker"].FuncFormatter
+        self._ticker = sys.modules["matplotlib.ticker"]
         numpy = sys.modules["numpy"]
         self._functions = (
             FunctionType, BuiltinFunctionType, MethodType, GeneratorType, partial, numpy.ufunc,
@@ -98,21 +122,18 @@ class _Pickler(transport.Pickler):
 
     def reducer_override(self, value: Any) -> Any:
         """Return how a value is rebuilt, if not in its own way."""
-        if type(value) is self._formatter:
-            make, arguments, state, *more = value.__reduce_ex__(5)
-            return make, arguments, state | {"func": _Labels(self._texts.get(id(value), {}))}, *more
+        if isinstance(value, self._ticker.Formatter) and _is_own(value):
+            arguments = (_Labels(self._texts.get(id(value), {})),)
+            return self._ticker.FuncFormatter, arguments, {"axis": value.axis, "locs": value.locs}
         if isinstance(value, self._functions) and not _is_known(value):
             return absent, (str(getattr(value, "__name__", "?")),)
         return super().reducer_override(value)
 
 
-def _is_known(value: Any) -> bool:
-    """Return whether the referee takes a function by its name."""
-    owner, name = getattr(value, "__self__", None), getattr(value, "__name__", "")
-    if isinstance(value, MethodType) or type(owner) is list:
-        return _has_method(owner, name)
-    place = (getattr(value, "__module__", ""), getattr(value, "__qualname__", ""))
-    return place == _GETATTR or place in _Unpickler.rebuilders
+def _is_known(function: Any) -> bool:
+    """Return whether the referee takes it by its name."""
+    place = (getattr(function, "__module__", ""), getattr(function, "__qualname__", ""))
+    return place in _Unpickler.rebuilders
 
 
 class _Unpickler(transport.PlainUnpickler):
@@ -120,28 +141,17 @@ class _Unpickler(transport.PlainUnpickler):
     rebuilders = transport.REBUILDERS | _REBUILDERS
 
     def find_class(self, module: str, name: str) -> object:
-        if (module, name) == _GETATTR:
-            return _method
         if module in _ON_DEMAND:
             importlib.import_module(module)
         return super().find_class(module, name)
 
 
-def _has_method(owner: object, name: str) -> bool:
-    """Return whether it is a method of a plot's own objects, as callbacks are, or a list's `remove`."""
-    kind = type(owner)
-    is_plots = kind.__module__.partition(".")[0] in _LIBRARIES or (kind, name) == (list, "remove")
-    function = getattr(kind, name, None) if is_plots and not name.startswith("__") else None
-    return callable(function) and not isinstance(function, type)
-
-
-def _method(owner: object, name: str) -> object:
-    """Return a method of a plot's own objects; nothing else by name."""
-    if not _has_method(owner, name):
-        raise NotPlain(f"{name[:80]} of a {type(owner).__name__[:80]} is not plain data")
-    if name in getattr(owner, "__dict__", {}):
-        return getattr(type(owner), name).__get__(owner)
-    return getattr(owner, name)
+def _hides_a_method(part: Any) -> bool:
+    """Return whether a test that calls one of its methods would get something else."""
+    return any(
+        callable(value) and type(value) is not _Absent and callable(getattr(type(part), name, None))
+        for name, value in vars(part).items()
+    )
 
 
 def absent(name: str) -> "_Absent":

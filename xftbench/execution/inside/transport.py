@@ -48,6 +48,10 @@ class NotPlain(Exception):  # noqa: N818 - says what a value is
     """A value that can't be moved as plain data; the text names it."""
 
 
+class Tampered(Exception):  # noqa: N818 - says what a value is
+    """A pickle that has changed what it may only name; nothing that this process finds counts any more."""
+
+
 def dump(value: object) -> bytes:
     """Return a value for the candidate, classes and functions of the test's own included."""
     try:
@@ -86,13 +90,27 @@ def load(data: bytes) -> Any:
 
     Raises:
         NotPlain: If it is not plain data.
+        Tampered: If it changes the libraries.
+    """
+    return rebuilt(PlainUnpickler(io.BytesIO(data)), "a result")
+
+
+def rebuilt(unpickler: "PlainUnpickler", what: str) -> Any:
+    """Return what a candidate's pickle holds.
+
+    Raises:
+        NotPlain: If it is not plain data.
+        Tampered: If it changes the classes that it names, whatever else happens.
     """
     try:
-        return PlainUnpickler(io.BytesIO(data)).load()
+        return unpickler.load()
     except NotPlain:
         raise
     except Exception as error:
-        raise NotPlain(f"a result that can't be rebuilt: {type(error).__name__}") from error
+        raise NotPlain(f"{what} that can't be rebuilt: {type(error).__name__}") from error
+    finally:
+        if changed := unpickler.changed():
+            raise Tampered(f"a pickle that changes {changed}")
 
 
 def pickled(value: object) -> bytes:
@@ -180,6 +198,8 @@ _ITERATORS = (
     *(type(iter(kind())) for kind in (list, tuple, set, dict, str)), type(iter(range(0))),
 )  # fmt: skip
 _MOST_ITEMS = 1 << 22
+_MADE_LATE = {"__annotations__"}
+"""What Python itself adds to a class when it is asked for."""
 
 
 class _ResultPickler(Pickler):
@@ -232,7 +252,8 @@ def record(name: str, fields: tuple[str, ...], values: tuple[Any, ...]) -> objec
     """
     if {str} != {type(name), *map(type, fields)} or type(values) is not tuple:
         raise NotPlain("a named tuple that is none of ours")
-    return namedtuple(name, fields)._make(values)  # checks that all are names
+    make: Any = namedtuple
+    return make(name, fields)._make(values)  # checks that all are names
 
 
 class PlainUnpickler(pickle.Unpickler):
@@ -241,12 +262,31 @@ class PlainUnpickler(pickle.Unpickler):
     libraries: tuple[str, ...] = LIBRARIES
     rebuilders = REBUILDERS
 
+    def __init__(self, buffer: io.BytesIO) -> None:
+        super().__init__(buffer)
+        self._named: dict[Any, dict[str, Any]] = {}
+        """Class or function -> what it was like. Pickle sets attributes of whatever it is told to."""
+
+    def changed(self) -> str:
+        """Return the name of something that is not as it was, or nothing."""
+        for named, before in self._named.items():
+            now = _attributes(named)
+            if any(before.get(name) is not now.get(name) for name in {*before, *now} - _MADE_LATE):
+                return str(named.__name__)
+        return ""
+
     def find_class(self, module: str, name: str) -> object:
         """Return what a pickle names.
 
         Raises:
             NotPlain: If it may not.
         """
+        found = self._find(module, name)
+        if found not in self._named:
+            self._named[found] = _attributes(found)
+        return found
+
+    def _find(self, module: str, name: str) -> Any:
         if (module, name) == ("numpy", "dtype"):
             return _fresh_dtype  # the rest of a pickle may change it, and numpy's own are shared
         if (module, name) in self.rebuilders:
@@ -263,6 +303,10 @@ class PlainUnpickler(pickle.Unpickler):
 
 def _is_of(libraries: tuple[str, ...], module: str) -> bool:
     return module.partition(".")[0] in libraries
+
+
+def _attributes(named: Any) -> dict[str, Any]:
+    return dict(getattr(named, "__dict__", {})) | {"defaults": getattr(named, "__defaults__", None)}
 
 
 def _class(module: object, name: str) -> type | None:
