@@ -17,11 +17,10 @@ from xftbench.execution.inside import transport
 from xftbench.execution.inside.transport import NotPlain
 
 _LIBRARIES = ("matplotlib", "mpl_toolkits", "seaborn")
-_REBUILDERS = {
-    (__name__, "absent"), (__name__, "labels"),
+_REBUILDERS = {(__name__, "absent"), (__name__, "labels"), ("itertools", "count")}
+_CALLBACKS = {
     ("matplotlib.backend_bases", "_key_handler"), ("matplotlib.backend_bases", "_mouse_handler"),
     ("matplotlib.cbook", "_exception_printer"), ("matplotlib.artist", "_stale_axes_callback"),
-    ("itertools", "count"),
     ("pandas.plotting._matplotlib.converter", "_daily_finder"),
     ("pandas.plotting._matplotlib.converter", "_monthly_finder"),
     ("pandas.plotting._matplotlib.converter", "_annual_finder"),
@@ -133,12 +132,13 @@ class _Pickler(transport.Pickler):
 def _is_known(function: Any) -> bool:
     """Return whether the referee takes it by its name."""
     place = (getattr(function, "__module__", ""), getattr(function, "__qualname__", ""))
-    return place in _Unpickler.rebuilders
+    return place in _Unpickler.rebuilders or place in _Unpickler.constants
 
 
 class _Unpickler(transport.PlainUnpickler):
     libraries = (*transport.LIBRARIES, *_LIBRARIES)
     rebuilders = transport.REBUILDERS | _REBUILDERS
+    constants = transport.CONSTANTS | _CALLBACKS
 
     def find_class(self, module: str, name: str) -> object:
         if module in _ON_DEMAND:

@@ -11,14 +11,15 @@ import pickle
 import random
 import sys
 from collections import namedtuple
-from types import GeneratorType
-from typing import Any
+from collections.abc import Callable
+from types import FunctionType, GeneratorType
+from typing import Any, ClassVar
 
 LIBRARIES = ("numpy", "pandas", "scipy", "sklearn", "torch", "xgboost", "statsmodels", "gensim")
 REBUILDERS = {
     (__name__, "tensor"), (__name__, "iterator"), (__name__, "flat"), (__name__, "record"),
     ("copyreg", "_reconstructor"), ("array", "array"), ("array", "_array_reconstructor"),
-    ("builtins", "object"), ("builtins", "set"), ("builtins", "frozenset"), ("builtins", "complex"),
+    ("builtins", "set"), ("builtins", "frozenset"), ("builtins", "complex"),
     ("builtins", "slice"), ("builtins", "range"), ("builtins", "bytearray"), ("builtins", "list"),
     ("builtins", "dict"), ("builtins", "tuple"), ("builtins", "str"), ("builtins", "int"),
     ("builtins", "float"), ("builtins", "bool"), ("builtins", "bytes"), ("builtins", "memoryview"),
@@ -31,7 +32,7 @@ REBUILDERS = {
     ("numpy.core.numeric", "_frombuffer"), ("numpy.ma.core", "_mareconstruct"),
     ("numpy.random._pickle", "__randomstate_ctor"), ("numpy.random._pickle", "__generator_ctor"),
     ("numpy.random._pickle", "__bit_generator_ctor"),
-    ("pandas._libs.missing", "NA"), ("pandas._libs.internals", "_unpickle_block"),
+    ("pandas._libs.internals", "_unpickle_block"),
     ("pandas.core.indexes.base", "_new_Index"), ("pandas.core.indexes.datetimes", "_new_DatetimeIndex"),
     ("pandas.core.indexes.period", "_new_PeriodIndex"),
     ("pandas._libs.arrays", "__pyx_unpickle_NDArrayBacked"),
@@ -41,6 +42,9 @@ REBUILDERS = {
     ("pandas._libs.interval", "__pyx_unpickle_IntervalMixin"),
     ("pandas.core.indexes.interval", "_new_IntervalIndex"),
 }  # fmt: skip
+"""Functions, and classes outside of the libraries, that build plain data from what they are given."""
+CONSTANTS = {("pandas._libs.missing", "NA"), ("builtins", "object")}
+"""What may only be named."""
 _MAX_BYTES = 1 << 30
 
 
@@ -49,7 +53,7 @@ class NotPlain(Exception):  # noqa: N818 - says what a value is
 
 
 class Tampered(Exception):  # noqa: N818 - says what a value is
-    """A pickle that has changed what it may only name; nothing that this process finds counts any more."""
+    """A pickle that would change what it may only name: no value is pickled like that."""
 
 
 def dump(value: object) -> bytes:
@@ -100,17 +104,14 @@ def rebuilt(unpickler: "PlainUnpickler", what: str) -> Any:
 
     Raises:
         NotPlain: If it is not plain data.
-        Tampered: If it changes the classes that it names, whatever else happens.
+        Tampered: If it would change what is this process' own.
     """
     try:
         return unpickler.load()
-    except NotPlain:
+    except (NotPlain, Tampered):
         raise
     except Exception as error:
         raise NotPlain(f"{what} that can't be rebuilt: {type(error).__name__}") from error
-    finally:
-        if changed := unpickler.changed():
-            raise Tampered(f"a pickle that changes {changed}")
 
 
 def pickled(value: object) -> bytes:
@@ -198,8 +199,6 @@ _ITERATORS = (
     *(type(iter(kind())) for kind in (list, tuple, set, dict, str)), type(iter(range(0))),
 )  # fmt: skip
 _MOST_ITEMS = 1 << 22
-_MADE_LATE = {"__annotations__"}
-"""What Python itself adds to a class when it is asked for."""
 
 
 class _ResultPickler(Pickler):
@@ -256,57 +255,138 @@ def record(name: str, fields: tuple[str, ...], values: tuple[Any, ...]) -> objec
     return make(name, fields)._make(values)  # checks that all are names
 
 
-class PlainUnpickler(pickle.Unpickler):
-    """Names nothing but classes of some libraries and some functions."""
+_InPython: Any = pickle._Unpickler  # of whose methods type stubs know nothing
+
+
+class PlainUnpickler(_InPython):  # type: ignore[misc]
+    """Names nothing but classes of some libraries and some functions, and calls only what builds plain data.
+
+    A pickle may call what it names, make instances of it, and set attributes of anything. Python's own
+    unpickler, not C's: only of this one the three can be told apart.
+    """
 
     libraries: tuple[str, ...] = LIBRARIES
     rebuilders = REBUILDERS
+    constants = CONSTANTS
+    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = dict(_InPython.dispatch)
 
     def __init__(self, buffer: io.BytesIO) -> None:
         super().__init__(buffer)
-        self._named: dict[Any, dict[str, Any]] = {}
-        """Class or function -> what it was like. Pickle sets attributes of whatever it is told to."""
+        self._named: list[Any] = []
+        """What is the process' own: every other value is the pickle's."""
+        self._callable: list[Any] = []
 
-    def changed(self) -> str:
-        """Return the name of something that is not as it was, or nothing."""
-        for named, before in self._named.items():
-            now = _attributes(named)
-            if any(before.get(name) is not now.get(name) for name in {*before, *now} - _MADE_LATE):
-                return str(named.__name__)
-        return ""
-
-    def find_class(self, module: str, name: str) -> object:
+    def find_class(self, module: str, name: str) -> Any:
         """Return what a pickle names.
 
         Raises:
             NotPlain: If it may not.
         """
-        found = self._find(module, name)
-        if found not in self._named:
-            self._named[found] = _attributes(found)
+        found, is_callable = self._find(module, name)
+        self._named.append(found)
+        if is_callable:
+            self._callable.append(found)
         return found
 
-    def _find(self, module: str, name: str) -> Any:
+    def _find(self, module: str, name: str) -> tuple[Any, bool]:
+        """Return it, and whether it may be called with arguments of the pickle's."""
         if (module, name) == ("numpy", "dtype"):
-            return _fresh_dtype  # the rest of a pickle may change it, and numpy's own are shared
-        if (module, name) in self.rebuilders:
-            return super().find_class(module, name)
+            return _fresh_dtype, True  # the rest of a pickle may change it, and numpy's own are shared
+        if (module, name) in self.rebuilders or (module, name) in self.constants:
+            return super().find_class(module, name), (module, name) in self.rebuilders
         if self._is_ours(module) and module in sys.modules:
             found = _class(sys.modules[module], name)
             if found is not None and self._is_ours(found.__module__):
-                return found
+                return found, found.__module__ in _MADE_BY_CALLING or (module, name) in _MADE_BY_CALLING
         raise NotPlain(f"a {name[:80]} of {module[:80]} is not plain data")
 
     def _is_ours(self, module: str) -> bool:
         return _is_of(self.libraries, module)
 
+    def load_reduce(self) -> None:
+        """Call something: constructors of the libraries may read files, write them, and run texts."""
+        function, arguments = self.stack[-2:]
+        name = getattr(function, "__name__", type(function).__name__)
+        if not _is_one_of(function, self._callable):
+            raise NotPlain(f"a {name[:80]} that is made by calling it is not plain data")
+        if name == "_reconstructor" and arguments[1] is not dict:  # it initialises the instance as this
+            raise NotPlain("something made as what it is not is not plain data")
+        if made := _MAKERS.get(name):
+            _check_kind(arguments[0], *made)
+        super().load_reduce()
+
+    def load_newobj(self) -> None:
+        """Make an instance without initialising it."""
+        _refuse_to_make(self.stack[-2], self.stack[-1])
+        super().load_newobj()
+
+    def load_newobj_ex(self) -> None:
+        """Make an instance without initialising it."""
+        _refuse_to_make(self.stack[-3], (self.stack[-2], *self.stack[-1]))
+        super().load_newobj_ex()
+
+    def load_build(self) -> None:
+        """Set attributes."""
+        if _is_one_of(self.stack[-2], self._named):
+            raise Tampered(f"a pickle that changes {getattr(self.stack[-2], '__name__', 'a constant')}")
+        super().load_build()
+
+    dispatch |= {
+        pickle.REDUCE[0]: load_reduce,
+        pickle.NEWOBJ[0]: load_newobj,
+        pickle.NEWOBJ_EX[0]: load_newobj_ex,
+        pickle.BUILD[0]: load_build,
+    }
+    for _old in (pickle.INST, pickle.OBJ):  # which make instances, too, and which no pickler writes any more
+        del dispatch[_old[0]]
+
+
+_MADE_BY_CALLING = {
+    "matplotlib._enums", "pandas._libs.interval", "pandas._libs.sparse", "pandas._libs.tslibs.offsets",
+    "pandas._libs.tslibs.period", "sklearn.linear_model._sgd_fast", "torch.return_types",
+    ("matplotlib.ticker", "FuncFormatter"), ("numpy.ma.core", "MaskedConstant"),
+    ("pandas._libs.lib", "_NoDefault"), ("pandas.core.dtypes.dtypes", "PeriodDtype"),
+    ("pandas.core.internals.managers", "BlockManager"),
+    ("pandas.core.internals.managers", "SingleBlockManager"), ("sklearn.tree._tree", "Tree"),
+    ("torch", "Size"), ("torch", "device"), ("torch._C", "Generator"),
+}  # fmt: skip
+"""Classes, and modules of such, whose instances are pickled as a call of the class."""
+
+
+_INDEX = ("pandas.core.indexes.base", "Index")
+_MAKERS = {
+    "_new_Index": _INDEX, "_new_DatetimeIndex": _INDEX, "_new_PeriodIndex": _INDEX,
+    "_new_IntervalIndex": _INDEX, "_mareconstruct": ("numpy.ma.core", "MaskedArray"),
+}  # fmt: skip
+"""Function that makes an instance of its first argument -> the class that this must be of."""
+
+
+def _check_kind(kind: object, module: str, name: str) -> None:
+    """Check that something is a class of a kind.
+
+    Raises:
+        NotPlain: If it is not.
+    """
+    if not (isinstance(kind, type) and issubclass(kind, getattr(sys.modules[module], name))):
+        raise NotPlain(f"something made as {name} that is none is not plain data")
+
+
+def _refuse_to_make(kind: Any, arguments: tuple[Any, ...]) -> None:
+    """Check that the class has no code of its own for what it is given, unless it is a tuple's.
+
+    Raises:
+        NotPlain: If it has.
+    """
+    if arguments and isinstance(kind.__new__, FunctionType) and not issubclass(kind, tuple):
+        raise NotPlain(f"a {kind.__name__[:80]} that is made of something is not plain data")
+
+
+def _is_one_of(value: object, others: list[Any]) -> bool:
+    return any(value is other for other in others)
+
 
 def _is_of(libraries: tuple[str, ...], module: str) -> bool:
     return module.partition(".")[0] in libraries
-
-
-def _attributes(named: Any) -> dict[str, Any]:
-    return dict(getattr(named, "__dict__", {})) | {"defaults": getattr(named, "__defaults__", None)}
 
 
 def _class(module: object, name: str) -> type | None:

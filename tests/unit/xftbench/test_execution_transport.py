@@ -1,0 +1,74 @@
+"""A candidate's pickle builds plain data in the referee: other calls are refused before they are made."""
+
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from numpy import memmap, vectorize
+
+from xftbench.execution.inside import transport
+
+
+class Reduced:
+    """Is pickled as a call of something."""
+
+    def __init__(self, function: Callable[..., Any], *arguments: Any) -> None:
+        self._call = (function, arguments)
+
+    def __reduce__(self) -> Any:
+        return self._call
+
+
+def names(*lines: str) -> bytes:
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def called(path: str) -> bytes:
+    return pickle.dumps(Reduced(memmap, path, "uint8", "w+", 0, (3,)))
+
+
+def called_as_of_old(path: str) -> bytes:
+    return b"(" + names(f"V{path}", "Vuint8", "Vw+", "I0", "(I3", "tinumpy", "memmap") + b"."
+
+
+def made(path: str) -> bytes:
+    return b"cnumpy\nmemmap\n(" + names(f"V{path}", "Vuint8", "Vw+", "I0", "(I3") + b"tt\x81."
+
+
+def made_as_an_index(path: str) -> bytes:
+    function = pd.core.indexes.base._new_Index  # type: ignore[attr-defined]
+    return pickle.dumps(Reduced(function, memmap, {"filename": path, "mode": "w+", "shape": (3,)}))
+
+
+def made_as_a_vector(path: str) -> bytes:
+    """An instance is called, which calls what it holds."""
+    held = vectorize(memmap)
+    return pickle.dumps(Reduced(held, path, "uint8", "w+", 0, 3))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("make", [called, called_as_of_old, made, made_as_an_index, made_as_a_vector])
+def test_no_constructor_runs(make: Callable[[str], bytes], tmp_path: Path) -> None:
+    target = tmp_path / "ans.png"
+    with pytest.raises(transport.NotPlain):
+        transport.load(make(str(target)))
+    assert not target.exists()
+
+
+@pytest.mark.parametrize("make", [called, called_as_of_old, made])
+def test_what_is_refused_would_write_a_file(make: Callable[[str], bytes], tmp_path: Path) -> None:
+    pickle.loads(make(str(tmp_path / "ans.png")))
+    assert (tmp_path / "ans.png").exists()
+
+
+def test_nothing_of_the_referee_s_own_is_changed() -> None:
+    changes = b"cpandas.core.arraylike\nOpsMixin\n(N(dV__eq__\ncbuiltins\nlist\nstb."
+    with pytest.raises(transport.Tampered):
+        transport.load(changes)
+
+
+def test_plain_values_come_back() -> None:
+    value = {"a": [1, (2.5, {3})], "b": complex(1, 2), "c": bytearray(b"x"), "d": range(3)}
+    assert transport.load(transport.pack(value)) == value
