@@ -110,9 +110,7 @@ def _unwrapped(code: str, name: str) -> str:
     if header is None:
         return code
     end = closing(bones, opening, "{}")
-    members = re.sub(
-        r"^[ \t]*(?:public|private|protected)[ \t]*:", "", code[opening + 1 : end - 1], flags=re.M
-    )
+    members = _LABEL.sub("", code[opening + 1 : end - 1])
     return f"{code[: first + header.start()]}{members}{code[end:].lstrip().removeprefix(';')}"
 
 
