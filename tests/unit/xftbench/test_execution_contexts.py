@@ -186,7 +186,7 @@ NO_LINES = contexts.PLOT.replace('ax.get_title() == "the secret title"', "ax.get
 LIES = [
     (TICKS, THREE_TICKS + FORMATTER.format("lambda x, _: f'[{x:.0f}]'"), "exec_test"),
     (contexts.PLOT, "plt.gca().get_title = lambda *_: 'the secret title'", "calls <lambda>"),
-    (NO_LINES, "plt.plot([1, 2])\nplt.gca().get_lines = list", "answers for itself"),
+    (NO_LINES, "plt.plot([1, 2])\nplt.gca().get_lines = list", "of its own"),
 ]
 
 

@@ -5,12 +5,13 @@ containers, arrays, tables and fitted models of the installed libraries. Pickle 
 from a candidate may name only classes of those libraries and a list of functions that rebuild their values.
 """
 
+import enum
 import io
 import itertools
 import pickle
 import random
 import sys
-from collections import namedtuple
+from collections import Counter, OrderedDict, defaultdict, deque, namedtuple
 from collections.abc import Callable
 from types import FunctionType, GeneratorType
 from typing import Any, ClassVar
@@ -38,7 +39,7 @@ REBUILDERS = {
     ("pandas._libs.arrays", "__pyx_unpickle_NDArrayBacked"),
     ("pandas._libs.tslibs.timestamps", "_unpickle_timestamp"),
     ("pandas._libs.tslibs.timedeltas", "_timedelta_unpickle"),
-    ("pandas._libs.tslibs.period", "_unpickle_period"), ("pandas._libs.tslibs.nattype", "_nat_unpickle"),
+    ("pandas._libs.tslibs.period", "_unpickle_period"), ("pandas._libs.tslibs.nattype", "__nat_unpickle"),
     ("pandas._libs.interval", "__pyx_unpickle_IntervalMixin"),
     ("pandas.core.indexes.interval", "_new_IntervalIndex"),
 }  # fmt: skip
@@ -268,6 +269,8 @@ class PlainUnpickler(_InPython):  # type: ignore[misc]
     libraries: tuple[str, ...] = LIBRARIES
     rebuilders = REBUILDERS
     constants = CONSTANTS
+    stubs: tuple[type, ...] = ()
+    """Classes of what may stand where a class has a method."""
     dispatch: ClassVar[dict[int, Callable[[Any], None]]] = dict(_InPython.dispatch)
 
     def __init__(self, buffer: io.BytesIO) -> None:
@@ -309,33 +312,113 @@ class PlainUnpickler(_InPython):  # type: ignore[misc]
         name = getattr(function, "__name__", type(function).__name__)
         if not _is_one_of(function, self._callable):
             raise NotPlain(f"a {name[:80]} that is made by calling it is not plain data")
+        self.check_call(name, function, arguments)
+        super().load_reduce()
+        if name in _SHARED or isinstance(self.stack[-1], enum.Enum):
+            self._named.append(self.stack[-1])
+
+    def check_call(self, name: str, function: Any, arguments: tuple[Any, ...]) -> None:
+        """Check that a call runs nothing but its function, on plain data.
+
+        Raises:
+            NotPlain: If it would.
+        """
         if name == "_reconstructor" and arguments[1] is not dict:  # it initialises the instance as this
             raise NotPlain("something made as what it is not is not plain data")
         if made := _MAKERS.get(name):
             _check_kind(arguments[0], *made)
-        super().load_reduce()
+        # An array is made empty: another one would have what stood in memory.
+        if (name == "_reconstruct" and arguments[1] != (0,)) or (
+            name == "_mareconstruct" and arguments[2] != (0,)
+        ):
+            raise NotPlain("an array that is not made empty is not plain data")
+        if name == "scalar" and type(arguments[-1]) is not bytes:
+            raise NotPlain("a scalar that is not made of bytes is not plain data")
+        if function in _CONVERTERS and not {*map(type, arguments)} <= _CONVERTERS[function]:
+            raise NotPlain(f"a {name} of something else is not plain data")
 
     def load_newobj(self) -> None:
         """Make an instance without initialising it."""
-        _refuse_to_make(self.stack[-2], self.stack[-1])
+        self._check_class(self.stack[-2], self.stack[-1])
         super().load_newobj()
 
     def load_newobj_ex(self) -> None:
         """Make an instance without initialising it."""
-        _refuse_to_make(self.stack[-3], (self.stack[-2], *self.stack[-1]))
+        self._check_class(self.stack[-3], (self.stack[-2], *self.stack[-1]))
         super().load_newobj_ex()
+
+    def _check_class(self, kind: Any, arguments: tuple[Any, ...]) -> None:
+        """Check that the class has no code of its own for what it is given, unless it is a tuple's.
+
+        Raises:
+            NotPlain: If it has.
+        """
+        if not (isinstance(kind, type) and _is_one_of(kind, self._named)):
+            raise NotPlain("an instance of no class is not plain data")
+        has_code = isinstance(kind.__new__, FunctionType) and not issubclass(kind, tuple)
+        is_array = "numpy" in sys.modules and issubclass(kind, sys.modules["numpy"].ndarray)
+        if arguments and (has_code or is_array):
+            raise NotPlain(f"a {kind.__name__[:80]} that is made of something is not plain data")
 
     def load_build(self) -> None:
         """Set attributes."""
-        if _is_one_of(self.stack[-2], self._named):
-            raise Tampered(f"a pickle that changes {getattr(self.stack[-2], '__name__', 'a constant')}")
+        instance, state = self.stack[-2:]
+        if _is_one_of(instance, self._named):
+            raise Tampered(f"a pickle that changes {getattr(instance, '__name__', 'a constant')}")
+        kind = type(instance)
+        if "numpy" in sys.modules and kind.__mro__[-2:-1] == (sys.modules["numpy"].dtype,):
+            _check_dtype(instance, state)
+        for attributes in state if type(state) is tuple else (state,):
+            if type(attributes) is dict:
+                self._check_attributes(kind, attributes)
         super().load_build()
+        if kind.__module__.startswith("scipy.sparse"):  # whose C++ trusts their indices
+            if hasattr(kind, "check_format"):
+                instance.check_format(full_check=True)
+            elif hasattr(kind, "_check"):
+                instance._check()
+
+    def _check_attributes(self, kind: type, attributes: dict[Any, Any]) -> None:
+        for name, value in attributes.items():
+            is_method = isinstance(name, str) and callable(getattr(kind, name, None)) and callable(value)
+            if (is_method and type(value) not in self.stubs) or name in ("__setstate__", "__dict__"):
+                raise NotPlain(f"a {kind.__name__[:80]} with a {name} of its own is not plain data")
+
+    def load_append(self) -> None:
+        """Append to a list."""
+        _check_container(self.stack[-2], (list, deque))
+        super().load_append()
+
+    def load_appends(self) -> None:
+        """Append to a list."""
+        _check_container(self.metastack[-1][-1], (list, deque))
+        super().load_appends()
+
+    def load_setitem(self) -> None:
+        """Set an item of a dictionary."""
+        _check_container(self.stack[-3], (dict,))
+        super().load_setitem()
+
+    def load_setitems(self) -> None:
+        """Set items of a dictionary."""
+        _check_container(self.metastack[-1][-1], (dict,))
+        super().load_setitems()
+
+    def load_additems(self) -> None:
+        """Add to a set."""
+        _check_container(self.metastack[-1][-1], (set,))
+        super().load_additems()
 
     dispatch |= {
         pickle.REDUCE[0]: load_reduce,
         pickle.NEWOBJ[0]: load_newobj,
         pickle.NEWOBJ_EX[0]: load_newobj_ex,
         pickle.BUILD[0]: load_build,
+        pickle.APPEND[0]: load_append,
+        pickle.APPENDS[0]: load_appends,
+        pickle.SETITEM[0]: load_setitem,
+        pickle.SETITEMS[0]: load_setitems,
+        pickle.ADDITEMS[0]: load_additems,
     }
     for _old in (pickle.INST, pickle.OBJ):  # which make instances, too, and which no pickler writes any more
         del dispatch[_old[0]]
@@ -371,14 +454,54 @@ def _check_kind(kind: object, module: str, name: str) -> None:
         raise NotPlain(f"something made as {name} that is none is not plain data")
 
 
-def _refuse_to_make(kind: Any, arguments: tuple[Any, ...]) -> None:
-    """Check that the class has no code of its own for what it is given, unless it is a tuple's.
+_SHARED = ("_UTC", "_p", "MaskedConstant", "tensor")
+"""Functions that may return what others have, too."""
+_SCALARS = {str, bytes, int, float, bool, type(None)}
+_CONVERTERS: dict[Any, set[type]] = {
+    **dict.fromkeys((str, int, float, bool, bytes, complex, range, bytearray), _SCALARS),
+    **dict.fromkeys((list, tuple, set, frozenset, deque), _SCALARS | {list, tuple}),
+    dict: set(),
+    OrderedDict: set(),
+    Counter: {dict},
+    defaultdict: {type, type(None)},
+}
+"""Class -> exact types of what it may be made of: it would call methods of anything else."""
+
+
+def _check_container(container: object, kinds: tuple[type, ...]) -> None:
+    """Check that something takes items as a builtin container does.
 
     Raises:
-        NotPlain: If it has.
+        NotPlain: If it does not.
     """
-    if arguments and isinstance(kind.__new__, FunctionType) and not issubclass(kind, tuple):
-        raise NotPlain(f"a {kind.__name__[:80]} that is made of something is not plain data")
+    if not isinstance(container, kinds):
+        raise NotPlain(f"items of a {type(container).__name__[:80]} are not plain data")
+
+
+def _check_dtype(dtype: Any, state: Any) -> None:
+    """Check that a dtype's state is what numpy would write of one that it can make itself.
+
+    With another one, bytes can be taken for the addresses of objects.
+
+    Raises:
+        NotPlain: If it is not.
+    """
+    numpy = sys.modules["numpy"]
+    names, fields, flags = state[3], state[4], state[7]
+    made = dtype
+    if fields is not None:
+        parts = [fields[name] for name in names]
+        made = numpy.dtype(
+            {
+                "names": list(names),
+                "formats": [part[0] for part in parts],
+                "offsets": [part[1] for part in parts],
+                "itemsize": state[5],
+            }
+        )
+    is_right = flags in (0, made.flags) if not made.hasobject else flags == made.flags
+    if not is_right or state[2] is not None:
+        raise NotPlain("a dtype that numpy would not make is not plain data")
 
 
 def _is_one_of(value: object, others: list[Any]) -> bool:
