@@ -38,6 +38,7 @@ _SHELL_EXIT = re.compile(
 _LABEL = re.compile(r"^[ \t]*(?:public|private|protected)[ \t]*:", re.MULTILINE)
 _DEFAULT = re.compile(r"\s*=[^,(){}=]*(?:\{[^{}]*\}|\([^()]*\))?\s*(?=[,)])")
 _GO_IMPORT = re.compile(r'^import[ \t]*(?:\(([^)]*)\)|([^\n]*"[^"\n]*"))', re.MULTILINE)
+_GO_PACKAGE = re.compile(r"\A(?:\s*+(?://[^\n]*\n|/\*.*?\*/))*+\s*package[ \t]+\w+[^\n]*", re.DOTALL)
 _GO_MAIN = r"main|(?:Test|Example|Benchmark|Fuzz)(?![a-z])\w*"
 """What is run beside the benchmark's test by `go test`."""
 
@@ -166,7 +167,7 @@ def _has_import(language: str, code: str, line: str) -> bool:
 
 def _go(problem: Problem, code: str) -> str:
     """Keep the prompt's package and imports, and those imports of the reply that are used."""
-    code = re.sub(r"^\s*package[ \t]+\w+[^\n]*", "", code)
+    code = _GO_PACKAGE.sub("", code)
     blocks = [match[1] or match[2] for match in _GO_IMPORT.finditer(code)]
     specs = [line.strip() for block in blocks for line in block.splitlines() if '"' in line]
     rest = without("go", _GO_IMPORT.sub("", code), _GO_MAIN)

@@ -8,6 +8,7 @@ import builtins
 import enum
 import io
 import re
+import symtable
 import warnings
 from collections.abc import Iterator, Sequence
 
@@ -23,6 +24,7 @@ _DEFINITIONS = (
     ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom, ast.Assign,
     ast.AnnAssign, ast.Try,
 )  # fmt: skip
+_BUILTINS = frozenset(dir(builtins))
 _BLOCKS = (ast.If, ast.Try, ast.TryStar, ast.With, ast.For, ast.While, ast.ExceptHandler)
 _NOT_PYTHON = (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError)
 _CODE = (*_DEFINITIONS, ast.AugAssign, ast.If, ast.For, ast.While, ast.With, ast.Match)
@@ -34,7 +36,9 @@ class Binding(enum.IntEnum):
     NONE = 0
     NAMED = 1
     """By an import, a function without a body or a value made with the name: elsewhere it is defined."""
-    DEFINED = 2
+    LIKELY = 2
+    """By an assignment, or a function that returns nothing: an excerpt, perhaps."""
+    DEFINED = 3
 
 
 def tree(code: str) -> ast.Module | None:
@@ -101,22 +105,25 @@ def _top_level(module: ast.Module) -> Iterator[ast.stmt]:
 
 def _binding_of(node: ast.stmt, name: str) -> Binding:
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name:
-        return Binding.NAMED if all(_does_nothing(each) for each in node.body) else Binding.DEFINED
+        if all(_does_nothing(each) for each in node.body):
+            return Binding.NAMED
+        returns = any(isinstance(each, ast.Return | ast.Yield | ast.YieldFrom) for each in ast.walk(node))
+        return Binding.DEFINED if returns else Binding.LIKELY
     if isinstance(node, ast.ClassDef) and node.name == name:
         return Binding.DEFINED
     if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
         if any(name in _stored(target) for target in targets):
-            return Binding.NAMED if name in _used(node.value) else Binding.DEFINED
+            return Binding.NAMED if name in _used(node.value) else Binding.LIKELY
     if isinstance(node, ast.Import | ast.ImportFrom):
-        alias = next((alias for alias in node.names if (alias.asname or alias.name) == name), None)
-        if alias is not None:
-            return Binding.NAMED if alias.asname in (None, alias.name) else Binding.DEFINED
+        return Binding.NAMED if name in _bound(node) else Binding.NONE
     return Binding.NONE
 
 
 def _does_nothing(node: ast.stmt) -> bool:
-    """Whether it is a docstring, ``...``, ``pass`` or ``raise NotImplementedError``."""
+    """Whether it is a docstring, ``...``, ``pass``, ``return None`` or ``raise NotImplementedError``."""
+    if isinstance(node, ast.Return):
+        return node.value is None or (isinstance(node.value, ast.Constant) and node.value.value is None)
     if isinstance(node, ast.Raise):
         return node.exc is not None and "NotImplementedError" in _used(node.exc)
     return isinstance(node, ast.Pass) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
@@ -155,16 +162,21 @@ def statements(text: str) -> str:
     """Return the top-level statements of a text that is code and prose, each as it stands.
 
     Nothing that parses and does something is left out: decorated functions, helpers, ``try: import``,
-    assignments and loops stay. A last function that was cut off is kept as far as it parses.
+    assignments and loops stay. What follows the last definition is an example, unless it binds a name that
+    the definitions need. A last function that was cut off is kept as far as it parses.
     """
-    kept = []
+    kept, last = [], 0
     for chunk in _chunks(text):
         module = tree(chunk)
+        is_definition = chunk.startswith(("def ", "async def ", "class ", "@"))
         if module is not None and any(_acts(node) for node in module.body):
             kept.append(chunk)
-        elif module is None and chunk.startswith(("def ", "async def ", "class ", "@")):
+        elif module is None and is_definition:
             kept.append(cut(chunk) or "")
-    return "".join(kept)
+        if is_definition:
+            last = len(kept)
+    _, needed = _names("".join(kept[:last]))
+    return "".join(kept[:last] + [chunk for chunk in kept[last:] if not last or _names(chunk)[0] & needed])
 
 
 def _acts(node: ast.stmt) -> bool:
@@ -204,24 +216,46 @@ def _open_quote(line: str, quote: str) -> str:
 def helpers(code: str, others: Sequence[str]) -> str:
     """Return the definitions among `others` that `code` needs and has not: a reply may be spread over blocks.
 
-    Only definitions are taken, and only from a block that defines something needed: examples of use stay out.
+    Only what binds a name that is needed is taken, the last that does: examples of use stay out.
     """
-    main = tree(code)
-    if main is None:
-        return ""
-    bound = _bound(main)
-    needed = _used(main) - bound - set(dir(builtins))
-    found = ""
-    for other in reversed(others):
-        module = tree(other) if needed else None
-        if module is None or not _bound(module) & needed:
-            continue
-        lines = _source_lines(other)
-        parts = [_lines_of(node, lines) for node in module.body if isinstance(node, _DEFINITIONS)]
-        found = "".join(parts) + found
-        bound |= _bound(module)
-        needed = (needed | _used(module)) - bound - set(dir(builtins))
-    return found
+    own, needed = _names(code)
+    binders: dict[str, tuple[int, int]] = {}
+    texts: dict[tuple[int, int], str] = {}
+    for number, other in enumerate(others):
+        module, lines = tree(other), _source_lines(other)
+        for place, node in enumerate(module.body if module else ()):
+            if isinstance(node, _DEFINITIONS):
+                texts[number, place] = _lines_of(node, lines)
+                binders |= dict.fromkeys(_bound(node), (number, place))
+    waiting, taken = sorted(needed), set()
+    while waiting:
+        name = waiting.pop()
+        if name in binders and name not in own and binders[name] not in taken:
+            taken.add(binders[name])
+            waiting += _names(texts[binders[name]])[1]
+    return "".join(texts[at] for at in sorted(taken))
+
+
+def _names(code: str) -> tuple[set[str], set[str]]:
+    """Return the names that a program binds globally, and those that it needs and has not."""
+    try:
+        table = symtable.symtable(code, "<solution>", "exec")
+    except _NOT_PYTHON:
+        return set(), set()
+    bound = {
+        symbol.get_name() for symbol in table.get_symbols() if symbol.is_assigned() or symbol.is_imported()
+    }
+    used: set[str] = set()
+    waiting = [table]
+    while waiting:
+        scope = waiting.pop()
+        waiting += scope.get_children()
+        used |= {
+            symbol.get_name()
+            for symbol in scope.get_symbols()
+            if symbol.is_referenced() and (scope is table or symbol.is_global())
+        }
+    return bound, used - bound - _BUILTINS
 
 
 def _lines_of(node: ast.stmt, lines: Sequence[str]) -> str:
@@ -240,14 +274,12 @@ def _stored(tree: ast.AST) -> set[str]:
     }
 
 
-def _bound(module: ast.Module) -> set[str]:
-    """Return the names that a module's top level defines, assigns or imports."""
-    names: set[str] = set()
-    for statement in module.body:
-        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            names.add(statement.name)
-        elif isinstance(statement, ast.Import | ast.ImportFrom):
-            names |= {(alias.asname or alias.name).split(".")[0] for alias in statement.names}
-        elif not isinstance(statement, ast.Expr):
-            names |= _stored(statement)
-    return names
+def _bound(statement: ast.stmt) -> set[str]:
+    """Return the names that a statement defines, assigns or imports."""
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return {statement.name}
+    if isinstance(statement, ast.Import | ast.ImportFrom):
+        return {(alias.asname or alias.name).split(".")[0] for alias in statement.names}
+    if isinstance(statement, ast.Try):
+        return set().union(*map(_bound, [*statement.body, *(s for h in statement.handlers for s in h.body)]))
+    return set() if isinstance(statement, ast.Expr) else _stored(statement)

@@ -4,6 +4,7 @@ Nothing here edits code: a rule chooses which lines of the reply (and of the pro
 program. A block may lose the indentation that all its lines share.
 """
 
+import re
 import textwrap
 from collections.abc import Iterator, Sequence
 
@@ -12,6 +13,7 @@ from xftbench.prompts.fences import Block, outside
 from xftbench.prompts.python_code import Binding, binding, compiles, mentions
 from xftbench.records import Problem, Solution
 
+_INDENTED = re.compile(r"(?:[ \t]*\n|#[^\n]*\n)*+[ \t]+\S")
 _TRIES = 16
 """Blocks that are tried as the rest of the prompt, or repaired."""
 
@@ -24,26 +26,30 @@ def from_reply(problem: Problem, reply: str, blocks: Sequence[Block]) -> Solutio
     """
     name = problem.entry_point
     blocks = [_outdented(block, name) for block in blocks]
-    whole = [block for block in blocks if binding(block.code, name) is Binding.DEFINED]
-    if whole:
+    bindings = [binding(block.code, name) for block in blocks]
+    best = max(bindings, default=Binding.NONE)
+    if best >= Binding.LIKELY:
         # The last one, as Python itself takes the last definition: corrections come after what they correct.
         # One that was cut off may compile and still lack its end.
+        whole = [block for block, how in zip(blocks, bindings, strict=True) if how is best]
         chosen = ([block for block in whole if block.closed] or whole)[-1]
         helpers = python_code.helpers(chosen.code, [block.code for block in blocks if block is not chosen])
         rule = "fences" if helpers else "fence" if chosen.closed else "open_fence"
-        return Solution(code=with_preamble(problem, helpers + chosen.code), rule=rule)
+        is_first = "from __future__" in chosen.code
+        code = f"{chosen.code}\n{helpers}" if is_first else helpers + chosen.code
+        return Solution(code=with_preamble(problem, code), rule=rule)
     if not any(mentions(block.code, name) for block in blocks):
-        bodies = [block for block in blocks if block.code.startswith((" ", "\t"))]
+        bodies = [block for block in blocks if _INDENTED.match(block.code)]
         for block in bodies[:_TRIES]:
             if compiles(code := problem.prompt + block.code):
                 helpers = python_code.helpers(code, [other.code for other in blocks if other is not block])
                 return Solution(code=helpers + code, rule="fence_body")
     if reply.startswith((" ", "\t")) and compiles(problem.prompt + reply):
         return Solution(code=problem.prompt + reply, rule="append")
-    if binding(reply, name) is Binding.DEFINED:
+    if binding(reply, name) >= Binding.LIKELY:
         return Solution(code=with_preamble(problem, reply), rule="whole_text")
     for code, rule in _parts(reply, blocks, name):
-        if binding(code, name) is Binding.DEFINED:
+        if binding(code, name) >= Binding.LIKELY:
             return Solution(code=with_preamble(problem, code), rule=rule)
     return None
 
@@ -88,6 +94,7 @@ def _parts(reply: str, blocks: Sequence[Block], name: str) -> Iterator[tuple[str
 
 def _outdented(block: Block, name: str) -> Block:
     """Take from a whole function in a block the indentation that all its lines have."""
-    if not (block.code.startswith((" ", "\t")) and mentions(block.code, name)):
+    is_method = re.search(rf"\bdef[ \t]+{re.escape(name)}[ \t]*\([ \t\n]*(?:self|cls)\b", block.code)
+    if is_method or not (_INDENTED.match(block.code) and mentions(block.code, name)):
         return block
     return block._replace(code=textwrap.dedent(block.code))
