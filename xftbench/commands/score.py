@@ -87,12 +87,13 @@ def command(workers: int | None, no_cache: bool, cache_dir: Path, as_json: bool,
             sampled = {sample.task_id for sample in samples}
             court.check(suite, [problem for problem in suite.problems if problem.task_id in sampled])
         scores_file = evaluate(task, from_samples(samples), opened, court.judge(suite), view)
+    verdicts = list(opened.verdicts.values())
     if as_json:
         click.echo(_json(scores_file, suite, run_dir))
     else:
-        click.echo(scores_table(scores_file, list(opened.verdicts.values()), suite, run_dir))
+        click.echo(scores_table(scores_file, verdicts, suite, run_dir))
     _warn(scores_file.scores, suite)
-    _warn_of_samples(list(opened.verdicts.values()), reading)
+    _warn_of_samples(verdicts, reading)
     refuse_infrastructure_errors({run_dir: scores_file})
 
 

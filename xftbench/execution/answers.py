@@ -19,8 +19,8 @@ from xftbench.execution.environments import Environment
 from xftbench.records import ContextProgram
 
 _CODE = (
-    "inside/answers.py", "inside/candidate.py", "inside/context.py", "inside/transport.py", "answers.py",
-    "nurseries.py",
+    "inside/answers.py", "inside/candidate.py", "inside/context.py", "inside/rebuild.py",
+    "inside/transport.py", "answers.py", "nurseries.py",
 )  # fmt: skip
 _CLOCK = re.compile(r"\b(?:now|today|time|urandom|uuid\w*|getpid)\b\s*\(|\btime\.\w|\bimport time\b")
 _KIND = "context"

@@ -44,11 +44,15 @@ class Binding(enum.IntEnum):
 def tree(code: str) -> ast.Module | None:
     """Return the syntax tree of a text; None if it has none."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a stray "\\d" in a reply is the model's business
-            return ast.parse(code)
+        return _parsed(code)
     except _NOT_PYTHON:
         return None
+
+
+def _parsed(code: str) -> ast.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a stray "\\d" in a reply is the model's business
+        return ast.parse(code)
 
 
 def compiles(code: str) -> bool:
@@ -139,13 +143,11 @@ def cut(code: str, keep_lines: int = 0) -> str | None:
     lines = _source_lines(code)
     for _ in range(_CUTS):
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                ast.parse("".join(lines))
+            _parsed("".join(lines))
             return "".join(lines)
         except SyntaxError as error:
             wrong = min(error.lineno or 0, len(lines))
-        except (ValueError, RecursionError, MemoryError):
+        except _NOT_PYTHON:
             return None
         if wrong <= keep_lines + 1:
             return None
@@ -264,13 +266,13 @@ def _lines_of(node: ast.stmt, lines: Sequence[str]) -> str:
     return text if text.endswith("\n") else text + "\n"
 
 
-def _used(tree: ast.AST) -> set[str]:
-    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+def _used(root: ast.AST) -> set[str]:
+    return {node.id for node in ast.walk(root) if isinstance(node, ast.Name)}
 
 
-def _stored(tree: ast.AST) -> set[str]:
+def _stored(root: ast.AST) -> set[str]:
     return {
-        node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+        node.id for node in ast.walk(root) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
     }
 
 

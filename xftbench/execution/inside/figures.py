@@ -13,8 +13,8 @@ from functools import partial
 from types import BuiltinFunctionType, FunctionType, GeneratorType, MethodType
 from typing import Any, NoReturn
 
-from xftbench.execution.inside import transport
-from xftbench.execution.inside.transport import NotPlain
+from xftbench.execution.inside import rebuild, transport
+from xftbench.execution.inside.rebuild import NotPlain, is_of
 
 _LIBRARIES = ("matplotlib", "mpl_toolkits", "seaborn")
 _REBUILDERS = {(__name__, "absent"), (__name__, "labels"), ("itertools", "count")}
@@ -50,7 +50,7 @@ def load(data: bytes) -> None:
     """
     pyplot = sys.modules["matplotlib.pyplot"]
     pyplot.close("all")
-    transport.rebuilt(_Unpickler(io.BytesIO(data)), "a figure")
+    rebuild.rebuilt(_Unpickler(io.BytesIO(data)), "a figure")
     kind = sys.modules["matplotlib.axes"].Axes
     open_ones = [pyplot.figure(number) for number in pyplot.get_fignums()]
     if not all(isinstance(axes, kind) for figure in open_ones for axes in figure.axes):
@@ -60,14 +60,12 @@ def load(data: bytes) -> None:
 def _tick_labels(open_ones: list[Any]) -> dict[int, _Texts]:
     """Return what each formatter that is a function makes of its ticks, by the formatter's id."""
     found: dict[int, _Texts] = {}
-    for axis in _parts(open_ones):
-        if isinstance(axis, sys.modules["matplotlib.axis"].Axis):
-            for ticker, places in (
-                (axis.major, axis.get_majorticklocs),
-                (axis.minor, axis.get_minorticklocs),
-            ):
-                if _is_own(ticker.formatter):
-                    found.setdefault(id(ticker.formatter), {}).update(_texts(ticker.formatter, places))
+    kind = sys.modules["matplotlib.axis"].Axis
+    for axis in (part for part in _parts(open_ones) if isinstance(part, kind)):
+        tickers = ((axis.major, axis.get_majorticklocs), (axis.minor, axis.get_minorticklocs))
+        for formatter, places in ((ticker.formatter, places) for ticker, places in tickers):
+            if _is_own(formatter):
+                found.setdefault(id(formatter), {}).update(_texts(formatter, places))
     return found
 
 
@@ -75,7 +73,7 @@ def _is_own(formatter: Any) -> bool:
     """Return whether what it makes is made by a function or a class of the solution's own."""
     kind = type(formatter)
     is_function = kind is sys.modules["matplotlib.ticker"].FuncFormatter
-    return is_function or kind.__module__.partition(".")[0] not in _Unpickler.libraries
+    return is_function or not is_of(_Unpickler.libraries, kind.__module__)
 
 
 def _parts(open_ones: list[Any]) -> Iterator[Any]:
@@ -91,7 +89,7 @@ def _parts(open_ones: list[Any]) -> Iterator[Any]:
             waiting += part
         elif kind is dict:
             waiting += part.values()
-        elif kind.__module__.partition(".")[0] in _LIBRARIES and hasattr(part, "__dict__"):
+        elif is_of(_LIBRARIES, kind.__module__) and hasattr(part, "__dict__"):
             yield part
             waiting += vars(part).values()
 
@@ -137,22 +135,6 @@ def _is_known(function: Any) -> bool:
     return place in _Unpickler.rebuilders or place in _Unpickler.constants
 
 
-class _Unpickler(transport.PlainUnpickler):
-    libraries = (*transport.LIBRARIES, *_LIBRARIES)
-    rebuilders = transport.REBUILDERS | _REBUILDERS
-    constants = transport.CONSTANTS | _CALLBACKS
-
-    def check_call(self, name: str, function: Any, arguments: tuple[Any, ...]) -> None:
-        super().check_call(name, function, arguments)
-        if name == "FuncFormatter" and type(arguments[0]) not in (_Absent, _Labels):
-            raise NotPlain("a formatter that calls something is not plain data")
-
-    def find_class(self, module: str, name: str) -> object:
-        if module in _ON_DEMAND:
-            importlib.import_module(module)
-        return super().find_class(module, name)
-
-
 def absent(name: str) -> "_Absent":
     """Return what stands for a function of the solution's own."""
     return _Absent(str(name)[:80])
@@ -194,4 +176,18 @@ class _Labels:
             raise NotPlain(f"the test asks for a label that is none of a tick's: {value!r}") from None
 
 
-_Unpickler.stubs = (_Absent,)
+class _Unpickler(rebuild.PlainUnpickler):
+    libraries = (*rebuild.LIBRARIES, *_LIBRARIES)
+    rebuilders = rebuild.REBUILDERS | _REBUILDERS
+    constants = rebuild.CONSTANTS | _CALLBACKS
+    stubs = (_Absent,)
+
+    def check_call(self, name: str, function: Any, arguments: tuple[Any, ...]) -> None:
+        super().check_call(name, function, arguments)
+        if name == "FuncFormatter" and type(arguments[0]) not in (_Absent, _Labels):
+            raise NotPlain("a formatter that calls something is not plain data")
+
+    def find_class(self, module: str, name: str) -> object:
+        if module in _ON_DEMAND:
+            importlib.import_module(module)
+        return super().find_class(module, name)

@@ -1,60 +1,31 @@
 """Values on their way between a referee and its candidate.
 
 To the candidate everything may go: the referee is trusted. From it only plain data comes: numbers, texts,
-containers, arrays, tables and fitted models of the installed libraries. Pickle is the format, but a pickle
-from a candidate may name only classes of those libraries and a list of functions that rebuild their values.
+containers, arrays, tables and fitted models of the installed libraries. Pickle is the format; `rebuild` says
+what a pickle from a candidate may do.
 """
 
-import enum
 import io
 import itertools
 import pickle
 import random
 import sys
-from collections import Counter, OrderedDict, defaultdict, deque, namedtuple
-from collections.abc import Callable
-from types import FunctionType, GeneratorType
-from typing import Any, ClassVar
+from types import GeneratorType
+from typing import Any
 
-LIBRARIES = ("numpy", "pandas", "scipy", "sklearn", "torch", "xgboost", "statsmodels", "gensim")
-REBUILDERS = {
-    (__name__, "tensor"), (__name__, "iterator"), (__name__, "flat"), (__name__, "record"),
-    ("copyreg", "_reconstructor"), ("array", "array"), ("array", "_array_reconstructor"),
-    ("builtins", "set"), ("builtins", "frozenset"), ("builtins", "complex"),
-    ("builtins", "slice"), ("builtins", "range"), ("builtins", "bytearray"), ("builtins", "list"),
-    ("builtins", "dict"), ("builtins", "tuple"), ("builtins", "str"), ("builtins", "int"),
-    ("builtins", "float"), ("builtins", "bool"), ("builtins", "bytes"), ("builtins", "memoryview"),
-    ("collections", "OrderedDict"), ("collections", "defaultdict"), ("collections", "Counter"),
-    ("collections", "deque"),
-    ("datetime", "datetime"), ("datetime", "date"), ("datetime", "time"), ("datetime", "timedelta"),
-    ("datetime", "timezone"), ("decimal", "Decimal"), ("fractions", "Fraction"), ("_codecs", "encode"),
-    ("pytz", "_UTC"), ("pytz", "_p"),
-    ("numpy.core.multiarray", "_reconstruct"), ("numpy.core.multiarray", "scalar"),
-    ("numpy.core.numeric", "_frombuffer"), ("numpy.ma.core", "_mareconstruct"),
-    ("numpy.random._pickle", "__randomstate_ctor"), ("numpy.random._pickle", "__generator_ctor"),
-    ("numpy.random._pickle", "__bit_generator_ctor"),
-    ("pandas._libs.internals", "_unpickle_block"),
-    ("pandas.core.indexes.base", "_new_Index"), ("pandas.core.indexes.datetimes", "_new_DatetimeIndex"),
-    ("pandas.core.indexes.period", "_new_PeriodIndex"),
-    ("pandas._libs.arrays", "__pyx_unpickle_NDArrayBacked"),
-    ("pandas._libs.tslibs.timestamps", "_unpickle_timestamp"),
-    ("pandas._libs.tslibs.timedeltas", "_timedelta_unpickle"),
-    ("pandas._libs.tslibs.period", "_unpickle_period"), ("pandas._libs.tslibs.nattype", "__nat_unpickle"),
-    ("pandas._libs.interval", "__pyx_unpickle_IntervalMixin"),
-    ("pandas.core.indexes.interval", "_new_IntervalIndex"),
-}  # fmt: skip
-"""Functions, and classes outside of the libraries, that build plain data from what they are given."""
-CONSTANTS = {("pandas._libs.missing", "NA"), ("builtins", "object")}
-"""What may only be named."""
+from xftbench.execution.inside.rebuild import (
+    LIBRARIES,
+    NotPlain,
+    PlainUnpickler,
+    flat,
+    is_of,
+    iterator,
+    rebuilt,
+    record,
+    tensor,
+)
+
 _MAX_BYTES = 1 << 30
-
-
-class NotPlain(Exception):  # noqa: N818 - says what a value is
-    """A value that can't be moved as plain data; the text names it."""
-
-
-class Tampered(Exception):  # noqa: N818 - says what a value is
-    """A pickle that would change what it may only name: no value is pickled like that."""
 
 
 def dump(value: object) -> bytes:
@@ -98,21 +69,6 @@ def load(data: bytes) -> Any:
         Tampered: If it changes the libraries.
     """
     return rebuilt(PlainUnpickler(io.BytesIO(data)), "a result")
-
-
-def rebuilt(unpickler: "PlainUnpickler", what: str) -> Any:
-    """Return what a candidate's pickle holds.
-
-    Raises:
-        NotPlain: If it is not plain data.
-        Tampered: If it would change what is this process' own.
-    """
-    try:
-        return unpickler.load()
-    except (NotPlain, Tampered):
-        raise
-    except Exception as error:
-        raise NotPlain(f"{what} that can't be rebuilt: {type(error).__name__}") from error
 
 
 def pickled(value: object) -> bytes:
@@ -171,30 +127,6 @@ def _tensorflow_parts(value: Any, kind: type) -> tuple[Any, ...] | None:
     return None
 
 
-def tensor(library: str, *parts: Any) -> object:
-    """Return a tensor, or a torch dtype, from its parts; a candidate may have made them up.
-
-    Raises:
-        NotPlain: If they are none.
-    """
-    if library == "torch.dtype" and len(parts) == 1:
-        found = getattr(sys.modules.get("torch"), str(parts[0]), None)
-        if type(found).__name__ == "dtype":
-            return found
-    array: Any = parts[-1] if parts else None
-    if library not in sys.modules or type(array).__module__ not in ("numpy", "builtins"):
-        raise NotPlain("a part that is none of ours")
-    module = sys.modules[library]
-    if library == "torch" and len(parts) == 3:
-        made = module.from_numpy(array.copy()) if array.shape else module.tensor(array[()])
-        if parts[0]:
-            return module.nn.Parameter(made, requires_grad=bool(parts[1]))
-        return made.requires_grad_() if parts[1] else made
-    if library == "tensorflow" and len(parts) == 2:
-        return module.Variable(array) if parts[0] else module.convert_to_tensor(array)
-    raise NotPlain("a part that is none of ours")
-
-
 _ITERATORS = (
     enumerate, filter, map, reversed, zip, itertools.chain, itertools.islice, GeneratorType,
     *(type(iter(kind())) for kind in (list, tuple, set, dict, str)), type(iter(range(0))),
@@ -213,318 +145,13 @@ class _ResultPickler(Pickler):
             if len(items) > _MOST_ITEMS:
                 raise NotPlain(f"a {kind.__name__} of too many values")
             return iterator, (items,)
-        if isinstance(value, tuple) and hasattr(kind, "_fields") and not _is_of(LIBRARIES, kind.__module__):
+        if isinstance(value, tuple) and hasattr(kind, "_fields") and not is_of(LIBRARIES, kind.__module__):
             return record, (kind.__name__, tuple(kind._fields), tuple(value))
         if numpy and kind is numpy.flatiter:
             return flat, (value.copy(),)
         if numpy and kind is memoryview:
             return memoryview, (numpy.asarray(value),)
         return super().reducer_override(value)
-
-
-def iterator(items: list[Any]) -> object:
-    """Return an iterator's values to come, as an iterator.
-
-    Raises:
-        NotPlain: If they are in no list.
-    """
-    if type(items) is not list:
-        raise NotPlain("an iterator that is none of ours")
-    return iter(items)
-
-
-def flat(array: Any) -> object:
-    """Return what an array's `flat` is.
-
-    Raises:
-        NotPlain: If it is no array.
-    """
-    if type(array) is not sys.modules["numpy"].ndarray:
-        raise NotPlain("a flat iterator that is none of ours")
-    return array.flat
-
-
-def record(name: str, fields: tuple[str, ...], values: tuple[Any, ...]) -> object:
-    """Return a tuple whose fields have names.
-
-    Raises:
-        NotPlain: If it is none.
-    """
-    if {str} != {type(name), *map(type, fields)} or type(values) is not tuple:
-        raise NotPlain("a named tuple that is none of ours")
-    make: Any = namedtuple
-    return make(name, fields)._make(values)  # checks that all are names
-
-
-_InPython: Any = pickle._Unpickler  # of whose methods type stubs know nothing
-
-
-class PlainUnpickler(_InPython):  # type: ignore[misc]
-    """Names nothing but classes of some libraries and some functions, and calls only what builds plain data.
-
-    A pickle may call what it names, make instances of it, and set attributes of anything. Python's own
-    unpickler, not C's: only of this one the three can be told apart.
-    """
-
-    libraries: tuple[str, ...] = LIBRARIES
-    rebuilders = REBUILDERS
-    constants = CONSTANTS
-    stubs: tuple[type, ...] = ()
-    """Classes of what may stand where a class has a method."""
-    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = dict(_InPython.dispatch)
-
-    def __init__(self, buffer: io.BytesIO) -> None:
-        super().__init__(buffer)
-        self._named: list[Any] = []
-        """What is the process' own: every other value is the pickle's."""
-        self._callable: list[Any] = []
-
-    def find_class(self, module: str, name: str) -> Any:
-        """Return what a pickle names.
-
-        Raises:
-            NotPlain: If it may not.
-        """
-        found, is_callable = self._find(module, name)
-        self._named.append(found)
-        if is_callable:
-            self._callable.append(found)
-        return found
-
-    def _find(self, module: str, name: str) -> tuple[Any, bool]:
-        """Return it, and whether it may be called with arguments of the pickle's."""
-        if (module, name) == ("numpy", "dtype"):
-            return _fresh_dtype, True  # the rest of a pickle may change it, and numpy's own are shared
-        if (module, name) in self.rebuilders or (module, name) in self.constants:
-            return super().find_class(module, name), (module, name) in self.rebuilders
-        if self._is_ours(module) and module in sys.modules:
-            found = _class(sys.modules[module], name)
-            if found is not None and self._is_ours(found.__module__):
-                return found, found.__module__ in _MADE_BY_CALLING or (module, name) in _MADE_BY_CALLING
-        raise NotPlain(f"a {name[:80]} of {module[:80]} is not plain data")
-
-    def _is_ours(self, module: str) -> bool:
-        return _is_of(self.libraries, module)
-
-    def load_reduce(self) -> None:
-        """Call something: constructors of the libraries may read files, write them, and run texts."""
-        function, arguments = self.stack[-2:]
-        name = getattr(function, "__name__", type(function).__name__)
-        if not _is_one_of(function, self._callable):
-            raise NotPlain(f"a {name[:80]} that is made by calling it is not plain data")
-        self.check_call(name, function, arguments)
-        super().load_reduce()
-        if name in _SHARED or isinstance(self.stack[-1], enum.Enum):
-            self._named.append(self.stack[-1])
-
-    def check_call(self, name: str, function: Any, arguments: tuple[Any, ...]) -> None:
-        """Check that a call runs nothing but its function, on plain data.
-
-        Raises:
-            NotPlain: If it would.
-        """
-        if name == "_reconstructor" and arguments[1] is not dict:  # it initialises the instance as this
-            raise NotPlain("something made as what it is not is not plain data")
-        if made := _MAKERS.get(name):
-            _check_kind(arguments[0], *made)
-        # An array is made empty: another one would have what stood in memory.
-        if (name == "_reconstruct" and arguments[1] != (0,)) or (
-            name == "_mareconstruct" and arguments[2] != (0,)
-        ):
-            raise NotPlain("an array that is not made empty is not plain data")
-        if name == "scalar" and type(arguments[-1]) is not bytes:
-            raise NotPlain("a scalar that is not made of bytes is not plain data")
-        if function in _CONVERTERS and not {*map(type, arguments)} <= _CONVERTERS[function]:
-            raise NotPlain(f"a {name} of something else is not plain data")
-
-    def load_newobj(self) -> None:
-        """Make an instance without initialising it."""
-        self._check_class(self.stack[-2], self.stack[-1])
-        super().load_newobj()
-
-    def load_newobj_ex(self) -> None:
-        """Make an instance without initialising it."""
-        self._check_class(self.stack[-3], (self.stack[-2], *self.stack[-1]))
-        super().load_newobj_ex()
-
-    def _check_class(self, kind: Any, arguments: tuple[Any, ...]) -> None:
-        """Check that the class has no code of its own for what it is given, unless it is a tuple's.
-
-        Raises:
-            NotPlain: If it has.
-        """
-        if not (isinstance(kind, type) and _is_one_of(kind, self._named)):
-            raise NotPlain("an instance of no class is not plain data")
-        has_code = isinstance(kind.__new__, FunctionType) and not issubclass(kind, tuple)
-        is_array = "numpy" in sys.modules and issubclass(kind, sys.modules["numpy"].ndarray)
-        if arguments and (has_code or is_array):
-            raise NotPlain(f"a {kind.__name__[:80]} that is made of something is not plain data")
-
-    def load_build(self) -> None:
-        """Set attributes."""
-        instance, state = self.stack[-2:]
-        if _is_one_of(instance, self._named):
-            raise Tampered(f"a pickle that changes {getattr(instance, '__name__', 'a constant')}")
-        kind = type(instance)
-        if "numpy" in sys.modules and kind.__mro__[-2:-1] == (sys.modules["numpy"].dtype,):
-            _check_dtype(instance, state)
-        for attributes in state if type(state) is tuple else (state,):
-            if type(attributes) is dict:
-                self._check_attributes(kind, attributes)
-        super().load_build()
-        if kind.__module__.startswith("scipy.sparse"):  # whose C++ trusts their indices
-            if hasattr(kind, "check_format"):
-                instance.check_format(full_check=True)
-            elif hasattr(kind, "_check"):
-                instance._check()
-
-    def _check_attributes(self, kind: type, attributes: dict[Any, Any]) -> None:
-        for name, value in attributes.items():
-            is_method = isinstance(name, str) and callable(getattr(kind, name, None)) and callable(value)
-            if (is_method and type(value) not in self.stubs) or name in ("__setstate__", "__dict__"):
-                raise NotPlain(f"a {kind.__name__[:80]} with a {name} of its own is not plain data")
-
-    def load_append(self) -> None:
-        """Append to a list."""
-        _check_container(self.stack[-2], (list, deque))
-        super().load_append()
-
-    def load_appends(self) -> None:
-        """Append to a list."""
-        _check_container(self.metastack[-1][-1], (list, deque))
-        super().load_appends()
-
-    def load_setitem(self) -> None:
-        """Set an item of a dictionary."""
-        _check_container(self.stack[-3], (dict,))
-        super().load_setitem()
-
-    def load_setitems(self) -> None:
-        """Set items of a dictionary."""
-        _check_container(self.metastack[-1][-1], (dict,))
-        super().load_setitems()
-
-    def load_additems(self) -> None:
-        """Add to a set."""
-        _check_container(self.metastack[-1][-1], (set,))
-        super().load_additems()
-
-    dispatch |= {
-        pickle.REDUCE[0]: load_reduce,
-        pickle.NEWOBJ[0]: load_newobj,
-        pickle.NEWOBJ_EX[0]: load_newobj_ex,
-        pickle.BUILD[0]: load_build,
-        pickle.APPEND[0]: load_append,
-        pickle.APPENDS[0]: load_appends,
-        pickle.SETITEM[0]: load_setitem,
-        pickle.SETITEMS[0]: load_setitems,
-        pickle.ADDITEMS[0]: load_additems,
-    }
-    for _old in (pickle.INST, pickle.OBJ):  # which make instances, too, and which no pickler writes any more
-        del dispatch[_old[0]]
-
-
-_MADE_BY_CALLING = {
-    "matplotlib._enums", "pandas._libs.interval", "pandas._libs.sparse", "pandas._libs.tslibs.offsets",
-    "pandas._libs.tslibs.period", "sklearn.linear_model._sgd_fast", "torch.return_types",
-    ("matplotlib.ticker", "FuncFormatter"), ("numpy.ma.core", "MaskedConstant"),
-    ("pandas._libs.lib", "_NoDefault"), ("pandas.core.dtypes.dtypes", "PeriodDtype"),
-    ("pandas.core.internals.managers", "BlockManager"),
-    ("pandas.core.internals.managers", "SingleBlockManager"), ("sklearn.tree._tree", "Tree"),
-    ("torch", "Size"), ("torch", "device"), ("torch._C", "Generator"),
-}  # fmt: skip
-"""Classes, and modules of such, whose instances are pickled as a call of the class."""
-
-
-_INDEX = ("pandas.core.indexes.base", "Index")
-_MAKERS = {
-    "_new_Index": _INDEX, "_new_DatetimeIndex": _INDEX, "_new_PeriodIndex": _INDEX,
-    "_new_IntervalIndex": _INDEX, "_mareconstruct": ("numpy.ma.core", "MaskedArray"),
-}  # fmt: skip
-"""Function that makes an instance of its first argument -> the class that this must be of."""
-
-
-def _check_kind(kind: object, module: str, name: str) -> None:
-    """Check that something is a class of a kind.
-
-    Raises:
-        NotPlain: If it is not.
-    """
-    if not (isinstance(kind, type) and issubclass(kind, getattr(sys.modules[module], name))):
-        raise NotPlain(f"something made as {name} that is none is not plain data")
-
-
-_SHARED = ("_UTC", "_p", "MaskedConstant", "tensor")
-"""Functions that may return what others have, too."""
-_SCALARS = {str, bytes, int, float, bool, type(None)}
-_CONVERTERS: dict[Any, set[type]] = {
-    **dict.fromkeys((str, int, float, bool, bytes, complex, range, bytearray), _SCALARS),
-    **dict.fromkeys((list, tuple, set, frozenset, deque), _SCALARS | {list, tuple}),
-    dict: set(),
-    OrderedDict: set(),
-    Counter: {dict},
-    defaultdict: {type, type(None)},
-}
-"""Class -> exact types of what it may be made of: it would call methods of anything else."""
-
-
-def _check_container(container: object, kinds: tuple[type, ...]) -> None:
-    """Check that something takes items as a builtin container does.
-
-    Raises:
-        NotPlain: If it does not.
-    """
-    if not isinstance(container, kinds):
-        raise NotPlain(f"items of a {type(container).__name__[:80]} are not plain data")
-
-
-def _check_dtype(dtype: Any, state: Any) -> None:
-    """Check that a dtype's state is what numpy would write of one that it can make itself.
-
-    With another one, bytes can be taken for the addresses of objects.
-
-    Raises:
-        NotPlain: If it is not.
-    """
-    numpy = sys.modules["numpy"]
-    names, fields, flags = state[3], state[4], state[7]
-    made = dtype
-    if fields is not None:
-        parts = [fields[name] for name in names]
-        made = numpy.dtype(
-            {
-                "names": list(names),
-                "formats": [part[0] for part in parts],
-                "offsets": [part[1] for part in parts],
-                "itemsize": state[5],
-            }
-        )
-    is_right = flags in (0, made.flags) if not made.hasobject else flags == made.flags
-    if not is_right or state[2] is not None:
-        raise NotPlain("a dtype that numpy would not make is not plain data")
-
-
-def _is_one_of(value: object, others: list[Any]) -> bool:
-    return any(value is other for other in others)
-
-
-def _is_of(libraries: tuple[str, ...], module: str) -> bool:
-    return module.partition(".")[0] in libraries
-
-
-def _class(module: object, name: str) -> type | None:
-    """Return a class of a module, or one that stands in a class."""
-    found: type | None = None
-    for part in name.split("."):
-        inner = getattr(found or module, part, None)
-        if not isinstance(inner, type):
-            return None
-        found = inner
-    return found
-
-
-def _fresh_dtype(*arguments: Any) -> object:
-    return sys.modules["numpy"].dtype(arguments[0], False, True)
 
 
 # What else a test leaves behind for the program that runs in the same process, where all is one process.
