@@ -104,6 +104,33 @@ def ended(**changes: object) -> Ending:
         ("clj", {"stdout": "x\n0 failures, 0 errors.\n"}, "passed"),
         ("go", {"status": 256, "stdout": "FAIL x [build failed]"}, "compile_error"),
         ("sh", {"status": 256}, "failed"),
+        ("sh", {"status": 256, "stderr": "(standard_in) 1: syntax error"}, "failed"),
+        ("sh", {"status": 256, "stderr": "program.sh: line 9: [: too many arguments"}, "crashed"),
+        ("pl", {"status": 256, "stderr": "Use of uninitialized value at program.pl line 3."}, "failed"),
+        ("pl", {"status": 255 << 8, "stderr": "Not an ARRAY reference at program.pl line 3."}, "crashed"),
+        (
+            "php",
+            {
+                "status": 255 << 8,
+                "stderr": "PHP Fatal error:  Cannot redeclare f() (previously declared in /tmp/program.php:2)"
+                " in /tmp/program.php on line 9",
+            },
+            "compile_error",
+        ),
+        (
+            "php",
+            {
+                "status": 255 << 8,
+                "stderr": "PHP Fatal error:  Cannot redeclare g() (previously declared in /tmp/program.php:3)"
+                " in /tmp/program.php on line 3",
+            },
+            "crashed",
+        ),
+        (
+            "php",
+            {"status": 255 << 8, "stderr": "PHP Fatal error:  Uncaught Error: x in /tmp/program.php:3\n"},
+            "crashed",
+        ),
         ("php", {"status": 256, "stderr": "\nmmap() failed: [12] x\nOut of memory\n"}, "out_of_memory"),
         (
             "php",

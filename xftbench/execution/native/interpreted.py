@@ -76,7 +76,10 @@ PHP = Language(
     ),
     signs=Signs(
         memory=r"Allowed memory size of|^(?:PHP Fatal error:  )?Out of memory",
-        syntax=r"^(?:PHP )?Parse error: .* in \S*program\.php on line",
+        # A fatal error that is no exception comes of compiling, save those of limits, and of a function that
+        # declares another one each time it is called.
+        syntax=r"^(?:PHP )?(?:Parse|Fatal) error: +(?!Uncaught|Maximum|.*declared in .*:(\d+)\) in .* \1$).*"
+        r" in \S*program\.php on line",
         assertion=r"Exception: Test failed!",
     ),
     proof=Proof(
@@ -166,6 +169,7 @@ PERL = Language(
         syntax=r"\A(.+)\n(?:.*\n)*?(?:.*compilation aborted at program\.pl line|"
         r"Execution of program\.pl aborted|program\.pl has too many errors)"
         r"|^Can't find string terminator .* at program\.pl line",
+        failed_status=1,
     ),
     proof=Proof(
         comment="# xftbench",
@@ -273,6 +277,8 @@ BASH = Language(
     signs=Signs(
         memory=r"[Cc]annot allocate memory|xrealloc",
         syntax=r"^program\.sh: (?:command substitution: )?line \d+: (?:syntax error|unexpected EOF)",
+        crash=r"^program\.sh: line \d+: .*",
+        failed_status=1,
     ),
     proof=Proof(
         comment="# xftbench",

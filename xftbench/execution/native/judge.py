@@ -120,8 +120,7 @@ def _by_status(language: Language, last: Ended) -> tuple[VerdictName, str]:
         said = f": {_telling(lines)}" if lines else ""
         return "crashed", f"killed by {name}{said}"
     code = last.status >> 8
-    if not lines:
-        # Bash and Perl programs say nothing when a check fails, they only exit.
+    if not lines or code == language.signs.failed_status:
         return ("failed" if code <= 1 else "crashed"), f"exited with status {code}"
     return "crashed" if code else "failed", _telling(lines)
 

@@ -70,6 +70,8 @@ class Signs:
     crash: str = ""
     """Where a test framework writes of a crash what it writes of a failed check."""
     assertion: str = ""
+    failed_status: int | None = None
+    """Of a language whose tests only exit where a check fails: how. Warnings on stderr are no crash then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
