@@ -5,6 +5,7 @@ don't come along. A formatter's is replaced with the texts that it makes of the 
 refuses to be called, because nothing of a solution's may run in the referee.
 """
 
+import enum
 import importlib
 import io
 import sys
@@ -13,8 +14,8 @@ from functools import partial
 from types import BuiltinFunctionType, FunctionType, GeneratorType, MethodType
 from typing import Any, NoReturn
 
-from xftbench.execution.inside import rebuild, transport
-from xftbench.execution.inside.rebuild import NotPlain, is_of
+from xftbench.execution.inside import kinds, rebuild, transport
+from xftbench.execution.inside.rebuild import NotPlain
 
 _LIBRARIES = ("matplotlib", "mpl_toolkits", "seaborn")
 _REBUILDERS = {(__name__, "absent"), (__name__, "labels"), ("itertools", "count")}
@@ -73,7 +74,11 @@ def _is_own(formatter: Any) -> bool:
     """Return whether what it makes is made by a function or a class of the solution's own."""
     kind = type(formatter)
     is_function = kind is sys.modules["matplotlib.ticker"].FuncFormatter
-    return is_function or not is_of(_Unpickler.libraries, kind.__module__)
+    return is_function or not _is_of_plots(kind.__module__)
+
+
+def _is_of_plots(module: str) -> bool:
+    return module.partition(".")[0] in _LIBRARIES or module.startswith("pandas.plotting.")
 
 
 def _parts(open_ones: list[Any]) -> Iterator[Any]:
@@ -89,7 +94,7 @@ def _parts(open_ones: list[Any]) -> Iterator[Any]:
             waiting += part
         elif kind is dict:
             waiting += part.values()
-        elif is_of(_LIBRARIES, kind.__module__) and hasattr(part, "__dict__"):
+        elif _is_of_plots(kind.__module__) and hasattr(part, "__dict__"):
             yield part
             waiting += vars(part).values()
 
@@ -177,10 +182,21 @@ class _Labels:
 
 
 class _Unpickler(rebuild.PlainUnpickler):
-    libraries = (*rebuild.LIBRARIES, *_LIBRARIES)
-    rebuilders = rebuild.REBUILDERS | _REBUILDERS
-    constants = rebuild.CONSTANTS | _CALLBACKS
+    rebuilders = kinds.REBUILDERS | _REBUILDERS
+    constants = kinds.CONSTANTS | _CALLBACKS
     stubs = (_Absent,)
+
+    @staticmethod
+    def is_plain(module: str, name: str, found: type) -> bool:
+        return kinds.is_plain(module, name, found) or (
+            _is_of_plots(module) and _is_of_plots(found.__module__)
+        )
+
+    @staticmethod
+    def is_made_by_calling(module: str, name: str, found: type) -> bool:
+        is_constant = module == "matplotlib._enums" and issubclass(found, enum.Enum)
+        is_formatter = (module, name) == ("matplotlib.ticker", "FuncFormatter")
+        return is_constant or is_formatter or kinds.is_made_by_calling(module, name, found)
 
     def check_call(self, name: str, function: Any, arguments: tuple[Any, ...]) -> None:
         super().check_call(name, function, arguments)

@@ -1,7 +1,7 @@
 """What a candidate's pickle may build in its referee: plain data, and nothing that runs.
 
-A pickle may call what it names, make instances of it, and set attributes of anything. This one's names are
-classes of the installed libraries and a list of functions; what is called, made and set is checked each time.
+A pickle may call what it names, make instances of it, and set attributes of anything. This one names only
+what stands in `kinds`, and what is called, made and set is checked each time.
 """
 
 import enum
@@ -13,36 +13,7 @@ from collections.abc import Callable
 from types import FunctionType
 from typing import Any, ClassVar
 
-LIBRARIES = ("numpy", "pandas", "scipy", "sklearn", "torch", "xgboost", "statsmodels", "gensim")
-REBUILDERS = {
-    (__name__, "tensor"), (__name__, "iterator"), (__name__, "flat"), (__name__, "record"),
-    ("copyreg", "_reconstructor"), ("array", "array"), ("array", "_array_reconstructor"),
-    ("builtins", "set"), ("builtins", "frozenset"), ("builtins", "complex"),
-    ("builtins", "slice"), ("builtins", "range"), ("builtins", "bytearray"), ("builtins", "list"),
-    ("builtins", "dict"), ("builtins", "tuple"), ("builtins", "str"), ("builtins", "int"),
-    ("builtins", "float"), ("builtins", "bool"), ("builtins", "bytes"), ("builtins", "memoryview"),
-    ("collections", "OrderedDict"), ("collections", "defaultdict"), ("collections", "Counter"),
-    ("collections", "deque"),
-    ("datetime", "datetime"), ("datetime", "date"), ("datetime", "time"), ("datetime", "timedelta"),
-    ("datetime", "timezone"), ("decimal", "Decimal"), ("fractions", "Fraction"), ("_codecs", "encode"),
-    ("pytz", "_UTC"), ("pytz", "_p"),
-    ("numpy.core.multiarray", "_reconstruct"), ("numpy.core.multiarray", "scalar"),
-    ("numpy.core.numeric", "_frombuffer"), ("numpy.ma.core", "_mareconstruct"),
-    ("numpy.random._pickle", "__randomstate_ctor"), ("numpy.random._pickle", "__generator_ctor"),
-    ("numpy.random._pickle", "__bit_generator_ctor"),
-    ("pandas._libs.internals", "_unpickle_block"),
-    ("pandas.core.indexes.base", "_new_Index"), ("pandas.core.indexes.datetimes", "_new_DatetimeIndex"),
-    ("pandas.core.indexes.period", "_new_PeriodIndex"),
-    ("pandas._libs.arrays", "__pyx_unpickle_NDArrayBacked"),
-    ("pandas._libs.tslibs.timestamps", "_unpickle_timestamp"),
-    ("pandas._libs.tslibs.timedeltas", "_timedelta_unpickle"),
-    ("pandas._libs.tslibs.period", "_unpickle_period"), ("pandas._libs.tslibs.nattype", "__nat_unpickle"),
-    ("pandas._libs.interval", "__pyx_unpickle_IntervalMixin"),
-    ("pandas.core.indexes.interval", "_new_IntervalIndex"),
-}  # fmt: skip
-"""Functions, and classes outside of the libraries, that build plain data from what they are given."""
-CONSTANTS = {("pandas._libs.missing", "NA"), ("builtins", "object")}
-"""What may only be named."""
+from xftbench.execution.inside import kinds
 
 
 class NotPlain(Exception):  # noqa: N818 - says what a value is
@@ -72,14 +43,13 @@ _InPython: Any = pickle._Unpickler  # of whose methods type stubs know nothing
 
 
 class PlainUnpickler(_InPython):  # type: ignore[misc]
-    """Names nothing but classes of some libraries and some functions, and calls only what builds plain data.
+    """Names nothing but the classes of plain data, and calls only what builds it.
 
     It is Python's own unpickler, not C's: only of this one calling, making and setting can be told apart.
     """
 
-    libraries: tuple[str, ...] = LIBRARIES
-    rebuilders = REBUILDERS
-    constants = CONSTANTS
+    rebuilders = kinds.REBUILDERS
+    constants = kinds.CONSTANTS
     stubs: tuple[type, ...] = ()
     """Classes of what may stand where a class has a method."""
     dispatch: ClassVar[dict[int, Callable[[Any], None]]] = dict(_InPython.dispatch)
@@ -108,14 +78,13 @@ class PlainUnpickler(_InPython):  # type: ignore[misc]
             return _fresh_dtype, True  # the rest of a pickle may change it, and numpy's own are shared
         if (module, name) in self.rebuilders or (module, name) in self.constants:
             return super().find_class(module, name), (module, name) in self.rebuilders
-        if self._is_ours(module) and module in sys.modules:
-            found = _class(sys.modules[module], name)
-            if found is not None and self._is_ours(found.__module__):
-                return found, found.__module__ in _MADE_BY_CALLING or (module, name) in _MADE_BY_CALLING
-        raise NotPlain(f"a {name[:80]} of {module[:80]} is not plain data")
+        found = _class(sys.modules[module], name) if module in sys.modules else None
+        if found is None or not self.is_plain(module, name, found):
+            raise NotPlain(f"a {name[:80]} of {module[:80]} is not plain data")
+        return found, self.is_made_by_calling(module, name, found)
 
-    def _is_ours(self, module: str) -> bool:
-        return is_of(self.libraries, module)
+    is_plain = staticmethod(kinds.is_plain)
+    is_made_by_calling = staticmethod(kinds.is_made_by_calling)
 
     def load_reduce(self) -> None:
         """Call something: constructors of the libraries may read files, write them, and run texts."""
@@ -235,18 +204,6 @@ class PlainUnpickler(_InPython):  # type: ignore[misc]
         del dispatch[_old[0]]
 
 
-_MADE_BY_CALLING = {
-    "matplotlib._enums", "pandas._libs.interval", "pandas._libs.sparse", "pandas._libs.tslibs.offsets",
-    "pandas._libs.tslibs.period", "sklearn.linear_model._sgd_fast", "torch.return_types",
-    ("matplotlib.ticker", "FuncFormatter"), ("numpy.ma.core", "MaskedConstant"),
-    ("pandas._libs.lib", "_NoDefault"), ("pandas.core.dtypes.dtypes", "PeriodDtype"),
-    ("pandas.core.internals.managers", "BlockManager"),
-    ("pandas.core.internals.managers", "SingleBlockManager"), ("sklearn.tree._tree", "Tree"),
-    ("torch", "Size"), ("torch", "device"), ("torch._C", "Generator"),
-}  # fmt: skip
-"""Classes, and modules of such, whose instances are pickled as a call of the class."""
-
-
 _INDEX = ("pandas.core.indexes.base", "Index")
 _MAKERS = {
     "_new_Index": _INDEX, "_new_DatetimeIndex": _INDEX, "_new_PeriodIndex": _INDEX,
@@ -317,11 +274,6 @@ def _check_dtype(dtype: Any, state: Any) -> None:
 
 def _is_one_of(value: object, others: list[Any]) -> bool:
     return any(value is other for other in others)
-
-
-def is_of(libraries: tuple[str, ...], module: str) -> bool:
-    """Return whether a module is one of some libraries'."""
-    return module.partition(".")[0] in libraries
 
 
 def _class(module: object, name: str) -> type | None:

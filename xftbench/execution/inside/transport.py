@@ -1,8 +1,8 @@
 """Values on their way between a referee and its candidate.
 
 To the candidate everything may go: the referee is trusted. From it only plain data comes: numbers, texts,
-containers, arrays, tables and fitted models of the installed libraries. Pickle is the format; `rebuild` says
-what a pickle from a candidate may do.
+containers, arrays, tables, sparse matrices and tensors. Pickle is the format; `kinds` says what a pickle from
+a candidate may name, and `rebuild` what it may do with that.
 """
 
 import io
@@ -13,12 +13,11 @@ import sys
 from types import GeneratorType
 from typing import Any
 
+from xftbench.execution.inside import kinds
 from xftbench.execution.inside.rebuild import (
-    LIBRARIES,
     NotPlain,
     PlainUnpickler,
     flat,
-    is_of,
     iterator,
     rebuilt,
     record,
@@ -145,7 +144,8 @@ class _ResultPickler(Pickler):
             if len(items) > _MOST_ITEMS:
                 raise NotPlain(f"a {kind.__name__} of too many values")
             return iterator, (items,)
-        if isinstance(value, tuple) and hasattr(kind, "_fields") and not is_of(LIBRARIES, kind.__module__):
+        is_record = isinstance(value, tuple) and hasattr(kind, "_fields")
+        if is_record and not kinds.is_plain(kind.__module__, kind.__qualname__, kind):
             return record, (kind.__name__, tuple(kind._fields), tuple(value))
         if numpy and kind is numpy.flatiter:
             return flat, (value.copy(),)
