@@ -184,12 +184,12 @@ def preflight(benchmark: Benchmark, problems: Sequence[Problem], judge: Judge) -
     for program, future in outcomes:
         outcome = future.result()
         judge.keep(program.sha256, outcome)
-        if outcome.verdict != "passed":
+        if outcome.verdict != "passed" or outcome.strict not in ("passed", None):
             failed.append((program, outcome))
     if failed:
-        told = [f"{program.task_id}: {one.verdict} {one.detail}".rstrip() for program, one in failed]
+        told = [f"{program.task_id}: {_told(one)}" for program, one in failed]
         hint = "this is the machine's or the data's fault, not a model's; see xftbench doctor"
-        if all(outcome.verdict == "timed_out" for _, outcome in failed):
+        if any(outcome.verdict == "timed_out" for _, outcome in failed):
             hint = "if this machine is only slow: a larger --timeout-scale gives all programs more time"
         raise SandboxError(
             f"{len(failed)} of {len(outcomes)} known-good programs of {benchmark.name} do not pass here, "
@@ -197,6 +197,12 @@ def preflight(benchmark: Benchmark, problems: Sequence[Problem], judge: Judge) -
             hint=hint,
         )
     return len(outcomes)
+
+
+def _told(outcome: Outcome) -> str:
+    if outcome.verdict == "passed":
+        return f"passed, but the strict verdict is {outcome.strict}: was it executed at all?"
+    return f"{outcome.verdict} {outcome.detail}".rstrip()
 
 
 def identity(suite: Suite) -> str:

@@ -6,6 +6,7 @@ A record is data only. Unknown fields are refused when one is read back, so a fi
 of another tool can't be taken for ours.
 """
 
+from collections.abc import Mapping
 from math import ceil
 from typing import Literal, dataclass_transform
 
@@ -51,6 +52,10 @@ class Problem(Record, kw_only=True):
     """A data set that the problem's own test would download, and that may be missing here."""
     tags: dict[str, str] = msgspec.field(default_factory=dict)
     """What scores are broken down by, such as ``{"library": "Pandas"}``."""
+
+
+Answerable = Mapping[str, Problem | None]
+"""task_id -> a problem that a file of samples may answer; None where no more is known than its name."""
 
 
 class FunctionProblem(Problem, kw_only=True):

@@ -85,7 +85,7 @@ def test_the_papers_prompts_are_the_papers(problems: list[ContextProblem]) -> No
 
 
 def test_answers_are_read_by_number_and_to_the_byte(problems: list[ContextProblem]) -> None:
-    samples = read_samples(ANSWERS, [problem.task_id for problem in problems])
+    samples = read_samples(ANSWERS, {problem.task_id: problem for problem in problems})
     rows = [json.loads(line) for line in gzip.decompress(ANSWERS.read_bytes()).splitlines()]
     assert [sample.completion for sample in samples] == [row["code"] for row in rows]
 
@@ -111,7 +111,7 @@ def test_recorded_answers_score_what_they_did_elsewhere(
     problems: list[ContextProblem], environment: environments.Environment
 ) -> None:
     """codex002: 388 published, 386 to 387 in three runs of the official script here (facts/ds1000.md)."""
-    samples = read_samples(ANSWERS, [problem.task_id for problem in problems])
+    samples = read_samples(ANSWERS, {problem.task_id: problem for problem in problems})
     by_task: dict[str, Problem] = {problem.task_id: problem for problem in problems}
     benchmark = Ds1000()
     programs = [

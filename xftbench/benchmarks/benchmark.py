@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from xftbench.records import Limits, Problem, Program, Record
+from xftbench.records import Answerable, Limits, Problem, Program, Record
 
 
 class DataSet(Record):
@@ -24,9 +24,9 @@ class DataSet(Record):
         return [problem.task_id for problem in self.problems]
 
     @property
-    def readable_ids(self) -> list[str]:
-        """Of all problems that a file of samples may answer, in the benchmark's order."""
-        return list(self.whole) or self.task_ids
+    def answerable(self) -> Answerable:
+        """All problems that a file of samples may answer, in the benchmark's order."""
+        return dict.fromkeys(self.whole) | {problem.task_id: problem for problem in self.problems}
 
 
 class Benchmark(Protocol):

@@ -156,8 +156,8 @@ def _tell_of_template(request: ModelsRequest, suites: Sequence[Suite], checkpoin
 
 
 def _replayed(request: ModelsRequest, suites: Sequence[Suite], checkpoint: Checkpoint) -> Model:
-    task_ids = [task_id for suite in suites for task_id in suite.data.readable_ids]
-    everything = read_samples(Path(checkpoint.path), task_ids)
+    answerable = {name: problem for suite in suites for name, problem in suite.data.answerable.items()}
+    everything = read_samples(Path(checkpoint.path), answerable)
     runs = []
     for suite in suites:
         selected = set(suite.task_ids)

@@ -74,7 +74,7 @@ def command(workers: int | None, no_cache: bool, cache_dir: Path, as_json: bool,
     if len(suites) > 1:
         raise UsageProblem("score judges one suite at a time", hint="give each suite a --run-dir of its own")
     (suite,) = suites
-    samples = _selected(suite, read_samples(path, suite.data.readable_ids), path)
+    samples = _selected(suite, read_samples(path, suite.data.answerable), path)
     reading = reading_of(suite, samples, style, options["extraction"])
     run, task = _open(suite, samples, origin, run_dir, reading), task_of(suite, reading)
     cache = outcomes_path(cache_dir, no_cache=no_cache)

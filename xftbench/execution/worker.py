@@ -23,7 +23,7 @@ from xftbench.execution.outcome import InfrastructureError
 from xftbench.records import Limits
 
 _START_S = 60.0
-GRACE_S = 10.0  # for what must follow at once from a kill; generous, because the machine may be loaded
+GRACE_S = 30.0  # for what must follow at once from a kill; generous, because the machine may be loaded
 _CHECKER_MEMORY_BYTES = 2 << 30
 _CODE_ROOT = str(Path(__file__).resolve().parents[2])
 _ENVIRONMENT = {

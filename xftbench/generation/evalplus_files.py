@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from xftbench.errors import DataFileError
-from xftbench.records import Sample, SampleKey
+from xftbench.records import Answerable, Sample, SampleKey
 
 _PROGRAM = re.compile(r"(?P<folder>[\w-]+)/(?P<index>\d+)\.py")
 
 
-def from_folder(directory: Path, task_ids: Sequence[str]) -> list[Sample] | None:
+def from_folder(directory: Path, answerable: Answerable) -> list[Sample] | None:
     """Return the samples of ``HumanEval_0/0.py`` and the like; None if there are none of that kind.
 
     Raises:
@@ -21,7 +21,7 @@ def from_folder(directory: Path, task_ids: Sequence[str]) -> list[Sample] | None
     found = sorted(directory.glob("*/*.py"))
     if not found:
         return None
-    by_folder = {task_id.replace("/", "_"): task_id for task_id in task_ids}
+    by_folder = {task_id.replace("/", "_"): task_id for task_id in answerable}
     return list(_programs(directory, found, by_folder))
 
 
@@ -54,7 +54,7 @@ def _programs(directory: Path, paths: Sequence[Path], by_folder: dict[str, str])
         )
 
 
-def from_results(path: Path, text: str, task_ids: Sequence[str]) -> list[Sample] | None:
+def from_results(path: Path, text: str, answerable: Answerable) -> list[Sample] | None:
     """Return the programs of an ``eval_results.json``; None if the document is another one.
 
     Raises:
@@ -67,16 +67,18 @@ def from_results(path: Path, text: str, task_ids: Sequence[str]) -> list[Sample]
     rows = document.get("eval") if isinstance(document, dict) else None
     if not isinstance(rows, dict):
         return None
-    known = set(task_ids)
     samples = []
     for task_id, results in rows.items():
-        if task_id not in known:
+        if task_id not in answerable:
             raise DataFileError(
                 f"{path}: the suite has no problem {task_id!r}",
                 hint="is --suite the one that these samples answer?",
             )
         if not isinstance(results, list):
-            raise DataFileError(f"{path}: expected a list of the results of {task_id}")
+            raise DataFileError(
+                f"{path}: expected a list of the results of {task_id}",
+                hint="results of evalplus before 0.2 hold no programs: name the samples that they are of",
+            )
         for index, result in enumerate(results):
             solution = result.get("solution") if isinstance(result, dict) else None
             if not isinstance(solution, str):

@@ -4,20 +4,22 @@ A results document holds whole programs; the tests at their end are taken off, s
 """
 
 import json
+import logging
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from xftbench.benchmarks.datafiles import unpacked
 from xftbench.benchmarks.multipl_e_parts import language_of
 from xftbench.errors import DataFileError
-from xftbench.records import Sample
+from xftbench.records import Answerable, NativeProblem, Problem, Sample
 
+_logger = logging.getLogger(__name__)
 _FILE = re.compile(r"(?P<name>(?:HumanEval|mbpp)_\d+_\w+)(?P<results>\.results)?\.json(?:\.gz)?")
 
 
-def from_folder(directory: Path, task_ids: Sequence[str]) -> list[Sample] | None:
+def from_folder(directory: Path, answerable: Answerable) -> list[Sample] | None:
     """Return the samples of all documents in a directory and below; None if there are none of that kind.
 
     Of a problem that has completions and results, the completions are read.
@@ -30,8 +32,9 @@ def from_folder(directory: Path, task_ids: Sequence[str]) -> list[Sample] | None
         return None
     samples: list[Sample] = []
     seen: dict[str, Path] = {}
+    asked_otherwise: list[Path] = []
     for path in _preferred(found):
-        of_document = from_document(path, _text(path), task_ids)
+        of_document = _read(path, _text(path), answerable, asked_otherwise)
         if of_document is None:
             raise DataFileError(f"{path}: expected MultiPL-E's name and completions or results")
         for task_id in {sample.task_id for sample in of_document}:
@@ -42,7 +45,17 @@ def from_folder(directory: Path, task_ids: Sequence[str]) -> list[Sample] | None
                 )
             seen[task_id] = path
         samples += of_document
+    _warn_of(asked_otherwise)
     return samples
+
+
+def _warn_of(asked_otherwise: Sequence[Path]) -> None:
+    if asked_otherwise:
+        _logger.warning(
+            "%d documents have another prompt than the pinned one, and are judged with it, as upstream does: "
+            "%s%s",
+            len(asked_otherwise), asked_otherwise[0], ", ..." if asked_otherwise[1:] else "",
+        )  # fmt: skip
 
 
 def _preferred(paths: Sequence[Path]) -> list[Path]:
@@ -63,12 +76,19 @@ def _text(path: Path) -> str:
         raise DataFileError(f"{path}: not UTF-8 text: {error.reason}") from error
 
 
-def from_document(path: Path, text: str, task_ids: Sequence[str]) -> list[Sample] | None:
+def from_document(path: Path, text: str, answerable: Answerable) -> list[Sample] | None:
     """Return the samples of one document; None if it is of another kind.
 
     Raises:
         DataFileError: If it answers no problem of the suite, or holds something else where a text should be.
     """
+    asked_otherwise: list[Path] = []
+    samples = _read(path, text, answerable, asked_otherwise)
+    _warn_of(asked_otherwise)
+    return samples
+
+
+def _read(path: Path, text: str, answerable: Answerable, asked_otherwise: list[Path]) -> list[Sample] | None:
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -77,45 +97,65 @@ def from_document(path: Path, text: str, task_ids: Sequence[str]) -> list[Sample
         return None
     if not isinstance(document, dict) or not isinstance(document.get("name"), str):
         return None
-    if isinstance(document.get("completions"), list):
-        drawn = _completions(path, document)
-    elif isinstance(document.get("results"), list):
-        drawn = _programs(path, document)
-    else:
+    is_asked = isinstance(document.get("completions"), list)
+    if not is_asked and not isinstance(document.get("results"), list):
         return None
-    task_id = known_id(document["name"], document.get("language"), set(task_ids))
+    task_id = known_id(document["name"], document.get("language"), answerable)
     if task_id is None:
         raise DataFileError(
             f"{path}: the suite has no problem {document['name']!r} in {document.get('language')!r}",
             hint="is --suite the one that these samples answer? For example --suite multipl-e:java,js",
         )
+    if is_asked:
+        prompt = _other_prompt(document, answerable[task_id])
+        drawn = _completions(path, document, prompt)
+        asked_otherwise += [path] if prompt else []
+    else:
+        drawn = _programs(path, document)
     return [
         Sample(task_id=task_id, sample_index=index, completion=completion, solution=solution)
         for index, (completion, solution) in enumerate(drawn)
     ]
 
 
-def known_id(name: str, language: object, known: Collection[str]) -> str | None:
-    """Return a suite's spelling of a problem that is named with or without its language; None if it has none.
+def known_id(name: str, language: object, answerable: Answerable) -> str | None:
+    """Return a suite's spelling of a problem that is named with or without its language.
+
+    None if it has none, or has it in another language only.
 
     Args:
         name: ``HumanEval_0_has_close_elements`` or ``js/HumanEval_0_has_close_elements``.
         language: What else is known of its language, in any spelling.
-        known: The suite's task_ids.
+        answerable: The suite's problems.
     """
     prefix, _, plain = name.rpartition("/")
     spoken = language_of(prefix or str(language)) or ""
     spellings = (name, f"{spoken}/{plain}", plain)
-    return next((spelling for spelling in spellings if spelling in known), None)
+    found = next((spelling for spelling in spellings if spelling in answerable), "")
+    problem = answerable.get(found)
+    is_other = spoken and isinstance(problem, NativeProblem) and problem.language != spoken
+    return None if is_other else found or None
 
 
-def _completions(path: Path, document: dict[str, Any]) -> Iterator[tuple[str | None, str | None]]:
-    # Upstream's chat script leaves the prompt empty: the completion repeats it.
-    stands_alone = document.get("prompt") == ""
+def _other_prompt(document: dict[str, Any], problem: Problem | None) -> str | None:
+    """Return the prompt that completions stand behind, if it is not the suite's.
+
+    It is empty where the completion repeats it (chat), and another one in other releases and wordings of the
+    benchmark. Upstream judges whatever prompt the document has.
+    """
+    prompt = document.get("prompt")
+    if not isinstance(prompt, str):
+        return None
+    return prompt if not prompt or (problem is not None and prompt != problem.prompt) else None
+
+
+def _completions(
+    path: Path, document: dict[str, Any], other_prompt: str | None
+) -> Iterator[tuple[str | None, str | None]]:
     for index, completion in enumerate(document["completions"]):
         if not isinstance(completion, str):
             raise DataFileError(f"{path}: completion {index} is not a text")
-        yield (None, completion) if stands_alone else (completion, None)
+        yield (completion, None) if other_prompt is None else (None, other_prompt + completion)
 
 
 def _programs(path: Path, document: dict[str, Any]) -> Iterator[tuple[str | None, str | None]]:

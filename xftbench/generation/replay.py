@@ -18,12 +18,12 @@ from xftbench.generation.backend import Engine, Request
 from xftbench.generation.checkpoints import Checkpoint
 from xftbench.generation.options import BackendOptions
 from xftbench.generation.sample_rows import from_lines, from_list
-from xftbench.records import Sample, SamplingParams
+from xftbench.records import Answerable, Sample, SamplingParams
 
-Folder = Callable[[Path, Sequence[str]], list[Sample] | None]
-"""(directory, the suite's task_ids) -> its samples; None if it is of another harness."""
-Document = Callable[[Path, str, Sequence[str]], list[Sample] | None]
-"""(path, text, the suite's task_ids) -> the samples of a JSON file; None if it is of another harness."""
+Folder = Callable[[Path, Answerable], list[Sample] | None]
+"""(directory, the suite's problems) -> its samples; None if it is of another harness."""
+Document = Callable[[Path, str, Answerable], list[Sample] | None]
+"""(path, text, the suite's problems) -> the samples of a JSON file; None if it is of another harness."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -39,17 +39,17 @@ def samples_file(path: Path) -> Path:
     return next((inside for name in _NAMES if (inside := path / name).is_file()), path)
 
 
-def read_samples(path: Path, task_ids: Sequence[str]) -> list[Sample]:
+def read_samples(path: Path, answerable: Answerable) -> list[Sample]:
     """Read samples of any known shape; files may be gzipped. docs/scoring.md lists the shapes.
 
     Args:
         path: A directory, a JSON document (``.json``) or, by any other name, JSON Lines.
-        task_ids: The problems that samples may answer, in the benchmark's order.
+        answerable: The problems that samples may answer, in the benchmark's order.
 
     Raises:
         DataFileError: Naming file and line, for whatever is not such a sample.
     """
-    samples = _of_folder(path, task_ids) if path.is_dir() else _of_file(path, task_ids)
+    samples = _of_folder(path, answerable) if path.is_dir() else _of_file(path, answerable)
     if not samples:
         raise DataFileError(f"{path} holds no samples")
     return [_encodable(sample) for sample in samples]
@@ -64,9 +64,9 @@ def _encodable(sample: Sample) -> Sample:
     return structs.replace(sample, **replaced) if replaced != texts else sample
 
 
-def _of_folder(path: Path, task_ids: Sequence[str]) -> list[Sample]:
+def _of_folder(path: Path, answerable: Answerable) -> list[Sample]:
     for shape in FOLDERS:
-        if (samples := shape(path, task_ids)) is not None:
+        if (samples := shape(path, answerable)) is not None:
             return samples
     raise DataFileError(
         f"{path} is a directory of no known shape",
@@ -74,18 +74,18 @@ def _of_folder(path: Path, task_ids: Sequence[str]) -> list[Sample]:
     )
 
 
-def _of_file(path: Path, task_ids: Sequence[str]) -> list[Sample]:
+def _of_file(path: Path, answerable: Answerable) -> list[Sample]:
     text = read_text(path)
     if not text.strip():
         raise DataFileError(f"{path} is empty", hint="it should hold one JSON object per sample and line")
     if not path.name.removesuffix(".gz").endswith(".json"):
-        return list(from_lines(path, text, task_ids))
+        return list(from_lines(path, text, answerable))
     if text.lstrip().startswith("["):
-        return list(from_list(path, text, task_ids))
+        return list(from_list(path, text, answerable))
     for shape in DOCUMENTS:
-        if (samples := shape(path, text, task_ids)) is not None:
+        if (samples := shape(path, text, answerable)) is not None:
             return samples
-    return list(from_lines(path, text, task_ids))
+    return list(from_lines(path, text, answerable))
 
 
 def read_text(path: Path) -> str:
@@ -120,8 +120,8 @@ class ReplayBackend:
             DataFileError: If the file can't be read.
             BackendError: If a sample is not in the file.
         """
-        task_ids = list(dict.fromkeys(request.prompt.task_id for request in requests))
-        stored = {sample.key: sample for sample in read_samples(self._path, task_ids)}
+        asked = dict.fromkeys(request.prompt.task_id for request in requests)
+        stored = {sample.key: sample for sample in read_samples(self._path, asked)}
         for request in requests:
             key = (request.prompt.task_id, request.sample_index)
             if key not in stored:

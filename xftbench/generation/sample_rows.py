@@ -10,12 +10,12 @@ from typing import Any
 from xftbench.errors import DataFileError
 from xftbench.generation.answers import as_sample_row
 from xftbench.generation.multipl_e_files import known_id
-from xftbench.records import Sample, SampleKey
+from xftbench.records import Answerable, Sample, SampleKey
 
 _COUNTS = ("seed", "n_prompt_tokens", "n_tokens")
 
 
-def from_lines(path: Path, text: str, task_ids: Sequence[str]) -> Iterator[Sample]:
+def from_lines(path: Path, text: str, answerable: Answerable) -> Iterator[Sample]:
     """Yield the sample of each line, numbered in the order of its problem's rows unless it says otherwise."""
     # Not splitlines(): a JSON string may hold U+2028 and the like, which are no line ends here.
     lines = text.split("\n")
@@ -24,16 +24,16 @@ def from_lines(path: Path, text: str, task_ids: Sequence[str]) -> Iterator[Sampl
         for number, line in enumerate(lines, start=1)
         if line.strip()
     )
-    return _from_rows(path, rows, task_ids)
+    return _from_rows(path, rows, answerable)
 
 
-def from_list(path: Path, text: str, task_ids: Sequence[str]) -> Iterator[Sample]:
+def from_list(path: Path, text: str, answerable: Answerable) -> Iterator[Sample]:
     """Yield the samples of one JSON list: of rows as in `from_lines`, or bigcode's programs."""
     entries = _parse(str(path), text, is_last=False)
     if entries and all(isinstance(entry, dict) for entry in entries):
         rows = ((f"entry {number}", entry) for number, entry in enumerate(entries))
-        return _from_rows(path, rows, task_ids)
-    return _from_generations(path, entries, task_ids)
+        return _from_rows(path, rows, answerable)
+    return _from_generations(path, entries, answerable)
 
 
 def _parse(where: str, text: str, *, is_last: bool) -> Any:
@@ -44,9 +44,8 @@ def _parse(where: str, text: str, *, is_last: bool) -> Any:
         raise DataFileError(f"{where}: not JSON: {error}{cut}") from error
 
 
-def _from_rows(path: Path, rows: Iterable[tuple[str, Any]], task_ids: Sequence[str]) -> Iterator[Sample]:
+def _from_rows(path: Path, rows: Iterable[tuple[str, Any]], answerable: Answerable) -> Iterator[Sample]:
     """Yield the samples of rows, each with its place in the file."""
-    known = set(task_ids)
     seen: dict[SampleKey, str] = {}
     n_of_task: Counter[str] = Counter()
     for place, row in rows:
@@ -55,8 +54,8 @@ def _from_rows(path: Path, rows: Iterable[tuple[str, Any]], task_ids: Sequence[s
             raise DataFileError(
                 f"{where}: expected an object with task_id and completion, found {_kind(row)}"
             )
-        row = as_sample_row(where, row, known)
-        task_id = known_task_id(where, row, known)
+        row = as_sample_row(where, row, answerable)
+        task_id = known_task_id(where, row, answerable)
         sample = _sample(where, row, task_id, n_of_task[task_id])
         if sample.key in seen:
             raise DataFileError(
@@ -67,20 +66,20 @@ def _from_rows(path: Path, rows: Iterable[tuple[str, Any]], task_ids: Sequence[s
         yield sample
 
 
-def known_task_id(where: str, row: dict[str, Any], known: Collection[str]) -> str:
+def known_task_id(where: str, row: dict[str, Any], answerable: Answerable) -> str:
     """Return a row's task_id, which must be one of the suite's."""
     if "task_id" not in row:
         raise DataFileError(f"{where}: no task_id (fields: {', '.join(map(str, row)) or 'none'})")
     task_id = row["task_id"]
     if not isinstance(task_id, str):
         raise DataFileError(
-            f"{where}: task_id is {_kind(task_id)}, not a string" + _did_you_mean(str(task_id), known)
+            f"{where}: task_id is {_kind(task_id)}, not a string" + _did_you_mean(str(task_id), answerable)
         )
     # In some suites an id may be written with or without its language.
-    spelling = known_id(task_id, row.get("language"), known)
+    spelling = known_id(task_id, row.get("language"), answerable)
     if spelling is None:
         raise DataFileError(
-            f"{where}: the suite has no problem {task_id!r}" + _did_you_mean(task_id, known),
+            f"{where}: the suite has no problem {task_id!r}" + _did_you_mean(task_id, answerable),
             hint="is --suite the one that these samples answer?",
         )
     return spelling
@@ -117,14 +116,14 @@ def _sample(where: str, row: dict[str, Any], task_id: str, default_index: int) -
     )
 
 
-def _from_generations(path: Path, problems: Sequence[Any], task_ids: Sequence[str]) -> Iterator[Sample]:
+def _from_generations(path: Path, problems: Sequence[Any], answerable: Answerable) -> Iterator[Sample]:
     """Yield bigcode's programs: a list for each problem, in the suite's order."""
-    if len(problems) != len(task_ids):
+    if len(problems) != len(answerable):
         raise DataFileError(
-            f"{path} holds generations for {len(problems)} problems, the suite has {len(task_ids)}",
+            f"{path} holds generations for {len(problems)} problems, the suite has {len(answerable)}",
             hint="bigcode's format names no problems: it must hold all of them, in the suite's order",
         )
-    for position, (task_id, programs) in enumerate(zip(task_ids, problems, strict=True)):
+    for position, (task_id, programs) in enumerate(zip(answerable, problems, strict=True)):
         if not isinstance(programs, list):
             raise DataFileError(
                 f"{path}, entry {position}: expected a list of programs, found {_kind(programs)}"

@@ -146,6 +146,23 @@ def test_the_published_rule_and_the_kind_of_failure(
     assert judge(row, row.variants[-1].steps, ended(**changes)).verdict == expected
 
 
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("language", sorted(LANGUAGES))
+@pytest.mark.parametrize(
+    "line",
+    [
+        "/tmp/program.js:1\n\n\n",
+        "error: ",
+        "PHP Fatal error:  Cannot redeclare f() (previously declared in x:1)",
+    ],
+)
+def test_no_output_keeps_the_judge_busy(language: str, line: str) -> None:
+    row = LANGUAGES[language]
+    text = line * (320_000 // len(line))
+    outcome = judge(row, row.variants[-1].steps[-1:], ended(status=256, stderr=text, stdout=text))
+    assert outcome.verdict != "passed"
+
+
 @pytest.mark.parametrize(
     ("language", "changes", "detail"),
     [

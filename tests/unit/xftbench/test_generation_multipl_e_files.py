@@ -9,14 +9,22 @@ import pytest
 
 from xftbench.errors import DataFileError
 from xftbench.generation.multipl_e_files import from_document, from_folder, known_id
-from xftbench.records import Sample
+from xftbench.records import NativeProblem, Sample
 
 ADD = "HumanEval_53_add"
 STRLEN = "HumanEval_23_strlen"
+PROMPT = "function add(x, y){\n"
+
+
+def problem(task_id: str, language: str = "js", prompt: str = PROMPT) -> NativeProblem:
+    return NativeProblem(task_id=task_id, language=language, prompt=prompt, test="test();")
+
+
+SUITE = {ADD: problem(ADD), STRLEN: problem(STRLEN)}
 
 
 def document(name: str = ADD, **fields: Any) -> dict[str, Any]:
-    return {"name": name, "language": "js", "prompt": "function add(x, y){\n", "tests": "test();", **fields}
+    return {"name": name, "language": "js", "prompt": PROMPT, "tests": "test();", **fields}
 
 
 def write(path: Path, content: dict[str, Any]) -> Path:
@@ -26,12 +34,12 @@ def write(path: Path, content: dict[str, Any]) -> Path:
     return path
 
 
-def read(content: object, task_ids: list[str]) -> list[Sample] | None:
-    return from_document(Path("x.json"), json.dumps(content), task_ids)
+def read(content: object) -> list[Sample] | None:
+    return from_document(Path("x.json"), json.dumps(content), SUITE)
 
 
 def test_completions_go_on_from_the_prompt() -> None:
-    samples = read(document(completions=["  return x + y;\n}", "}"]), [ADD])
+    samples = read(document(completions=["  return x + y;\n}", "}"]))
     assert samples is not None
     assert [(s.task_id, s.sample_index, s.completion, s.solution) for s in samples] == [
         (ADD, 0, "  return x + y;\n}", None),
@@ -40,21 +48,31 @@ def test_completions_go_on_from_the_prompt() -> None:
 
 
 def test_a_completion_of_the_chat_script_repeats_the_prompt_and_stands_alone() -> None:
-    samples = read(document(prompt="", completions=["function add(x, y) { }"]), [ADD])
+    samples = read(document(prompt="", completions=["function add(x, y) { }"]))
     assert samples is not None
     assert (samples[0].completion, samples[0].solution) == (None, "function add(x, y) { }")
 
 
+def test_a_completion_of_another_prompt_is_judged_with_that(caplog: pytest.LogCaptureFixture) -> None:
+    samples = read(document(prompt="function add(a, b){\n", completions=["  return a + b;\n}"]))
+    assert samples is not None
+    assert (samples[0].completion, samples[0].solution) == (
+        None,
+        "function add(a, b){\n  return a + b;\n}",
+    )
+    assert "another prompt than the pinned one" in caplog.text
+
+
 def test_a_result_is_its_program_without_the_tests() -> None:
     program = "function add(x, y){\n  return x + y;\n}\ntest();"
-    samples = read(document(results=[{"program": program, "status": "OK"}]), [ADD])
+    samples = read(document(results=[{"program": program, "status": "OK"}]))
     assert samples is not None
     assert samples[0].solution == "function add(x, y){\n  return x + y;\n}"
 
 
 def test_a_program_with_other_tests_than_its_documents_is_refused() -> None:
     with pytest.raises(DataFileError, match="program 0 does not end with"):
-        read(document(results=[{"program": "return;\nother();"}]), [ADD])
+        read(document(results=[{"program": "return;\nother();"}]))
 
 
 @pytest.mark.parametrize(
@@ -62,13 +80,16 @@ def test_a_program_with_other_tests_than_its_documents_is_refused() -> None:
     [[], {"eval": {}}, {"name": ADD}, {"name": ADD, "completions": "x"}, "text", {"completions": []}],
 )
 def test_other_documents_are_left_to_other_readers(content: object) -> None:
-    assert read(content, [ADD]) is None
+    assert read(content) is None
 
 
 @pytest.mark.parametrize(
     ("name", "language", "known", "expected"),
     [
         (ADD, "js", {ADD}, ADD),
+        (ADD, None, {ADD}, ADD),
+        (ADD, "php", {ADD}, None),
+        (f"php/{ADD}", None, {ADD}, None),
         (ADD, "JavaScript", {f"js/{ADD}", f"java/{ADD}"}, f"js/{ADD}"),
         (f"js/{ADD}", None, {ADD}, ADD),
         (f"rust/{ADD}", None, {f"rs/{ADD}"}, f"rs/{ADD}"),
@@ -80,37 +101,38 @@ def test_other_documents_are_left_to_other_readers(content: object) -> None:
 def test_a_problem_is_known_with_and_without_its_language(
     name: str, language: str | None, known: set[str], expected: str | None
 ) -> None:
-    assert known_id(name, language, known) == expected
+    answerable = {one: problem(one, one.rpartition("/")[0] or "js") for one in known}
+    assert known_id(name, language, answerable) == expected
 
 
 def test_a_folder_is_read_with_what_is_below_it_and_completions_go_before_results(tmp_path: Path) -> None:
     write(tmp_path / "js" / f"{ADD}.json.gz", document(completions=["}"]))
     write(tmp_path / "js" / f"{ADD}.results.json.gz", document(results=[]))
     write(tmp_path / "js" / f"{STRLEN}.results.json", document(STRLEN, results=[{"program": "a\ntest();"}]))
-    samples = from_folder(tmp_path, [ADD, STRLEN])
+    samples = from_folder(tmp_path, SUITE)
     assert samples is not None
     assert [(s.task_id, s.completion, s.solution) for s in samples] == [(STRLEN, None, "a"), (ADD, "}", None)]
 
 
 def test_a_folder_of_something_else_is_left_to_other_readers(tmp_path: Path) -> None:
     write(tmp_path / "config.json", {})
-    assert from_folder(tmp_path, [ADD]) is None
+    assert from_folder(tmp_path, SUITE) is None
 
 
 def test_two_answers_to_one_problem_are_two_experiments(tmp_path: Path) -> None:
     for folder in ("a-0.2", "a-0.8"):
         write(tmp_path / folder / f"{ADD}.json", document(completions=["}"]))
     with pytest.raises(DataFileError, match="both answer"):
-        from_folder(tmp_path, [ADD])
+        from_folder(tmp_path, SUITE)
 
 
 def test_what_is_damaged_or_unknown_is_named(tmp_path: Path) -> None:
     path = write(tmp_path / f"{ADD}.json", document(completions=["}"]))
     with pytest.raises(DataFileError, match="no problem 'HumanEval_53_add' in 'js'"):
-        from_folder(tmp_path, [STRLEN])
+        from_folder(tmp_path, {STRLEN: SUITE[STRLEN]})
     path.write_text('{"name": ')
     with pytest.raises(DataFileError, match=rf"{path}: not JSON"):
-        from_folder(tmp_path, [ADD])
+        from_folder(tmp_path, SUITE)
     path.write_text('{"name": "x"}')
     with pytest.raises(DataFileError, match="completions or results"):
-        from_folder(tmp_path, [ADD])
+        from_folder(tmp_path, SUITE)

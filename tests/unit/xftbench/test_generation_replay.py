@@ -13,7 +13,7 @@ from xftbench.generation.backend import Request
 from xftbench.generation.replay import ReplayBackend, read_samples, samples_file
 from xftbench.records import Prompt, Sample, SamplingParams
 
-IDS = ["T/0", "T/1"]
+IDS = dict.fromkeys(["T/0", "T/1"])
 
 
 def lines(path: Path, *rows: dict[str, Any]) -> Path:

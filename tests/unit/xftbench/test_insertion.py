@@ -49,19 +49,21 @@ def test_lenient_indents_for_a_prompt_that_ends_inside_a_function() -> None:
 
 @pytest.mark.parametrize("task_id", ["17", 17, "ds1000/17", "DS-1000/17"])
 def test_a_problem_may_be_named_in_four_ways(task_id: object) -> None:
-    assert as_sample_row("", {"task_id": task_id, "completion": "x"}, {"17"})["task_id"] == "17"
+    assert (
+        as_sample_row("", {"task_id": task_id, "completion": "x"}, dict.fromkeys(["17"]))["task_id"] == "17"
+    )
 
 
 @pytest.mark.parametrize("code", ["x", ["x"], ["x", "y"]])
 def test_a_row_of_the_official_answer_files_is_a_sample(code: object) -> None:
-    row = as_sample_row("", {"code": code, "metadata": {"problem_id": 3}}, {"3"})
+    row = as_sample_row("", {"code": code, "metadata": {"problem_id": 3}}, dict.fromkeys(["3"]))
     assert row == {"task_id": "3", "completion": "x"}
 
 
 @pytest.mark.parametrize("number", [True, "3", None])
 def test_a_problem_of_the_official_answer_files_is_named_by_a_number(number: object) -> None:
     with pytest.raises(DataFileError, match="not a number"):
-        as_sample_row("", {"code": "x", "metadata": {"problem_id": number}}, {"3"})
+        as_sample_row("", {"code": "x", "metadata": {"problem_id": number}}, dict.fromkeys(["3"]))
 
 
 def test_other_rows_are_left_alone() -> None:
@@ -70,4 +72,11 @@ def test_other_rows_are_left_alone() -> None:
         {"task_id": "HumanEval/17", "completion": ""},
         {"code": ""},
     ):
-        assert as_sample_row("", row, {"Mbpp/11", "HumanEval/17", "17"}) == row
+        assert as_sample_row("", row, dict.fromkeys(["Mbpp/11", "HumanEval/17", "17"])) == row
+
+
+def test_an_answer_to_a_problem_of_another_library_is_refused() -> None:
+    answerable = {"3": Problem(task_id="3", prompt="", tags={"library": "Pandas"})}
+    row = {"code": "x", "metadata": {"problem_id": 3, "library": "Numpy"}}
+    with pytest.raises(DataFileError, match="problem 3 is one of Pandas"):
+        as_sample_row("", row, answerable)

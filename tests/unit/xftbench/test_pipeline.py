@@ -24,11 +24,13 @@ class FakePool:
     def __init__(self) -> None:
         self.programs: list[Program] = []
         self.default: VerdictName = "failed"
+        self.strict: VerdictName | None = None
 
     def submit(self, program: Program) -> Future[Outcome]:
         self.programs.append(program)
         future: Future[Outcome] = Future()
-        future.set_result(Outcome(verdict="passed" if "right" in program.solution else self.default))
+        verdict = "passed" if "right" in program.solution else self.default
+        future.set_result(Outcome(verdict=verdict, strict=self.strict))
         return future
 
 
@@ -120,6 +122,13 @@ def test_nothing_is_scored_where_known_good_programs_fail(task: Task) -> None:
     with pytest.raises(SandboxError, match=r"(?s)3 of 3 known-good programs.*HumanEval/0: failed") as caught:
         preflight(task.benchmark, task.problems, Judge(FakePool()))
     assert "not a model's" in str(caught.value)
+
+
+def test_a_tool_that_executes_nothing_is_found_out(task: Task) -> None:
+    pool = FakePool()
+    pool.default, pool.strict = "passed", "failed"
+    with pytest.raises(SandboxError, match=r"HumanEval/0: passed, but the strict verdict is failed"):
+        preflight(task.benchmark, task.problems, Judge(pool))
 
 
 def test_a_machine_that_is_too_slow_is_told_so(task: Task) -> None:

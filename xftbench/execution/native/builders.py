@@ -20,6 +20,7 @@ from xftbench.execution.worker import Worker
 
 _LINKS = re.compile(r"#!\[|\b(?:extern|link\w*|no_mangle|export_name|global_allocator|\w*asm)\b|current_exe")
 _SERVER_CPU_S = 100_000
+_MOST_CLASSES, _LONGEST_NAME = 2000, 255
 _JAVA_FLAGS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "-Xss4m", "-Xmx768m")
 
 
@@ -86,6 +87,9 @@ def _java_classes(body: bytes) -> Files:
         if not name.endswith(".class") or name.startswith("/") or ".." in name:
             raise ValueError("a class with a name that is none")
         files[name] = parts[1]
+    longest = max((len(part.encode()) for name in files for part in name.split("/")), default=0)
+    if len(files) > _MOST_CLASSES or longest > _LONGEST_NAME:
+        raise ValueError("more than a scratch directory holds: javac says it better")
     return files
 
 

@@ -302,7 +302,7 @@ HASKELL = Language(
     ),
     signs=Signs(
         memory=r"heap exhausted|out of memory",
-        syntax=r"error:.*\n?.*(?:parse error|Variable not in scope|Couldn't match|No instance)|: error:",
+        syntax=r": error:",
         assertion=r"Assertion failed|ExitFailure",
     ),
     runtime_memory=True,

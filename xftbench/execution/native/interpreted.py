@@ -10,7 +10,7 @@ _NODE = Tool(name="node", debian=("nodejs",))
 _JS_SIGNS = Signs(
     memory=r"JavaScript heap out of memory|Array buffer allocation failed",
     # One with a frame of the program was thrown as it ran: by JSON.parse, eval, RegExp.
-    syntax=r"^\S*program\.js:\d+\n(?:.*\n){2,3}(?![\s\S]*^ +at .*program\.js:\d)(SyntaxError: .*)",
+    syntax=r"\A\S*program\.js:\d+\n(?:.*\n){2,3}(?![\s\S]*^ +at .*program\.js:\d)(SyntaxError: .*)",
     assertion=r"ERR_ASSERTION",
 )
 _JS_PROOF = Proof(
@@ -78,7 +78,8 @@ PHP = Language(
         memory=r"Allowed memory size of|^(?:PHP Fatal error:  )?Out of memory",
         # A fatal error that is no exception comes of compiling, save those of limits, and of a function that
         # declares another one each time it is called.
-        syntax=r"^(?:PHP )?(?:Parse|Fatal) error: +(?!Uncaught|Maximum|.*declared in .*:(\d+)\) in .* \1$).*"
+        syntax=r"^(?:PHP )?(?:Parse|Fatal) error: +(?! |Uncaught|Maximum|"
+        r"Cannot redeclare \S+ \(previously declared in \S*:(\d+)\) in \S* on line \1$).*"
         r" in \S*program\.php on line",
         assertion=r"Exception: Test failed!",
     ),

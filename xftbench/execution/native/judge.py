@@ -11,6 +11,7 @@ from xftbench.records import Outcome, VerdictName
 
 _CPU_NEARLY = 0.8  # the limit is held by the kernel's ticks, what was used is measured more finely
 _SHOWN = 2000
+_READ = 16_000  # characters at each end of an output that are searched: a program may write anything
 _TELLS = re.compile(r"\b\w*(?:Error|Exception)\b|panicked at|what\(\):|\bFail\b|unreachable", re.IGNORECASE)
 """What the line of a crash has that says what happened; the frames below it don't."""
 
@@ -96,7 +97,7 @@ def _failure(language: Language, step: Step, last: Ended, ending: Ending) -> tup
     if last.why == "cpu" or (last.status and last.cpu_s >= limit_s * _CPU_NEARLY):
         return "timed_out", f"the {what} used {limit_s:g} s of CPU time"
     signs = language.signs
-    if ending.out_of_memory or (signs.memory and re.search(signs.memory, last.output, re.MULTILINE)):
+    if ending.out_of_memory or (signs.memory and _line_with(signs.memory, last.output)):
         return "out_of_memory", f"the {what} ran out of memory"
     if step.compiles:
         return "compile_error", _first_error(last.output)
@@ -133,6 +134,7 @@ def _telling(lines: Sequence[str]) -> str:
 
 
 def _line_with(pattern: str, text: str) -> str:
+    text = _ends_of(text)
     match = re.search(pattern, text, re.MULTILINE) if pattern else None
     if not match:
         return ""
@@ -140,6 +142,10 @@ def _line_with(pattern: str, text: str) -> str:
     start = text.rfind("\n", 0, match.start(shown)) + 1
     end = text.find("\n", match.end(shown))
     return text[start : end if end >= 0 else len(text)] or "a check failed"
+
+
+def _ends_of(text: str) -> str:
+    return text if len(text) <= 2 * _READ else f"{text[:_READ]}\n{text[-_READ:]}"
 
 
 def _first_error(text: str) -> str:
