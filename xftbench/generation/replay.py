@@ -25,6 +25,8 @@ Folder = Callable[[Path, Answerable], list[Sample] | None]
 Document = Callable[[Path, str, Answerable], list[Sample] | None]
 """(path, text, the suite's problems) -> the samples of a JSON file; None if it is of another harness."""
 
+_GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
+_WANTED = "samples are JSON or JSON Lines, plain or gzipped; see docs/scoring.md"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 _NAMES = ("samples.jsonl", "samples.jsonl.gz", "generations.json", "generations.json.gz")
@@ -96,15 +98,19 @@ def read_text(path: Path) -> str:
     """
     try:
         data = path.read_bytes()
-        if path.suffix == ".gz":
+    except OSError as error:
+        raise DataFileError(f"can't read {path}: {error}") from error
+    try:
+        if data.startswith(_GZIP):  # by whatever name
             data = gzip.decompress(data)
     except (OSError, EOFError, zlib.error) as error:  # EOFError: gzip's word for a truncated stream
-        raise DataFileError(f"can't read {path}: {error}") from error
+        raise DataFileError(f"can't unpack {path}: {error}", hint="is it a whole copy?") from error
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise DataFileError(f"{path}, line {line}: not UTF-8 text: {error.reason}") from error
+        hint = "it is a zip archive: unpack it first" if data.startswith(_ZIP) else _WANTED
+        raise DataFileError(f"{path}, line {line}: not UTF-8 text: {error.reason}", hint=hint) from error
 
 
 class ReplayBackend:

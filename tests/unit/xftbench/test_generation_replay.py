@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -98,9 +99,23 @@ def test_binary_junk_is_named_with_its_line(tmp_path: Path) -> None:
         read_samples(tmp_path / "s.jsonl", IDS)
 
 
+def test_a_zip_archive_is_called_one(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "s.jsonl", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("s.jsonl", GOOD * 100)
+    with pytest.raises(DataFileError) as caught:
+        read_samples(tmp_path / "s.jsonl", IDS)
+    assert "unpack it first" in str(caught.value)
+
+
+def test_a_gzipped_file_needs_no_name_of_one(tmp_path: Path) -> None:
+    (tmp_path / "s.jsonl").write_bytes(gzip.compress(GOOD.encode()))
+    (tmp_path / "t.jsonl.gz").write_text(GOOD)
+    assert read_samples(tmp_path / "s.jsonl", IDS) == read_samples(tmp_path / "t.jsonl.gz", IDS)
+
+
 def test_a_cut_off_gzip_stream_is_named(tmp_path: Path) -> None:
     (tmp_path / "s.jsonl.gz").write_bytes(gzip.compress(GOOD.encode())[:-6])
-    with pytest.raises(DataFileError, match=r"can't read .*s\.jsonl\.gz"):
+    with pytest.raises(DataFileError, match=r"can't unpack .*s\.jsonl\.gz"):
         read_samples(tmp_path / "s.jsonl.gz", IDS)
 
 
