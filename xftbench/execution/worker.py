@@ -9,7 +9,6 @@ import select
 import signal
 import socket
 import subprocess
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,6 +19,7 @@ from xftbench.execution.inside import heap
 from xftbench.execution.inside.channel import ChannelClosed, Control
 from xftbench.execution.interpreter import Interpreter, own
 from xftbench.execution.outcome import InfrastructureError
+from xftbench.execution.scratch import Scratch
 from xftbench.records import Limits
 
 _START_S = 60.0
@@ -80,7 +80,7 @@ class Worker:
         interpreter = interpreter or own()
         self.limits = limits
         self._isolation = isolation
-        self._scratch = tempfile.mkdtemp(prefix="xftbench-") if isolation == "rlimits" else ""
+        self._scratch = Scratch() if isolation == "rlimits" else None
         self._log = os.memfd_create("xftbench-worker-log")
         ours, theirs = socket.socketpair()
         self.control = Control(ours)
@@ -93,7 +93,8 @@ class Worker:
         with theirs:
             self._process = _launch(interpreter, theirs.fileno(), self._log)
         try:
-            self.control.send(_configuration(interpreter, limits, isolation, self._scratch, service))
+            scratch = self._scratch.path if self._scratch else ""
+            self.control.send(_configuration(interpreter, limits, isolation, scratch, service))
             self.info: dict[str, Any]
             (self.info,), (self._zygote,) = self.expect("ready", _START_S, fds=1)
             self.group = cgroup.create(limits)
@@ -142,8 +143,8 @@ class Worker:
         if self.group:
             self.group.remove()
         if self._scratch:
-            # Not shutil.rmtree: a candidate may have nested it deeper than that can follow.
-            subprocess.run(["rm", "-rf", "--", self._scratch], check=False)
+            self._scratch.remove()
+            self._scratch = None
 
     @property
     def is_jailed(self) -> bool:
