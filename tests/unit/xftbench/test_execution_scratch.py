@@ -24,7 +24,7 @@ def test_it_is_removed_with_what_is_in_it(folder: Path) -> None:
 
 
 def test_that_of_a_killed_owner_is_removed_by_the_next_one(folder: Path) -> None:
-    program = "import os; from xftbench.execution.scratch import Scratch; print(Scratch().path, flush=True); os.abort()"
+    program = "import os, xftbench.execution.scratch as s; print(s.Scratch().path, flush=True); os.abort()"
     done = subprocess.run(
         [sys.executable, "-c", program],
         capture_output=True,
