@@ -278,7 +278,7 @@ BASH = Language(
     signs=Signs(
         memory=r"[Cc]annot allocate memory|xrealloc",
         syntax=r"^program\.sh: (?:command substitution: )?line \d+: (?:syntax error|unexpected EOF)",
-        crash=r"^program\.sh: line \d+: .*",
+        crash=r"^(?:program\.sh|bash): (?:.*\n(?=.*\(error token))?.*",
         failed_status=1,
     ),
     proof=Proof(
