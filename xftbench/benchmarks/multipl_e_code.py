@@ -159,10 +159,10 @@ def _preamble(problem: Problem, code: str) -> str:
 
 def _has_import(language: str, code: str, line: str) -> bool:
     if language != "rs":
-        return re.search(rf"^\s*{re.escape(line.strip())}", code, re.MULTILINE) is not None
+        return re.search(rf"^[ \t]*{re.escape(line.strip())}", code, re.MULTILINE) is not None
     # Rust forbids the second time, also as one of a list.
     last = line.rstrip(";").rpartition("::")[2]
-    return re.search(rf"^\s*use\b[^;]*\b{re.escape(last)}\b", code, re.MULTILINE) is not None
+    return re.search(rf"^[ \t]*use\b[^;]{{0,999}}\b{re.escape(last)}\b", code, re.MULTILINE) is not None
 
 
 def _go(problem: Problem, code: str) -> str:
