@@ -69,9 +69,9 @@ def _failure(kind: str, said: list[str], about: dict[str, str]) -> Failure:
     line = said[0 if kind == "assertion" else -1]
     actual = about.get("actual", exception_text(*said[:2]) if kind == "raised" else "")
     return Failure(
-        input=printable(about.get("input", "")),
-        expected=printable(about.get("expected", "") or _expected(line)),
-        actual=printable(actual),
+        input=printable_value(about.get("input", "")),
+        expected=printable_value(about.get("expected", "") or _expected(line)),
+        actual=printable_value(actual),
     )
 
 
@@ -145,6 +145,17 @@ def os_was_signalled(status: int) -> bool:
 
 def printable(text: str) -> str:
     """Return a text as one short line that any terminal and any file can hold."""
-    shown = "".join(char if char.isprintable() else " " for char in text[: 4 * _DETAIL])
-    shown = " ".join(shown.split())
-    return shown if len(shown) <= _DETAIL else shown[: _DETAIL - 1] + "…"
+    return _cut(" ".join(_cleaned(text).split()))
+
+
+def printable_value(text: str) -> str:
+    """Return a value's text like `printable`, but with its spaces: they may be all that is wrong with it."""
+    return _cut(_cleaned(text))
+
+
+def _cleaned(text: str) -> str:
+    return "".join(char if char.isprintable() else " " for char in text[: 4 * _DETAIL])
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _DETAIL else text[: _DETAIL - 1] + "…"

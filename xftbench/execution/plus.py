@@ -19,7 +19,7 @@ import msgspec
 from xftbench.execution import references
 from xftbench.execution.inside import items, wire
 from xftbench.execution.inside.channel import FrameReader, write_frame
-from xftbench.execution.outcome import Exit, InfrastructureError, death, exception_text, printable
+from xftbench.execution.outcome import Exit, InfrastructureError, death, exception_text, printable, printable_value
 from xftbench.execution.references import Answered, Layout, Reference
 from xftbench.execution.watch import Watch
 from xftbench.execution.worker import Worker, WorkerLostError, WorkerRunner
@@ -251,7 +251,8 @@ class _PartResult(NamedTuple):
             verdict, detail = death(ended, limits)
         else:
             verdict, detail = _by_report(kind, said)
-        failure = Failure(**result["failure"]) if result.get("failure") else None
+        said_of = {about: printable_value(text) for about, text in (result.get("failure") or {}).items()}
+        failure = Failure(**said_of) if said_of else None
         strict: VerdictName
         strict, strict_detail = result.get("strict") or ("passed", "")
         if verdict != "passed":

@@ -56,14 +56,16 @@ class OutcomeCache:
             return None
 
     def put(self, key: str, outcome: Outcome) -> None:
-        """Keep an outcome, if it is of a kind that is kept."""
+        """Keep an outcome, if it is of a kind that is kept, and JSON can hold its texts."""
         if self._connection is None or not is_kept(outcome):
             return
         try:
-            self._connection.execute(
-                "INSERT OR REPLACE INTO outcomes VALUES (?, ?)", (key, msgspec.json.encode(outcome))
-            )
-        except (sqlite3.Error, UnicodeEncodeError) as error:
+            encoded = msgspec.json.encode(outcome)
+        except UnicodeEncodeError:  # half of an emoji; the program is run again, as one that was never run
+            return
+        try:
+            self._connection.execute("INSERT OR REPLACE INTO outcomes VALUES (?, ?)", (key, encoded))
+        except sqlite3.Error as error:
             self._give_up(str(error))
 
     def _give_up(self, reason: str) -> None:

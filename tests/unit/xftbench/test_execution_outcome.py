@@ -2,7 +2,7 @@ import signal
 
 import pytest
 
-from xftbench.execution.outcome import Exit, InfrastructureError, judge, printable
+from xftbench.execution.outcome import Exit, InfrastructureError, judge, printable, printable_value
 from xftbench.records import Failure, Limits, Outcome
 
 KILLED = Exit(status=int(signal.SIGKILL), cpu_s=0.1)
@@ -111,3 +111,12 @@ def test_a_detail_is_one_short_printable_line() -> None:
     assert len(shown) == 300
     assert shown.endswith("…")
     shown.encode()
+
+
+def test_a_value_keeps_its_spaces() -> None:
+    assert printable_value("'a  b'\n\ud800") == "'a  b'  "
+    assert len(printable_value("x" * 1000)) == 300
+    about = {"input": "'a  b'", "expected": "'a__b'", "actual": "'a  _b'"}
+    report = ["assertion", "assert f('a  b') == 'a__b'", "", about]
+    failure = judge(report, KILLED, Limits(), timed_out=False, wall_s=0.5).failure
+    assert failure == Failure(**about)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 from factories import plus_problem
 
@@ -91,3 +92,18 @@ def test_a_part_that_is_judged_stays_so_when_the_next_one_is_given_up(pool: Pool
     source = "def f(n): return [n] if n == 1 else [i * (2**61 - 1) for i in range(n)]\n"
     outcome = judged(pool, source, problem)
     assert (outcome.base, outcome.plus) == ("passed", "timed_out")
+
+
+@pytest.mark.parametrize("line", ["raise ValueError('half \\ud83d')", "return 'half \\ud83d'"])
+def test_half_an_emoji_in_what_is_told_of_a_failure_can_be_written(line: str, pool: Pool) -> None:
+    outcome = judged(pool, f"def f(x):\n    {line}\n", DOUBLE)
+    assert outcome.verdict == "failed"
+    assert outcome.failure is not None
+    assert "half" in outcome.failure.actual
+    msgspec.json.encode(outcome)
+
+
+def test_spaces_in_what_is_told_of_a_failure_are_as_they_were(pool: Pool) -> None:
+    failure = judged(pool, "def f(x): return 'a   b'\n", DOUBLE).failure
+    assert failure is not None
+    assert failure.actual == "'a   b'"

@@ -67,6 +67,17 @@ def test_an_outcome_of_another_version_is_not_taken(tmp_path: Path) -> None:
         assert cache.get("k") is None
 
 
+def test_an_outcome_that_can_not_be_written_is_left_out_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with OutcomeCache(tmp_path / "c.sqlite") as cache:
+        cache.put("half", Outcome(verdict="failed", detail="half an emoji: \ud83d"))
+        cache.put("k", PASSED)
+        assert cache.get("half") is None
+        assert cache.get("k") == PASSED
+    assert not caplog.text
+
+
 def test_many_writers_at_a_time_lose_nothing(tmp_path: Path) -> None:
     def write(part: int) -> None:
         with OutcomeCache(tmp_path / "c.sqlite") as cache:
