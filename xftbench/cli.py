@@ -2,12 +2,14 @@
 
 import importlib
 import logging
+import os
 import sys
+import traceback
 
 import click
 
 from xftbench import __version__
-from xftbench.errors import XftbenchError
+from xftbench.errors import StoreError, XftbenchError
 
 _COMMANDS = {
     "run": "Generate, execute and score: one leaderboard row for each model.",
@@ -38,7 +40,7 @@ Exit codes:
   3    a data or samples file, a compiler or an environment is missing, broken or not the pinned one;
        compare, gate: the runs differ in more than the model
   4    a model could not be loaded, or its engine failed
-  5    a run directory belongs to another spec or process, or can't be written
+  5    a run directory belongs to another spec or process, or it or the output can't be written
   6    the sandbox failed; nothing is booked as a model's failure
   130  interrupted by Ctrl-C or SIGTERM; the same command goes on where it stopped
 """
@@ -106,4 +108,23 @@ def run(arguments: list[str]) -> int:
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted; the same command goes on where it stopped", err=True)
         return 130
+    except OSError as error:
+        if not _is_of_output(error):
+            raise
+        _let_go_of_stdout()
+        click.echo(f"error: can't write the output: {error.strerror}", err=True)
+        return StoreError.exit_code
     return result if isinstance(result, int) else 0
+
+
+def _is_of_output(error: OSError) -> bool:
+    """Return whether it was raised by writing what a command prints, not a file of its own."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return frame.f_code is click.echo.__code__
+
+
+def _let_go_of_stdout() -> None:
+    """Have the interpreter's end write what is left in the buffer to nowhere, or it fails once more."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

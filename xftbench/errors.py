@@ -7,6 +7,7 @@ XftbenchError           1  any expected failure; printed as one message, without
 ├─ NotComparableError   3  runs differ in more than the model, so they are not set side by side
 ├─ BackendError         4  a model could not be loaded, or its engine failed
 ├─ StoreError           5  a run directory can't be used: another spec or process, no space, not writable
+│                          (and of `cli`: the output can't be written)
 └─ SandboxError         6  the sandbox (never the model's program) failed
 
 Whatever is not one of these is a bug and keeps its traceback.

@@ -12,7 +12,7 @@ import msgspec
 from xftbench.benchmarks import parse_suite
 from xftbench.benchmarks.benchmark import Benchmark, DataSet, select
 from xftbench.benchmarks.ds1000 import Ds1000
-from xftbench.benchmarks.suggest import suggestion
+from xftbench.benchmarks.suggest import near_task
 from xftbench.errors import ToolchainError, UsageProblem, XftbenchError
 from xftbench.execution.native.toolchains import missing_toolchains
 from xftbench.execution.pool import Isolation
@@ -229,9 +229,10 @@ def _with_ids(suites: Sequence[_Loaded], ids: Sequence[str], limit: int | None) 
     """Keep the selected problems of each suite."""
     known = [task_id for suite in suites for task_id in suite.data.task_ids]
     for task_id in sorted(set(ids) - set(known)):
-        near = suggestion(task_id, known).split(" known:")[0]
+        near = near_task(task_id, known)
         where = " and ".join(suite.benchmark.name for suite in suites)
-        raise UsageProblem(f"{where} has no problem {task_id!r}", hint=near[:200])
+        hint = f"did you mean {near}?" if near else f"its problems are named like {known[0]}"
+        raise UsageProblem(f"{where} has no problem {task_id!r}", hint=hint)
     kept = [suite._replace(problems=select(suite.problems, ids, limit)) for suite in suites]
     for suite in kept:
         if not suite.problems:

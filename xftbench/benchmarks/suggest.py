@@ -1,6 +1,8 @@
 """What to tell someone who misspelt a name."""
 
 import difflib
+import re
+from collections.abc import Collection
 
 
 def suggestion(word: str, known: list[str]) -> str:
@@ -8,3 +10,15 @@ def suggestion(word: str, known: list[str]) -> str:
     near = difflib.get_close_matches(word, known, n=3, cutoff=0.5)
     listed = "known: " + ", ".join(known)
     return f"did you mean {' or '.join(near)}? {listed}" if near else listed
+
+
+def near_task(word: str, known: Collection[str]) -> str:
+    """Return the task_id that a word may mean, which may be no more than its number; else ''."""
+    named = set(_words(word))
+    ordered = sorted(known)
+    same = [name for name in ordered if named <= set(_words(name))]
+    return next(iter(same or difflib.get_close_matches(word, ordered, n=1)), "")
+
+
+def _words(task_id: str) -> list[str]:
+    return re.split("[/_]", task_id)

@@ -5,13 +5,11 @@ from pathlib import Path
 
 import click
 
-from xftbench.commands.options import data_dir_option, json_option
-
-_DIRECTORY = click.Path(file_okay=False, path_type=Path)
+from xftbench.commands.options import DIRECTORY, data_dir_option, json_option
 
 
 @click.command
-@click.argument("paths", metavar="RUNS...", nargs=-1, required=True, type=_DIRECTORY)
+@click.argument("paths", metavar="RUNS...", nargs=-1, required=True, type=DIRECTORY)
 @click.option(
     "--training-data", multiple=True, metavar="DATA",
     help="Look for problems in this data (as xft train takes it) instead of that of the lineages.",

@@ -11,7 +11,7 @@ import msgspec
 
 from xftbench.benchmarks.datafiles import MissingDataFileError, find
 from xftbench.benchmarks.ds1000 import DATA_FILES, Ds1000
-from xftbench.commands.options import data_dir_for, isolation_option, json_option
+from xftbench.commands.options import DIRECTORY, data_dir_for, isolation_option, json_option
 from xftbench.errors import SandboxError, ToolchainError, UsageProblem
 from xftbench.execution import environments, offline_data
 from xftbench.execution.environments import Environment, EnvironmentSpec
@@ -20,7 +20,6 @@ from xftbench.records import Record
 
 _logger = logging.getLogger(__name__)
 _SHOWN = 20
-_DIRECTORY = click.Path(file_okay=False, path_type=Path)
 
 
 class EnvironmentStatus(Record):
@@ -69,7 +68,7 @@ def command() -> None:
 @click.argument("name")
 @click.option("--python", help="Interpreter of the version that the pins need.  [default: found on the path]")
 @click.option(
-    "--dir", "directory", type=_DIRECTORY, help="Where its files go.  [default: ~/.cache/xftbench/envs]"
+    "--dir", "directory", type=DIRECTORY, help="Where its files go.  [default: ~/.cache/xftbench/envs]"
 )
 @data_dir_for(
     "Folder with the data sets that programs would download: seaborn-data/*.csv and cal_housing.data "

@@ -9,7 +9,14 @@ import click
 import msgspec
 
 from xftbench import __version__, jsonl
-from xftbench.commands.options import allow_option, data_dir_for, json_option, runs_option, statistics_options
+from xftbench.commands.options import (
+    PATH,
+    allow_option,
+    data_dir_for,
+    json_option,
+    runs_option,
+    statistics_options,
+)
 from xftbench.commands.tags import tags_reader
 from xftbench.errors import NotComparableError, StoreError, UsageProblem
 
@@ -17,7 +24,6 @@ if TYPE_CHECKING:
     from xftbench.report.gate_output import GateResult
     from xftbench.store.results import Model, Results
 
-_PATH = click.Path(path_type=Path)
 DEFAULT_RULE = "any < 0pt at 95%"
 
 
@@ -45,23 +51,23 @@ class _Request:
     f"[default: {DEFAULT_RULE}]",
 )
 @click.option(
-    "--save-baseline", type=_PATH, metavar="FILE", help="Write the candidate's results, if it passes."
+    "--save-baseline", type=PATH, metavar="FILE", help="Write the candidate's results, if it passes."
 )
-@click.option("--junit", type=_PATH, metavar="FILE", help="Write JUnit XML.")
-@click.option("--markdown", type=_PATH, metavar="FILE", help="Write a summary for a pull request.")
+@click.option("--junit", type=PATH, metavar="FILE", help="Write JUnit XML.")
+@click.option("--markdown", type=PATH, metavar="FILE", help="Write a summary for a pull request.")
 @click.option(
-    "--checkpoint", type=_PATH, metavar="DIR", help="Check this checkpoint's merge invariants as well, first."
+    "--checkpoint", type=PATH, metavar="DIR", help="Check this checkpoint's merge invariants as well, first."
 )
 @click.option(
     "--invariants-only",
-    type=_PATH,
+    type=PATH,
     metavar="DIR",
     help="Check a checkpoint's merge invariants and nothing else.",
 )
 @click.option(
     "--logits", is_flag=True, help="With invariants: compare logits at step 0 too; loads both models."
 )
-@click.option("--parents", type=_PATH, metavar="DIR", help="Where parents lie that are not where they were.")
+@click.option("--parents", type=PATH, metavar="DIR", help="Where parents lie that are not where they were.")
 @data_dir_for("Folder with benchmark files; needed by rules with [TAG=VALUE].")
 @statistics_options
 @allow_option

@@ -7,19 +7,18 @@ from typing import Any
 import click
 
 from xft.commands.number import Number
-from xftbench.commands.options import allow_option, json_option, leaderboards_option
+from xftbench.commands.options import DIRECTORY, allow_option, json_option, leaderboards_option
 from xftbench.errors import StoreError, UsageProblem
 
 _logger = logging.getLogger(__name__)
-_DIRECTORY = click.Path(file_okay=False, path_type=Path)
 _FORMATS = ["markdown", "csv", "json", "latex", "model-index"]
 
 
 @click.command
-@click.argument("paths", metavar="[RUNS]...", nargs=-1, type=_DIRECTORY)
+@click.argument("paths", metavar="[RUNS]...", nargs=-1, type=DIRECTORY)
 @click.option(
     "--runs",
-    type=_DIRECTORY,
+    type=DIRECTORY,
     default="runs",
     show_default=True,
     help="Folder whose run directories are put into the tables, if none are named.",
@@ -32,7 +31,7 @@ _FORMATS = ["markdown", "csv", "json", "latex", "model-index"]
     help="What is printed; files in every format are written in any case.",
 )  # fmt: skip
 @click.option(
-    "--published", type=_DIRECTORY, metavar="DIRECTORY",
+    "--published", type=DIRECTORY, metavar="DIRECTORY",
     help="Add the published numbers of a folder (leaderboards/published), in a section of their own.",
 )  # fmt: skip
 @click.option("--money-per-hour", type=Number(min=0), help="Price of the machine: adds money/solved.")

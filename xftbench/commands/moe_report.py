@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from xftbench.commands.options import (
+    DIRECTORY,
     SpreadCommand,
     data_dir_option,
     default_cache_dir,
@@ -18,11 +19,10 @@ from xftbench.commands.options import (
 from xftbench.errors import StoreError, UsageProblem
 
 _logger = logging.getLogger(__name__)
-_DIRECTORY = click.Path(file_okay=False, path_type=Path)
 
 
 @click.command(cls=SpreadCommand)
-@click.argument("paths", metavar="RUNS...", nargs=-1, required=True, type=_DIRECTORY)
+@click.argument("paths", metavar="RUNS...", nargs=-1, required=True, type=DIRECTORY)
 @click.option(
     "--models", multiple=True, metavar="NAME=REF [NAME=REF ...]",
     help="Where the mixtures are now.  [default: where their runs found them]",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from xft.commands.number import Number
 from xftbench.errors import UsageProblem
@@ -14,7 +15,22 @@ from xftbench.plan import SuiteOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_DIRECTORY = click.Path(file_okay=False, path_type=Path)
+
+class _NamedPath(click.Path):
+    """A path that was named: an empty word, as of a variable that is not set, would be the current folder."""
+
+    def convert(
+        self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | bytes | os.PathLike[str]:
+        """Return the path, if there is one."""
+        if value == "":
+            self.fail("it is empty; the current folder is '.'", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+DIRECTORY = _NamedPath(file_okay=False, path_type=Path)
+FILE = _NamedPath(dir_okay=False, path_type=Path)
+PATH = _NamedPath(path_type=Path)
 
 
 class SpreadCommand(click.Command):
@@ -82,13 +98,39 @@ def _apply(options: Sequence[Callable[[F], F]]) -> Callable[[F], F]:
     return decorate
 
 
+_DATA_DIR = "XFTBENCH_DATA_DIR"
+
+
 def data_dir_for(about: str) -> Callable[[F], F]:
     """Return the option of a folder with files that would be downloaded else; `about` is its help."""
-    return click.option("--data-dir", type=_DIRECTORY, envvar="XFTBENCH_DATA_DIR", help=about)
+    return click.option(
+        "--data-dir", type=DIRECTORY, envvar=_DATA_DIR, callback=_existing_data_dir, help=about
+    )
+
+
+def _existing_data_dir(context: click.Context, option: click.Parameter, value: Path | None) -> Path | None:
+    """Refuse a folder that is not there: its files would be taken from elsewhere, and nobody would know."""
+    if value is None or value.is_dir():
+        return value
+    source = context.get_parameter_source(option.name or "")
+    where = _DATA_DIR if source is ParameterSource.ENVIRONMENT else "--data-dir"
+    raise UsageProblem(f"{where}: there is no folder {str(value)!r}")
 
 
 data_dir_option = data_dir_for("Folder with benchmark files, searched before the installed packages.")
 
+
+_problem_options = [
+    click.option(
+        "--ids",
+        "ids",
+        metavar="FILE|ID,ID",
+        help="Only these problems: task_ids separated by commas, or a file with one on each line.",
+    ),
+    click.option("--task-id", "task_ids", multiple=True, help="Only this problem; may be repeated."),
+    click.option("--limit", type=click.IntRange(min=1), help="Only the first LIMIT problems of a suite."),
+    data_dir_option,
+]
 
 suite_options = _apply(
     [
@@ -100,15 +142,21 @@ suite_options = _apply(
             help="SUITE, SUITE@VERSION, SUITE:PART,PART or a preset such as xft-paper; several in one "
             "command share a loaded model.  [default: humaneval]",
         ),
+        *_problem_options,
+    ]
+)
+
+one_suite_options = _apply(
+    [
         click.option(
-            "--ids",
-            "ids",
-            metavar="FILE|ID,ID",
-            help="Only these problems: task_ids separated by commas, or a file with one on each line.",
+            "--suite",
+            "suites",
+            multiple=True,
+            metavar="SUITE",
+            help="SUITE, SUITE@VERSION or SUITE:PART,PART, one in a command.  "
+            "[default: what a run directory of ours says, else humaneval]",
         ),
-        click.option("--task-id", "task_ids", multiple=True, help="Only this problem; may be repeated."),
-        click.option("--limit", type=click.IntRange(min=1), help="Only the first LIMIT problems of a suite."),
-        data_dir_option,
+        *_problem_options,
     ]
 )
 
@@ -176,7 +224,7 @@ decoding_options = _apply(
         ),
         click.option(
             "--out",
-            type=_DIRECTORY,
+            type=DIRECTORY,
             default="runs",
             show_default=True,
             help="Where run directories are made: OUT/SUITE--NAME--RUN.",
@@ -205,7 +253,7 @@ generation_options = _apply(
 
 cache_option = click.option(
     "--cache-dir",
-    type=_DIRECTORY,
+    type=DIRECTORY,
     default=default_cache_dir,
     show_default="~/.cache/xftbench",
     help="Where converted checkpoints and known outcomes are kept.",
@@ -296,7 +344,7 @@ def _is_file_of_ids(text: str) -> bool:
 
 leaderboards_option = click.option(
     "--leaderboards",
-    type=_DIRECTORY,
+    type=DIRECTORY,
     default="leaderboards",
     show_default=True,
     help="Where the tables are written: SUITE.csv, .parquet, .md and .json.",
@@ -306,7 +354,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON o
 
 runs_option = click.option(
     "--runs",
-    type=_DIRECTORY,
+    type=DIRECTORY,
     default="runs",
     show_default=True,
     help="Folder whose run directories can be named by their model's NAME.",

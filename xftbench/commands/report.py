@@ -7,27 +7,26 @@ from typing import Any
 import click
 
 from xft.commands.number import Number
-from xftbench.commands.options import allow_option, data_dir_for
+from xftbench.commands.options import DIRECTORY, FILE, allow_option, data_dir_for
 from xftbench.errors import StoreError, UsageProblem
 
 _logger = logging.getLogger(__name__)
-_DIRECTORY = click.Path(file_okay=False, path_type=Path)
 
 
 @click.command
-@click.argument("paths", metavar="RUNS...", nargs=-1, required=True, type=_DIRECTORY)
+@click.argument("paths", metavar="RUNS...", nargs=-1, required=True, type=DIRECTORY)
 @click.option(
-    "--out", type=click.Path(dir_okay=False, path_type=Path), default="report.html", show_default=True,
+    "--out", type=FILE, default="report.html", show_default=True,
     help="The page: one file that needs no network.",
 )  # fmt: skip
 @click.option(
     "--baseline", metavar="NAME", help="Model that the others are compared with.  [default: the first]"
 )
-@click.option("--plots", type=_DIRECTORY, help="Also write every figure to this folder, as SVG and PNG.")
+@click.option("--plots", type=DIRECTORY, help="Also write every figure to this folder, as SVG and PNG.")
 @click.option(
     "--published",
     "published_dir",
-    type=_DIRECTORY,
+    type=DIRECTORY,
     help="Add published numbers of a folder (leaderboards/published).",
 )
 @click.option("--title", default="Code model report", show_default=True)

@@ -12,13 +12,15 @@ import msgspec
 
 from xftbench.commands.models import open_run, refuse_infrastructure_errors, task_of
 from xftbench.commands.options import (
+    DIRECTORY,
+    PATH,
     cache_option,
     execution_options,
     extraction_option,
     json_option,
     no_cache_option,
+    one_suite_options,
     outcomes_path,
-    suite_options,
     suite_request,
 )
 from xftbench.commands.origin import Origin, fill_in, generation_of, origin_of
@@ -29,6 +31,7 @@ from xftbench.generation.replay import read_samples, samples_file
 from xftbench.judge import Court
 from xftbench.pipeline import evaluate, from_samples
 from xftbench.plan import Suite, plan_suites, scoring_spec
+from xftbench.prompts.presets import expand
 from xftbench.reading import Reading, reading_of
 from xftbench.records import Sample, Verdict
 from xftbench.scoring.aggregate import Scores
@@ -42,18 +45,18 @@ _logger = logging.getLogger(__name__)
 @click.option(
     "--samples",
     "samples_path",
-    type=click.Path(path_type=Path),
+    type=PATH,
     required=True,
     help="samples.jsonl (ours or evalplus'), generations.json (bigcode), plain or .gz, or a directory that "
     "holds them; docs/scoring.md has every format.",
 )
-@click.option("--run-dir", type=click.Path(file_okay=False, path_type=Path), required=True)
+@click.option("--run-dir", type=DIRECTORY, required=True)
 @click.option(
     "--style",
     help="How the completions were asked for.  [default: what the samples say; otherwise they are appended "
     "to the prompt as they are]",
 )
-@suite_options
+@one_suite_options
 @execution_options
 @extraction_option
 @cache_option
@@ -70,10 +73,9 @@ def command(workers: int | None, no_cache: bool, cache_dir: Path, as_json: bool,
     path, run_dir = samples_file(options["samples_path"]), options["run_dir"]
     origin = origin_of(path)
     fill_in(origin, options)
-    suites = plan_suites(suite_request(options))
-    if len(suites) > 1:
-        raise UsageProblem("score judges one suite at a time", hint="give each suite a --run-dir of its own")
-    (suite,) = suites
+    request = suite_request(options)
+    _refuse_several(request.suites)
+    (suite,) = plan_suites(request)
     samples = _selected(suite, read_samples(path, suite.data.answerable), path)
     reading = reading_of(suite, samples, style, options["extraction"])
     run, task = _open(suite, samples, origin, run_dir, reading), task_of(suite, reading)
@@ -95,6 +97,16 @@ def command(workers: int | None, no_cache: bool, cache_dir: Path, as_json: bool,
     _warn(scores_file.scores, suite)
     _warn_of_samples(verdicts, reading)
     refuse_infrastructure_errors({run_dir: scores_file})
+
+
+def _refuse_several(words: Sequence[str]) -> None:
+    """Say so before anything is looked for that one of several suites needs."""
+    names = [selection.suite for selection in expand(list(words))]
+    if len(names) > 1:
+        raise UsageProblem(
+            f"score judges one suite at a time, and --suite names {', '.join(names)}",
+            hint="give each suite a command and a --run-dir of its own",
+        )
 
 
 def _selected(suite: Suite, samples: Sequence[Sample], path: Path) -> list[Sample]:

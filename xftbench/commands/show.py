@@ -10,7 +10,7 @@ import msgspec
 from xftbench import jsonl
 from xftbench.benchmarks import parse_suite
 from xftbench.benchmarks.suggest import suggestion
-from xftbench.commands.options import data_dir_option, json_option
+from xftbench.commands.options import DIRECTORY, data_dir_option, json_option
 from xftbench.errors import StoreError, UsageProblem, XftbenchError
 from xftbench.prompts.render import render
 from xftbench.records import Program, Prompt, Record, Sample, SampleKey, Verdict
@@ -44,7 +44,7 @@ class Shown(Record, kw_only=True):
 
 
 @click.command
-@click.argument("run_dir", metavar="RUN", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("run_dir", metavar="RUN", type=DIRECTORY)
 @click.argument("task_id", metavar="TASK")
 @click.option(
     "--sample",

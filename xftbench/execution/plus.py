@@ -19,7 +19,14 @@ import msgspec
 from xftbench.execution import references
 from xftbench.execution.inside import items, wire
 from xftbench.execution.inside.channel import FrameReader, write_frame
-from xftbench.execution.outcome import Exit, InfrastructureError, death, exception_text, printable, printable_value
+from xftbench.execution.outcome import (
+    Exit,
+    InfrastructureError,
+    death,
+    exception_text,
+    printable,
+    printable_value,
+)
 from xftbench.execution.references import Answered, Layout, Reference
 from xftbench.execution.watch import Watch
 from xftbench.execution.worker import Worker, WorkerLostError, WorkerRunner

@@ -1,12 +1,12 @@
 """Samples files of one row or list each: our own ``samples.jsonl``, evalplus' rows, bigcode's generations."""
 
-import difflib
 import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from xftbench.benchmarks.suggest import near_task
 from xftbench.errors import DataFileError
 from xftbench.generation.answers import as_sample_row
 from xftbench.generation.multipl_e_files import known_id
@@ -86,9 +86,8 @@ def known_task_id(where: str, row: dict[str, Any], answerable: Answerable) -> st
 
 
 def _did_you_mean(task_id: str, known: Collection[str]) -> str:
-    same_number = [name for name in known if name.rpartition("/")[2] == task_id]
-    near = same_number or difflib.get_close_matches(task_id, known, n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    near = near_task(task_id, known)
+    return f"; did you mean {near!r}?" if near else ""
 
 
 def _sample(where: str, row: dict[str, Any], task_id: str, default_index: int) -> Sample:

@@ -2,9 +2,11 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
+from xftbench.benchmarks.suggest import near_task
 from xftbench.cli import cli
-from xftbench.commands.options import parse_ids, parse_models, spread
+from xftbench.commands.options import data_dir_option, parse_ids, parse_models, spread
 from xftbench.errors import UsageProblem
 
 
@@ -62,17 +64,78 @@ def test_ids_in_a_file_that_is_not_there_are_said_to_be_that(
         parse_ids(word)
 
 
-def test_every_data_dir_is_also_taken_from_the_environment() -> None:
-    found: list[tuple[str, object]] = []
-    waiting: list[tuple[str, click.Command]] = [("xftbench", cli)]
-    while waiting:
-        path, command = waiting.pop()
-        found += [(path, option.envvar) for option in command.params if "--data-dir" in option.opts]
+def commands() -> list[tuple[str, click.Command]]:
+    """Every command and group, with the words that call it."""
+    found: list[tuple[str, click.Command]] = [("xftbench", cli)]
+    for path, command in found:
         if isinstance(command, click.Group):
             context = click.Context(command)
             for name in command.list_commands(context):
                 below = command.get_command(context, name)
                 assert below is not None
-                waiting.append((f"{path} {name}", below))
+                found.append((f"{path} {name}", below))
+    return found
+
+
+def test_every_data_dir_is_also_taken_from_the_environment() -> None:
+    found = [
+        (path, option.envvar)
+        for path, command in commands()
+        for option in command.params
+        if "--data-dir" in option.opts
+    ]
     assert len(found) >= 5
     assert {where for where, variable in found if variable != "XFTBENCH_DATA_DIR"} == set()
+
+
+def test_no_file_or_folder_has_an_empty_name() -> None:
+    found = [
+        (path, option)
+        for path, command in commands()
+        for option in command.params
+        if isinstance(option.type, click.Path)
+    ]
+    assert len(found) >= 25
+    for path, option in found:
+        with pytest.raises(click.BadParameter, match="empty"):
+            pytest.fail(f"{path} {option.opts[0]}: {option.type.convert('', option, None)!r}")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variable", "named"),
+    [
+        (["--data-dir", "nowhere"], None, "--data-dir: there is no folder 'nowhere'"),
+        ([], "nowhere", "XFTBENCH_DATA_DIR: there is no folder 'nowhere'"),
+        (["--data-dir", "."], "nowhere", None),
+        ([], "", None),
+    ],
+)
+def test_a_data_dir_that_is_not_there_is_refused(
+    arguments: list[str], variable: str | None, named: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @click.command
+    @data_dir_option
+    def command(data_dir: Path | None) -> None:
+        pass
+
+    if variable is None:
+        monkeypatch.delenv("XFTBENCH_DATA_DIR", raising=False)
+    else:
+        monkeypatch.setenv("XFTBENCH_DATA_DIR", variable)
+    error = CliRunner().invoke(command, arguments).exception
+    assert error is None if named is None else (isinstance(error, UsageProblem) and error.message == named)
+
+
+@pytest.mark.parametrize(
+    ("word", "known", "meant"),
+    [
+        ("0", ["HumanEval/10", "HumanEval/0"], "HumanEval/0"),
+        ("0", ["js/HumanEval_10_b", "js/HumanEval_0_a"], "js/HumanEval_0_a"),
+        ("HumanEval/0", ["HumanEval_10_b", "HumanEval_0_a"], "HumanEval_0_a"),
+        ("humaneval/7", ["HumanEval/6", "HumanEval/7"], "HumanEval/7"),
+        ("164", ["HumanEval/0"], ""),
+    ],
+)
+def test_the_problem_that_was_meant(word: str, known: list[str], meant: str) -> None:
+    assert near_task(word, known) == meant
+    assert near_task(word, set(known)) == meant
