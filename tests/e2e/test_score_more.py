@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from xftbench.execution.native.toolchains import missing_toolchains
 from xftbench.records import Problem
 
+DATA = Path(__file__).parents[3] / "shared" / "data"
 Cli = Callable[[list[str]], Any]
 ASKED = ("HumanEval/0", "HumanEval/1", "HumanEval/2")
 
@@ -200,6 +202,33 @@ def test_show_explains_a_failure(cli: Cli, score: Callable[..., Any], three: Pat
     shown = json.loads(cli(["show", str(tmp_path / "run"), "HumanEval/1", "--json"]).stdout)
     assert shown["program_is_the_one_judged"] is True
     assert shown["verdict"]["verdict"] == "failed"
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason=f"MultiPL-E's data is not in {DATA}")
+def test_show_has_the_program_of_another_language_as_it_was_run_and_the_check_that_failed(
+    cli: Cli, score: Callable[..., Any], tmp_path: Path
+) -> None:
+    if missing := missing_toolchains(["lua"]):
+        pytest.skip(f"lua: {missing[0].install}")
+    task_id = "HumanEval_0_has_close_elements"
+    solution = "function has_close_elements(a, b)\n" + 60 * "-- of course\n" + "    return true\nend\n"
+    wrong = {"task_id": task_id, "solution": solution}
+    samples = write_rows(tmp_path / "s.jsonl", [wrong])
+    assert score(samples, "run", "--suite", "multipl-e:lua", "--data-dir", str(DATA)).exit_code == 0
+    show = ["show", str(tmp_path / "run"), task_id, "--data-dir", str(DATA)]
+    shown = json.loads(cli([*show, "--json"]).stdout)
+    lines = shown["program_text"].split("\n")
+    line, text = shown["check"]["line"], shown["check"]["text"]
+    assert lines[line - 1].strip() == text
+    assert text.startswith("lu.assertEquals(candidate(")
+    assert text.endswith(", false)"), "the first check that expects false"
+    assert shown["program_text"] == f"{shown['program']['solution']}\n{shown['program']['test']}"
+    printed = cli(show).stdout.splitlines()
+    assert f"check     line {line}: {text}" in printed
+    program = printed[printed.index("--- program (the test behind the solution) ---") :]
+    assert f">{line:>4}      {text}" in program
+    assert any("lines before" in row for row in program)
+    assert "--- program: test ---" not in printed
 
 
 @pytest.mark.parametrize(

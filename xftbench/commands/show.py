@@ -12,8 +12,10 @@ from xftbench.benchmarks import parse_suite
 from xftbench.benchmarks.suggest import suggestion
 from xftbench.commands.options import DIRECTORY, data_dir_option, json_option
 from xftbench.errors import StoreError, UsageProblem, XftbenchError
+from xftbench.execution.native import proof
+from xftbench.execution.native.checks import Check, failed_check
 from xftbench.prompts.render import render
-from xftbench.records import Program, Prompt, Record, Sample, SampleKey, Verdict
+from xftbench.records import NativeProgram, Program, Prompt, Record, Sample, SampleKey, Verdict
 from xftbench.store.run_dir import read_spec
 from xftbench.store.spec import SpecFile
 
@@ -39,6 +41,10 @@ class Shown(Record, kw_only=True):
     program: dict[str, Any] | None
     """What was executed, put together again."""
     program_is_the_one_judged: bool | None
+    program_text: str | None = None
+    """Of a language other than Python: the whole file as it was run, the test behind the solution."""
+    check: Check | None = None
+    """Of a language other than Python: the check that failed, where the program's output names its line."""
     note: str = ""
     """What could not be shown, and why."""
 
@@ -138,6 +144,8 @@ def _put_together(
         program = benchmark.program(problem, verdict.solution) if verdict else None
     except XftbenchError as error:
         note = f"prompt and program are not shown: {error.message}"
+    is_the_one = program.sha256 == verdict.program_sha256 if program and verdict else None
+    native = program if isinstance(program, NativeProgram) else None
     return Shown(
         run=str(run_dir),
         task_id=key[0],
@@ -147,7 +155,9 @@ def _put_together(
         sample=sample,
         verdict=verdict,
         program=msgspec.to_builtins(program) if program else None,
-        program_is_the_one_judged=program.sha256 == verdict.program_sha256 if program and verdict else None,
+        program_is_the_one_judged=is_the_one,
+        program_text=proof.plain(native) if native else None,
+        check=failed_check(native, verdict) if native and verdict and is_the_one else None,
         note=note,
     )
 
@@ -157,6 +167,8 @@ def _text(shown: Shown) -> Iterator[str]:
     yield f"{shown.task_id}, sample {shown.sample_index}: {verdict.verdict if verdict else 'not judged yet'}"
     if verdict:
         yield from _verdict_lines(verdict)
+    if shown.check:
+        yield f"check     line {shown.check.line}: {_one_line(shown.check.text)}"
     if shown.note:
         yield f"note      {shown.note}"
     yield from _prompt_parts(shown)
@@ -193,9 +205,28 @@ def _program_parts(shown: Shown) -> Iterator[str]:
         return
     if not shown.program_is_the_one_judged:
         yield "\nThe program below is what xftbench would run now; it is not the one that was judged."
+    if shown.program_text is not None:
+        yield from _numbered(shown.program_text, shown.check)
+        return
     for name, value in shown.program.items():
         if name not in ("kind", "task_id", "solution"):
             yield from _part(f"program: {name}", value if isinstance(value, str) else _compact(value))
+
+
+def _numbered(text: str, check: Check | None) -> Iterator[str]:
+    """Yield a program's lines with their numbers; of a long one those around the check, or its end."""
+    yield "\n--- program (the test behind the solution) ---"
+    lines = text.split("\n")
+    begin = max(0, len(lines) - _LINES)
+    if check:
+        begin = max(0, min(begin, check.line - _LINES // 2))
+    if begin:
+        yield f"... {begin} lines before (--json has all)"
+    for number, line in enumerate(lines[begin : begin + _LINES], start=begin + 1):
+        mark = ">" if check and number == check.line else " "
+        yield f"{mark}{number:>4}  {_one_line(line)}".rstrip()
+    if left := len(lines[begin + _LINES :]):
+        yield f"... {left} more lines (--json has all)"
 
 
 def _compact(value: object) -> str:
