@@ -10,6 +10,7 @@ from typing import Any
 import click
 import msgspec
 
+from xftbench.benchmarks import parse_suite
 from xftbench.commands.models import open_run, refuse_infrastructure_errors, task_of
 from xftbench.commands.options import (
     DIRECTORY,
@@ -101,7 +102,7 @@ def command(workers: int | None, no_cache: bool, cache_dir: Path, as_json: bool,
 
 def _refuse_several(words: Sequence[str]) -> None:
     """Say so before anything is looked for that one of several suites needs."""
-    names = [selection.suite for selection in expand(list(words))]
+    names = [parse_suite(selection.suite)[0].name for selection in expand(list(words))]
     if len(names) > 1:
         raise UsageProblem(
             f"score judges one suite at a time, and --suite names {', '.join(names)}",
