@@ -29,16 +29,19 @@ def in_a_class(problem: Problem, code: str) -> str:
     head, class_line = _class_head(problem.prompt)
     bones = skeleton(language, code)
     opening = enclosing(bones, last(language, code, problem.entry_point).start)
-    siblings, members = "", code
+    siblings, members, loose = "", code, ""
     if opening is not None:
         start = max(bones.rfind(mark, 0, opening) for mark in ";{}") + 1
+        if language == "scala":  # whose statements end where lines do
+            start = max(start, bones.rfind("\n", start, _last_type(bones, start, opening)) + 1)
         end = closing(bones, opening, "{}")
-        siblings = _siblings(language, code, bones, (start, end))
+        siblings, loose = _siblings(language, code, bones, (start, end))
         members = code[opening + 1 : end - 1] if bones[end - 1] == "}" else code[opening + 1 :]
         named, ours = _TYPE.search(bones, start, opening), _TYPE.search(class_line)
         if named and named[1] and ours and ours[1] != named[1]:
             siblings = renamed(language, siblings, named[1], ours[1])
             members = renamed(language, members, named[1], ours[1])
+    members = joined(loose, members) if loose else members
     tests = {*_TEST_METHOD.findall(skeleton(language, members))} - {problem.entry_point}
     members = without(language, members, "|".join([_MAIN.get(language, "main"), *sorted(tests)]))
     function = last(language, members, problem.entry_point)
@@ -47,20 +50,28 @@ def in_a_class(problem: Problem, code: str) -> str:
     return joined(*imports, head, siblings, class_line, rest, opened(members, function))
 
 
+def _last_type(bones: str, start: int, end: int) -> int:
+    """Return where the last type's keyword stands in a stretch; its end if there is none."""
+    return max((match.start() for match in _TYPE.finditer(bones, start, end)), default=end)
+
+
 def _class_head(prompt: str) -> tuple[str, str]:
     """Return what a prompt has before its class, and the line that opens it."""
     match = re.search(r"^(?:class|object) \w+ \{$", prompt, re.MULTILINE)
     return (prompt[: match.start()].rstrip("\n"), match[0]) if match else ("", "")
 
 
-def _siblings(language: str, code: str, bones: str, span: tuple[int, int]) -> str:
-    """Return the other types beside a class; those that hold a ``main`` or tests are examples of use."""
+def _siblings(language: str, code: str, bones: str, span: tuple[int, int]) -> tuple[str, str]:
+    """Return the types and the methods beside a class; without examples: a ``main`` or tests."""
     start, end = span
     outer = enclosing(bones, start)
     first = 0 if outer is None else outer + 1
     last = len(code) if outer is None else closing(bones, outer, "{}") - 1
     pieces = [*_statements(language, code[first:start]), *_statements(language, code[end:last])]
-    return "\n".join(_PUBLIC.sub("", piece) for piece in pieces if _is_helper(language, piece))
+    helpers = [piece for piece in pieces if _is_helper(language, piece)]
+    types = [_PUBLIC.sub("", piece) for piece in helpers if _TYPE.search(skeleton(language, piece))]
+    methods = [piece for piece in helpers if not _TYPE.search(skeleton(language, piece))]
+    return "\n".join(types), "\n".join(methods)
 
 
 def _statements(language: str, code: str) -> Iterator[str]:
@@ -78,4 +89,4 @@ def _statements(language: str, code: str) -> Iterator[str]:
 def _is_helper(language: str, piece: str) -> bool:
     bones = skeleton(language, piece)
     is_use = functions(language, bones, _MAIN.get(language, "main")) or re.search(_TEST, bones)
-    return _TYPE.search(bones) is not None and not is_use
+    return not is_use and bool(_TYPE.search(bones) or functions(language, bones, r"\w+"))

@@ -11,9 +11,10 @@ import re
 from collections.abc import Sequence
 
 from xftbench.benchmarks.multipl_e_classes import in_a_class
+from xftbench.benchmarks.multipl_e_definitions import defines
 from xftbench.benchmarks.multipl_e_pieces import IMPORT, joined, last, opened, without
 from xftbench.benchmarks.multipl_e_scripts import as_script
-from xftbench.benchmarks.multipl_e_syntax import closing, defines, enclosing, skeleton
+from xftbench.benchmarks.multipl_e_syntax import closing, enclosing, functions, skeleton
 from xftbench.records import Problem
 
 _NAMES = {
@@ -71,10 +72,20 @@ def assemble(problem: Problem, code: str) -> str | None:
     if language == "go":
         return _go(problem, code)
     if language == "d":
-        return joined(_preamble(problem, code), without(language, code, "main"))
+        return joined(_preamble(problem, code), _with_bodies(without(language, code, "main")))
     if language == "elixir":
         return _elixir(problem, code)
-    return as_script(language, code)
+    return as_script(language, code, name)
+
+
+def _with_bodies(code: str) -> str:
+    """Return D in which functions that are one expression have a body: few compilers take them otherwise."""
+    kept, end = [], 0
+    for function in functions("d", skeleton("d", code), r"\w+"):
+        if function.start >= end and not function.has_braces:
+            kept += [code[end : function.start], opened(code, function), " }"]
+            end = function.end
+    return "".join([*kept, code[end:]])
 
 
 def _in_a_file(problem: Problem, code: str) -> str:

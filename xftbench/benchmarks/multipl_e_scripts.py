@@ -2,6 +2,7 @@
 
 import re
 
+from xftbench.benchmarks.multipl_e_definitions import under_its_name
 from xftbench.benchmarks.multipl_e_pieces import renamed, without_statements
 from xftbench.benchmarks.multipl_e_syntax import skeleton
 
@@ -36,34 +37,102 @@ _JS_MAIN = re.compile(
 _JS_DECLARES = r"^(?:(?:async\s+)?(?:function\b\s*\*?|class\b|const\b|let\b|var\b)\s*(?:\{[^{}]*\b)?%s\b)"
 
 
-def as_script(language: str, code: str) -> str:
+_TAKEN = {"js": ("assert", "test"), "ts": ("assert", "test", "crypto", "performance")}
+_MODULE = re.compile(
+    r"^import\s+(?P<names>(?:[\w$]+\s*,\s*)?\{[^{}]*\}|\*\s*as\s+[\w$]+|[\w$]+)\s*"
+    r"(?:from\s*|=\s*require\()(?P<module>'[^'.][^'\n]*'|\"[^\".][^\"\n]*\")"
+)
+"""An import of names from a module that is no file beside the program."""
+
+
+def as_script(language: str, code: str, name: str) -> str:
     """Return a program without what keeps the tests from running, behind the line that must be the first."""
     if language in ("js", "ts"):
-        return _javascript(code)
+        return _javascript(language, under_its_name(code, name))
     if language == "php":
         return _php(code)
     code = _DROPPED[language].sub("", code) if language in _DROPPED else code
+    code += _ADDED[language](code, name) if language in _ADDED else ""
     first = _FIRST_LINE.get(language, "")
     return code if code.lstrip().startswith(first.strip() or code[:1]) else first + code
 
 
-def _javascript(code: str) -> str:
-    """Return a script that is no module; what it declares under the names of the tests gets other names.
+def _javascript(language: str, code: str) -> str:
+    """Return a script that is no module; what it declares under names that are taken gets other names.
 
-    The tests declare ``assert`` and ``test``, and JavaScript forbids the second time.
+    The tests declare ``assert`` and ``test``, a script in TypeScript has the browser's names, and both forbid
+    the second time.
     """
-    code = _JS_IMPORT.sub(_required_assert, code)
+    rest = skeleton("js", _JS_IMPORT.sub("", code))
+    code = _JS_IMPORT.sub(lambda imported: _required(imported[0], rest), code)
     code = without_statements("js", _JS_EXPORT.sub("", code), _JS_MAIN)
-    for name in ("assert", "test"):
+    for name in _TAKEN[language]:
         if re.search(_JS_DECLARES % name, code, re.MULTILINE):
             code = renamed("js", code, name, f"own_{name}")
     return code
 
 
-def _required_assert(imported: re.Match[str]) -> str:
-    """Return what a script has for an import: the tests' language has ``assert`` alone."""
-    is_assert = re.search(r"\bassert\b[^'\"]*\bfrom\b", imported[0])
-    return "const assert = require('node:assert');\n" if is_assert else ""
+def _required(imported: str, bones: str) -> str:
+    """Return what a script has for an import: nothing for names that its code's skeleton lacks."""
+    if re.search(r"\bassert\b[^'\"]*\bfrom\b", imported):
+        return "const assert = require('node:assert');\n"
+    found = _MODULE.match(imported)
+    if found is None:
+        return ""
+    first, _, listed = found["names"].partition("{")
+    names = [part for part in listed.rstrip("}").split(",") if _is_used(part, bones)]
+    lines = (
+        [f"const {{{','.join(names).replace(' as ', ': ')}}} = require({found['module']});\n"]
+        if names
+        else []
+    )
+    whole = first.strip(" ,").removeprefix("*").strip().removeprefix("as ").strip()
+    if whole and _is_used(whole, bones):
+        lines.insert(0, f"const {whole} = require({found['module']});\n")
+    return "".join(lines)
+
+
+def _is_used(imported: str, bones: str) -> bool:
+    name = imported.split()[-1:] or [""]
+    return bool(name[0]) and re.search(rf"(?<![\w$.]){re.escape(name[0])}(?![\w$])", bones) is not None
+
+
+def _lua_name(code: str, name: str) -> str:
+    """Return the line that gives a function of a table its bare name, as the tests use it."""
+    word = re.escape(name)
+    bones = skeleton("lua", code)
+    if re.search(rf"\bfunction\s+{word}\b|(?<![.\w]){word}\s*=(?!=)", bones):
+        return ""
+    member = re.search(rf"^function\s+([\w.]+)([.:]){word}\b|^([\w.]+)\.{word}\s*=\s*function\b", bones, re.M)
+    if member is None:
+        return ""
+    if member[2] == ":":
+        return f"\nlocal function {name}(...)\n    return {member[1]}:{name}(...)\nend\n"
+    return f"\nlocal {name} = {member[1] or member[3]}.{name}\n"
+
+
+def _ruby_name(code: str, name: str) -> str:
+    """Return a method of the bare name, as the tests use it, for a lambda or a class's method."""
+    word = re.escape(name)
+    bones = skeleton("rb", code)
+    if re.search(rf"^def\s+{word}\b", bones, re.M):
+        return ""
+    if re.search(rf"^{word}\s*=\s*(?:lambda|proc|->|Proc\.new)", bones, re.M):
+        return f"\nself.class.send(:define_method, :{name}, &{name})\n"
+    method = re.search(rf"^[ \t]*def\s+(self\.)?{word}\b", bones, re.M)
+    if method is None:
+        return ""
+    is_free = bones.startswith("def", method.start())
+    owners = [] if is_free else re.findall(r"^(class|module)\s+(\w+)", bones[: method.start()], re.M)
+    kind, owner = owners[-1] if owners else ("", "self")
+    if kind == "class" and not method[1]:
+        owner += ".new"
+    if not owners:
+        return f"\nself.class.send(:define_method, :{name}, &method(:{name}))\n"
+    return f"\ndef {name}(*arguments)\n  {owner}.{name}(*arguments)\nend\n"
+
+
+_ADDED = {"lua": _lua_name, "rb": _ruby_name}
 
 
 def _php(code: str) -> str:

@@ -20,7 +20,10 @@ _REGEX = (
     r"(?:(?<=\breturn)|(?<=[=(,:;!&|?{}\[]))[ \t]*"
     r"/(?:\\.|\[(?:\\.|[^\]\\\n]){0,200}+\]|[^/\\\n\[]){1,400}+/"
 )
-_HERE_DOCUMENT = r"(?<!<)<<-?[ \t]*(['\"]?)(?P<end>\w+)\1[^\n]{0,200}\n(?:[^\n]*\n){0,200}?[ \t]*(?P=end)$"
+_ON_ONE_LINE = (r'"(?:\\.|[^"\\\n])*"', r"'(?:\\.|[^'\\\n])*'")
+"""Strings in languages where a quote may also stand for something else: one without its end is none."""
+_HASH = r"(?:^|(?<=[\s;,(){}]))#[^\n]*"
+_HERE_DOCUMENT = r"(?<!<)<<[-~]?[ \t]*(['\"]?)(?P<end>\w+)\1[^\n]{0,200}\n(?:[^\n]*\n){0,200}?[ \t]*(?P=end)$"
 
 
 def _shell_string(depth: int) -> str:
@@ -33,12 +36,23 @@ def _shell_string(depth: int) -> str:
 
 
 _OPAQUE = {
+    "clj": (r";[^\n]*", r"\\\S", r'"(?:\\.|[^"\\])*"?'),
     "cpp": (_LINE, _BLOCK, r'R"(\w*)\((?:.*?\)\1"|.*)', _STRING, _CHARACTER),
     "cs": (_LINE, r"^[ \t]*#[^\n]*", _BLOCK, r'\$?@"(?:""|[^"])*"?', _INTERPOLATED, _STRING, _CHARACTER),
     "d": (_LINE, _BLOCK, r"/\+(?:.*?\+/|.*)", _BACKTICK, _STRING, _CHARACTER),
+    "elixir": (_HASH, _TRIPLE, *_ON_ONE_LINE),
     "go": (_LINE, _BLOCK, _BACKTICK, _STRING, _CHARACTER),
+    "hs": (r"--[^\n]*", r"\{-(?:.*?-\}|.*)", _ON_ONE_LINE[0]),
+    "jl": (r"#=(?:.*?=#|.*)", r"#[^\n]*", _TRIPLE, _STRING, _CHARACTER),
     "js": (_LINE, _BLOCK, _TEMPLATE, _REGEX, _STRING, r"'(?:\\.|[^'\\\n])*'?"),
     "java": (_LINE, _BLOCK, _TRIPLE, _STRING, _CHARACTER),
+    "lua": (
+        r"--\[(?P<note>=*)\[(?:.*?\](?P=note)\]|.*)",
+        r"--[^\n]*",
+        r"\[(?P<level>=*)\[(?:.*?\](?P=level)\]|.*)",
+        *_ON_ONE_LINE,
+    ),
+    "ml": (r"\(\*(?:.*?\*\)|.*)", _ON_ONE_LINE[0]),
     "php": (
         r"(?<=\?>)(?:.*?(?=<\?php|<\?=)|.*)",
         r"(?://|#(?!\[))(?:(?!\?>)[^\n])*",
@@ -47,12 +61,17 @@ _OPAQUE = {
         r'"(?:\\.|[^"\\])*"?',
         r"'(?:\\.|[^'\\])*'?",
     ),
+    "pl": (_HERE_DOCUMENT, r"^=[a-z](?:.*?^=cut\b|.*)", _HASH, *_ON_ONE_LINE),
+    "r": (r"#[^\n]*", *_ON_ONE_LINE),
+    "rb": (_HERE_DOCUMENT, r"^=begin\b(?:.*?^=end\b|.*)", _HASH, *_ON_ONE_LINE),
+    "rkt": (r";[^\n]*", r"#\|(?:.*?\|#|.*)", r"#\\.", r'"(?:\\.|[^"\\])*"?'),
     "rs": (_LINE, _NESTED_BLOCK, r'\br(#*)"(?:.*?"\1|.*)', r'"(?:\\.|[^"\\])*"?', _CHARACTER),
     "scala": (_LINE, _NESTED_BLOCK, _TRIPLE, _STRING, _CHARACTER),
     "sh": (r"(?:^|(?<=[\s;]))#[^\n]*", r"\\.", _HERE_DOCUMENT, r"'[^']*'?", _shell_string(3)),
     "swift": (_LINE, _NESTED_BLOCK, _TRIPLE, _STRING),
 }
 """Comments and quotes, which may hold unbalanced braces; one without its end goes to the end of the text."""
+_OPAQUE["ts"] = _OPAQUE["js"]
 
 _OPAQUE_RE = {
     language: re.compile("|".join(patterns), re.DOTALL | re.MULTILINE)
@@ -83,24 +102,8 @@ _OPENING = re.compile(r"[^;{}]*\{")
 _PARAMETERS = re.compile(r"\s*(?:[<\[!][^(;={}]{0,400})?\(")
 """From a name to its parameters; the types that a function is generic in may stand between."""
 _SHELL_OPENING = re.compile(r"[ \t]*\(\s*\)\s*[{(]|\s*\{")
-_ARROW = re.compile(r"\s*=>\s*")
+_ARROW = re.compile(r"\s*(?:(?:pure|nothrow|const|@\w+)\s+)*=>\s*")
 _SCALA_OPENING = re.compile(r"[^;{}=]*=\s*\{?")
-
-_DEFINES = {
-    "clj": r"\(defn-?\s+%s[\s\[]",
-    "elixir": r"\bdefp?\s+%s\b",
-    "hs": r"^%s\s*::|^%s\s[^=\n]*=(?!=)",
-    "ml": r"\blet\s+(?:rec\s+)?%s\b",
-    "jl": r"\bfunction\s+%s\b|^%s\s*\([^\n]*\)[^=\n]*=(?!=)",
-    "js": r"\bfunction\s*\*?\s*%s\b|\b%s\s*=(?![=>])(?!\s*require\b)",
-    "lua": r"\bfunction\s+%s\b|\b%s\s*=(?!=)",
-    "php": r"\bfunction\s+&?%s\b",
-    "pl": r"\bsub\s+%s\b",
-    "r": r"\b%s`?\s*(?:<-|=(?!=))\s*(?:function\b|\\\()",
-    "rb": r"\bdef\s+(?:self\.)?%s\b",
-    "rkt": r"\(define\s+\(*%s[\s()]",
-    "ts": r"\bfunction\s*\*?\s*%s\b|\b%s\s*[:=](?![=>])(?!\s*require\b)",
-}
 
 
 class Function(NamedTuple):
@@ -113,6 +116,7 @@ class Function(NamedTuple):
     end: int
     """Behind the closing brace."""
     has_braces: bool
+    name: str = ""
 
 
 def skeleton(language: str, code: str) -> str:
@@ -125,18 +129,11 @@ def _blank(text: str) -> str:
     return re.sub(r"[^\n]", " ", text)
 
 
-def defines(language: str, code: str, name: str) -> bool:
-    """Return whether a text seems to define a function of that name."""
-    if language in _DEFINES:
-        return re.search(_DEFINES[language].replace("%s", re.escape(name)), code, re.MULTILINE) is not None
-    return bool(functions(language, skeleton(language, code), re.escape(name)))
-
-
 def functions(language: str, bones: str, name: str) -> list[Function]:
     """Return what a skeleton defines under the names that match a pattern, calls and declarations aside."""
     ends = _brace_ends(bones)
-    found = (_function(language, bones, match, ends) for match in _names(language, bones, name))
-    return [function for function in found if function is not None]
+    found = ((match[0], _function(language, bones, match, ends)) for match in _names(language, bones, name))
+    return [function._replace(name=word) for word, function in found if function is not None]
 
 
 def _names(language: str, bones: str, name: str) -> Iterator[re.Match[str]]:

@@ -30,10 +30,10 @@ def extract(
     if extraction == "alone" and python_code.cut(before_fences(text)):
         text = f"```\n{text}"  # code goes on in the fence that the prompt opened; prose opens one of its own
     reply = without_reasoning(text)
-    blocks = list(fenced_blocks(reply, tags(problem.language)))
     if problem.language != "python":
-        found = native_code.from_reply(problem, reply, blocks)
+        found = native_code.from_reply(problem, reply)
         return found or (Solution(code=reply, rule="nothing") if extraction == "chat" else literal)
+    blocks = list(fenced_blocks(reply, tags(problem.language)))
     found = python_reply.from_reply(problem, reply, blocks)
     if found is not None:
         return found

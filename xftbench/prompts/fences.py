@@ -50,7 +50,7 @@ def tags(language: str) -> set[str]:
     return {"", *_TAGS.get(language, {language})}
 
 
-def fenced_blocks(text: str, accepted: Collection[str]) -> Iterator[Block]:
+def fenced_blocks(text: str, accepted: Collection[str] | None = None) -> Iterator[Block]:
     """Yield the blocks whose tag is accepted, with any version; the last may lack its closing fence."""
     lines: list[str] | None = None
     fence, indent, wanted, first = "", 0, False, 0
@@ -60,7 +60,8 @@ def fenced_blocks(text: str, accepted: Collection[str]) -> Iterator[Block]:
         if lines is None:
             if match:
                 fence, indent, first = match["fence"], len(match["indent"]), number
-                lines, wanted = [], match["tag"].lower().rstrip(".0123456789") in accepted
+                tag = match["tag"].lower().rstrip(".0123456789")
+                lines, wanted = [], accepted is None or tag in accepted
         elif match and match["fence"].startswith(fence) and not match["tag"]:
             if wanted:
                 yield Block("".join(lines), closed=True, lines=range(first, number + 1))

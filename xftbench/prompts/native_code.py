@@ -4,32 +4,44 @@ Whole functions and programs are put before the tests by `multipl_e_code.assembl
 prompt is appended to it, up to the problem's own stop strings.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 
+from xftbench.benchmarks.multipl_e_blocks import with_helpers, without_prose
 from xftbench.benchmarks.multipl_e_code import assemble, truncate
-from xftbench.benchmarks.multipl_e_syntax import defines
-from xftbench.prompts.fences import Block
+from xftbench.benchmarks.multipl_e_definitions import Definition, definition
+from xftbench.prompts.fences import Block, before_fences, fenced_blocks, tags
 from xftbench.records import Problem, Solution
 
+_TAGGED_FENCE = re.compile(r"^[ \t]*(?:```+|~~~+)[ \t]*\w", re.MULTILINE)
 
-def from_reply(problem: Problem, reply: str, blocks: Sequence[Block]) -> Solution | None:
-    """Return the solution in a reply, given its fenced blocks; None if no code is seen.
 
-    Rules: ``fence`` and ``open_fence`` (the last block that defines the function, closed ones first),
-    ``fence_body`` (the first block continues the prompt), ``whole_text``, ``append`` (the reply does).
+def from_reply(problem: Problem, reply: str) -> Solution | None:
+    """Return the solution in a reply; None if no code is seen.
+
+    Rules: ``fence``, ``fences`` and ``open_fence`` (the block that defines the function, with helpers from
+    others, or cut off), ``whole_text`` (the reply without its prose, or what precedes a stray fence),
+    ``fence_body`` (the first block continues the prompt), ``append`` (the reply does).
     """
-    whole = [(block, code) for block in blocks if (code := assemble(problem, block.code)) is not None]
-    if whole:
-        # The last one: corrections come after what they correct. A cut-off one only if there is no other, and
-        # a PHP file without the function, too.
-        defining = [pair for pair in whole if defines(problem.language, pair[0].code, problem.entry_point)]
-        candidates = defining or whole
-        block, code = ([pair for pair in candidates if pair[0].closed] or candidates)[-1]
-        return Solution(code=code, rule="fence" if block.closed else "open_fence")
+    language, name = problem.language, problem.entry_point
+    blocks = list(fenced_blocks(reply, tags(language)))
+    plain = [block for block in blocks if not _TAGGED_FENCE.search(block.code)]
+    # Those under another language's tag or a file's name come second, and those in a block of Markdown.
+    for candidates in (plain, list(_unfolded(reply))):
+        how, chosen = _best(problem, candidates)
+        if chosen is not None and how is Definition.OUTRIGHT:
+            return _from_block(problem, chosen, candidates)
+    if "```" in reply:
+        code = without_prose(before_fences(reply))
+        if definition(language, code, name) is Definition.OUTRIGHT:
+            return _whole_text(problem, code)
+    _, chosen = _best(problem, blocks)
+    if chosen is not None:
+        return _from_block(problem, chosen, blocks)
     if blocks:
         return Solution(code=_continued(problem, blocks[0].code), rule="fence_body")
-    if (code := assemble(problem, reply)) is not None:
-        return Solution(code=code, rule="whole_text")
+    if (found := _whole_text(problem, without_prose(reply))) is not None:
+        return found
     if reply.startswith((" ", "\t")):
         return Solution(code=_continued(problem, reply), rule="append")
     return None
@@ -38,6 +50,43 @@ def from_reply(problem: Problem, reply: str, blocks: Sequence[Block]) -> Solutio
 def placed(problem: Problem, code: str) -> str:
     """Return a block as the tests need it, if it is a whole program, or as it stands."""
     return assemble(problem, code) or code
+
+
+def _unfolded(reply: str) -> Iterator[Block]:
+    """Yield all blocks of a reply, and for one that holds a block's beginning, the blocks in it.
+
+    It is one of Markdown, or began with a stray fence.
+    """
+    for block in fenced_blocks(reply):
+        yield from fenced_blocks(block.code) if _TAGGED_FENCE.search(block.code) else [block]
+
+
+def _best(problem: Problem, blocks: Sequence[Block]) -> tuple[Definition, Block | None]:
+    """Return the last whole program of those that define the function best, and how it does.
+
+    Corrections come after what they correct. One that was cut off only counts if there is no other.
+    """
+    found = [
+        (definition(problem.language, block.code, problem.entry_point), block)
+        for block in blocks
+        if assemble(problem, block.code) is not None
+    ]
+    best = max((how for how, _ in found), default=Definition.NONE)
+    defining = [block for how, block in found if how is best]
+    closed = [block for block in defining if block.closed]
+    return best, next(reversed(closed or defining), None)
+
+
+def _from_block(problem: Problem, chosen: Block, blocks: Sequence[Block]) -> Solution:
+    others = [block.code for block in blocks if block is not chosen]
+    code = with_helpers(problem.language, chosen.code, problem.entry_point, others)
+    rule = "fences" if code != chosen.code else "fence" if chosen.closed else "open_fence"
+    return Solution(code=assemble(problem, code) or code, rule=rule)
+
+
+def _whole_text(problem: Problem, text: str) -> Solution | None:
+    code = assemble(problem, text)
+    return None if code is None else Solution(code=code, rule="whole_text")
 
 
 def _continued(problem: Problem, code: str) -> str:

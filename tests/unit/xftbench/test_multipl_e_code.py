@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xftbench.benchmarks.multipl_e_code import assemble, entry_point, truncate
-from xftbench.benchmarks.multipl_e_syntax import defines
+from xftbench.benchmarks.multipl_e_definitions import defines
 from xftbench.prompts.extract import extract
 from xftbench.records import NativeProblem, Sample
 
