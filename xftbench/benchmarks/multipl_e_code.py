@@ -31,6 +31,8 @@ _IN_A_CLASS = ("java", "cs", "scala")
 _IN_A_FILE = ("cpp", "rs", "swift", "sh")
 _NO_CHECKS = re.compile(r"^[ \t]*#[ \t]*define[ \t]+NDEBUG\b[^\n]*\n?", re.MULTILINE)
 """What switches the tests of C++ off."""
+_OWN_HEADER = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"(?!bits/)[^"\n]*\.h(?:pp)?"[^\n]*\n?', re.MULTILINE)
+"""A file of the reply's own, which is not there."""
 _SHELL_EXIT = re.compile(
     r"^if\b(?:(?!^fi\b).){0,2000}?\bexit\b.{0,2000}?^fi\b[^\n]*\n?"
     r"|^(?!\s)[^\n{}]*\bexit\b[^\n{}]*\n",
@@ -96,7 +98,7 @@ def _in_a_file(problem: Problem, code: str) -> str:
     language = problem.language
     code = without(language, code, "main")
     if language == "cpp":
-        code = _unwrapped(_NO_CHECKS.sub("", code), problem.entry_point)
+        code = _unwrapped(_OWN_HEADER.sub("", _NO_CHECKS.sub("", code)), problem.entry_point)
     function = last(language, code, problem.entry_point)
     before, after = code[: function.start], code[function.end :]
     definition, size = opened(code, function), function.body - function.start

@@ -353,6 +353,13 @@ def test_a_member_gets_the_name_that_the_tests_call(language: str, code: str, ad
     assert assembled(language, code) == code + added
 
 
+def test_a_header_of_the_replys_own_is_not_there() -> None:
+    full = SHAPES["cpp"][FULL]
+    assert assembled("cpp", f'#include "add.h"\n#include <map>\n{full}') == assembled(
+        "cpp", f"#include <map>\n{full}"
+    )
+
+
 def test_ds_short_functions_get_a_body() -> None:
     assert "long add(long x, long y) pure { return x + y; }" in assembled(
         "d", "long add(long x, long y) pure => x + y;\n"
