@@ -16,7 +16,9 @@ _CONTINUES = re.compile(
     r"[)\]}{|&.,:?+*=-]|(?:end|else|elsif|elif|elseif|catch|finally|rescue|ensure|then|fi|done)\b"
 )
 _BRACKETS = re.compile(r"[()\[\]{}]")
-_ENDING = ("cpp", "cs", "d", "java", "rs")
+_TYPED = ("cpp", "cs", "d", "java")
+_BRACED = (*_TYPED, "go", "rs", "scala", "sh", "swift")
+_ENDING = (*_TYPED, "rs")
 """Languages in which a statement may have several lines that begin with no white space."""
 _ENDED = re.compile(r"[;}]\Z|\A#(?!\[)")
 
@@ -121,6 +123,8 @@ _DECLARING = re.compile(
 )
 """What stands before a parameter or a local variable in its line."""
 
+_DECLARED = re.compile(r"\b(?:const|let|var|val|class|struct|enum|interface|function|def|fn)\s+(\w+)")
+
 _PROSE = re.compile(
     r"^(?:[ \t]*(?:[-*+]|\d+[.)])[ \t]+(?=[*`A-Z])[^\n]*[^\n;{,]"
     r"|#{1,6}[ \t]+[A-Z*\d][^\n]*|\*\*[^\n]+"
@@ -144,13 +148,12 @@ def with_helpers(language: str, code: str, name: str, others: Sequence[str]) -> 
     if language not in _BINDS_RE:
         return code
     blocks = [_statements(language, textwrap.dedent(other)) for other in others]
-    own = {bound for _, names in _statements(language, code) for bound in names}
-    local = _local(language, code)
+    own = _own(language, code)
     places: dict[str, dict[int, list[int]]] = {}
     for number, block in enumerate(blocks):
         for place, (text, names) in enumerate(block):
             if name not in _mentioned(language, text):
-                for bound in names - own - local:
+                for bound in names - own:
                     places.setdefault(bound, {}).setdefault(number, []).append(place)
     taken: set[tuple[int, int]] = set()
     waiting = sorted(_mentioned(language, code))
@@ -184,9 +187,19 @@ def _imports(
                     yield line
 
 
-def _local(language: str, code: str) -> set[str]:
+def _own(language: str, code: str) -> set[str]:
+    """Return the names that a program defines, members and local ones included: twice would be an error."""
+    bones = skeleton(language, code)
+    own = {bound for _, names in _statements(language, code) for bound in names}
+    own.update(_DECLARED.findall(bones))
+    if language in _BRACED:
+        own.update(function.name for function in functions(language, bones, r"\w+"))
+    return own | _local(bones)
+
+
+def _local(bones: str) -> set[str]:
     """Return the names in capital letters that code first has where it declares them."""
-    bones, seen, local = skeleton(language, code), set[str](), set[str]()
+    seen, local = set[str](), set[str]()
     for match in re.finditer(r"\b[A-Z][A-Z\d_]*\b", bones):
         if match[0] not in seen and _DECLARING.search(
             bones[bones.rfind("\n", 0, match.start()) + 1 : match.start()]
@@ -234,7 +247,7 @@ def _bound(language: str, bones: str) -> set[str]:
     if match:
         groups = [group for group in match.groups() if group]
         return {name for group in groups for name in re.findall(r"[^\s,:]+", group)}
-    if language in ("cpp", "cs", "d", "java"):
+    if language in _TYPED:
         found = functions(language, bones, r"\w+")
         return {found[0].name} if found else set()
     return set()

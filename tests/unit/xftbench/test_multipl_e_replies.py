@@ -191,6 +191,16 @@ def test_helpers_are_what_is_needed_and_does_not_use_the_function() -> None:
     assert with_helpers("rb", code, "add", others) == f"ZERO = 0\n{code}"
 
 
+def test_what_the_block_has_itself_does_not_come_a_second_time() -> None:
+    whole = (
+        "class Problem {\n    static long plus(long a) { return a; }\n"
+        "    public static long add(long x, long y) { return plus(x); }\n}\n"
+    )
+    assert with_helpers("java", whole, "add", [SHAPES["java"][HELPER]]) == whole
+    code = "const Heap = class {};\nfunction add(x) {\n  return new Heap(x);\n}\n"
+    assert with_helpers("js", code, "add", ["class Heap {\n}\n"]) == code
+
+
 def test_a_parameter_in_capital_letters_is_no_constant_of_an_example() -> None:
     code = "sub add {\n    my ($x, $N) = @_;\n    return $x + $N;\n}\n"
     assert with_helpers("pl", code, "add", ["my $N = 3;\nprint add(1, $N);\n"]) == code
