@@ -221,7 +221,8 @@ MARKS = ("/*S*/", "{-S-}", "(*S*)", "#S", "--S", ";S")
 
 
 def native(language: str, solution: str) -> NativeProgram:
-    return NativeProgram(task_id="T/0", solution=solution, language=language, test=CASES[language].test)
+    test = CASES[language].test
+    return NativeProgram(task_id="HumanEval_53_add", solution=solution, language=language, test=test)
 
 
 def with_statement(language: str, statement: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from native import CASES, native, with_result
 
-from xftbench.execution.native import proof, toolchains
+from xftbench.execution.native import control, proof, toolchains
 from xftbench.execution.native.judge import Ended, Ending, judge
 from xftbench.execution.native.languages import LANGUAGES
 from xftbench.execution.native.runner import NativeRunner
@@ -69,6 +69,94 @@ def test_a_control_differs_only_in_that_its_check_can_not_be_met() -> None:
     ]
     assert numbers[0][0] == numbers[0][1]
     assert numbers[1][0] != numbers[1][1]
+
+
+@pytest.mark.parametrize(
+    "language",
+    [name for name, row in LANGUAGES.items() if row.proof and row.proof.check[0] and name in CASES],
+)
+def test_a_control_has_another_value_in_the_check_and_nothing_else(language: str) -> None:
+    test = CASES[language].test
+    (changed,) = control.falsified(test, LANGUAGES[language])
+    if language == "sh":
+        assert changed == test.replace('"3"', '"x3"')
+    else:
+        pairs = [pair for pair in zip(test, changed, strict=True) if pair[0] != pair[1]]
+        assert pairs == [("3", "2")]
+    assert proof.is_wary(native(language, CASES[language].right), LANGUAGES[language]) is False
+
+
+@pytest.mark.parametrize(
+    ("language", "check", "expected"),
+    [
+        ("js", 'assert.deepEqual(candidate([")", 1], "b"),[12, 345]);', "[12, 245]"),
+        ("js", 'assert.deepEqual(candidate("a"),{"a": 1, "b": 2});', '{"xa": 1, "b": 2}'),
+        ("js", "assert.deepEqual(candidate(true),[]);", None),
+        ("js", "assert.deepEqual(candidate(1),undefined);", None),
+        ("js", "check(candidate(1),2);", None),
+        ("ts", "assert.deepEqual(candidate(1),-0.5);", "-1.5"),
+        ("cpp", "assert(candidate((3)) == (false));", "== (true)"),
+        ("java", 'assert(twice(("(a")).equals(("b")));', '.equals(("xb")'),
+        ("rs", "assert_eq!(candidate(vec![1]), Some(9));", "Some(8)"),
+        ("php", 'if (candidate(1) !== array()) { throw new Exception("Test failed!"); }', None),
+        ("php", 'if (candidate(1) !== 10) { throw new Exception("Test failed!"); }', "!== 20"),
+        ("rb", 'assert_equal(["a"], candidate.call("b"))', '(["xa"], candidate.call("b"))'),
+        ("lua", "lu.assertEquals(candidate('a'), {'b'})", "{'xb'}"),
+        ("rkt", "(check-within (candidate (list 1)) #t 0.001)", " #f 0.001"),
+        ("rkt", "(check-within (candidate (list 1)) (list ) 0.001)", None),
+        ("sh", '[[ $(candidate "1 2") = "3 4" ]]', '= "x3 4"'),
+        ("go", "{ actual: candidate(1), expected: []int{1, 0} },", "[]int{2, 0}"),
+    ],
+)
+def test_what_a_control_expects_is_certainly_another_value(
+    language: str, check: str, expected: str | None
+) -> None:
+    changed = control.falsified(f"begin\n    {check}\nend\n", LANGUAGES[language])
+    assert len(changed) == (expected is not None)
+    for text in changed:
+        assert expected
+        assert expected in text
+        assert text.startswith("begin\n    ")
+        assert text.endswith("\nend\n")
+
+
+def test_the_last_check_is_made_false_first_and_then_the_first_one() -> None:
+    test = "".join(f"assert(candidate({n}) == ({n}));\n" for n in (2, 4, 6))
+    changed = [
+        [n for n in (2, 4, 6) if f"candidate({n}) == ({n})" not in text]
+        for text in control.falsified(test, LANGUAGES["cpp"])
+    ]
+    assert changed == [[6], [2], [4]]
+
+
+@pytest.mark.parametrize(
+    "solution",
+    [
+        "interface Arrays {}", "class/**/Arrays {}", "record Arrays<T>() {}", "Foo<X> Arrays;",
+        "static Foo a, Arrays;", "type Arrays = q::A;", "const Arrays: fn() = a;",
+        "Arrays := 1", "var a, Arrays = 1, 2",
+        "[a, Arrays] = b",
+        "({ a: Arrays } = b)", "(Arrays as any) = 1", "Arrays <- c", "typedef A Arrays;", "} Arrays;",
+        "#define Arrays A", "macro_rules! Arrays { }", "fn Arrays<T>(x: T) {}",
+        "(define (Arrays x) x)", "bool Arrays(int x) {",
+    ],
+)  # fmt: skip
+def test_a_solution_that_binds_a_name_of_the_tests_is_told(solution: str) -> None:
+    program = NativeProgram(task_id="HumanEval_0_add", language="java", solution=solution, test="Arrays(add)")
+    assert proof.is_wary(program, LANGUAGES["java"])
+
+
+@pytest.mark.parametrize(
+    "solution",
+    [
+        "long add(long x) { return Arrays(x) == Arrays; }", "let x: Arrays = Arrays(1);",
+        "fn add() -> Arrays {", "new Arrays();", "a.Arrays(x)", "foo(Arrays, b)",
+        "add = 5", "List<Arrays> x = y;", "x -> Arrays",
+    ],
+)  # fmt: skip
+def test_one_that_only_uses_them_is_not(solution: str) -> None:
+    program = NativeProgram(task_id="HumanEval_0_add", language="java", solution=solution, test="Arrays(add)")
+    assert not proof.is_wary(program, LANGUAGES["java"])
 
 
 def test_a_test_without_a_place_for_the_proof_gets_none() -> None:

@@ -5,10 +5,11 @@ from xftbench.execution.native.language import Language, Proof, Rule, Signs, Ste
 _ENDS_MAIN = r"\}\s*\Z"
 _ENDS_CLASS = r"\}\s*\}\s*\Z"
 _JAVA_MEMORY = r"java\.lang\.OutOfMemoryError|There is insufficient memory|Could not reserve enough space"
-_MEDDLING = (
+_ENDING = (
     r"\b(?:_?exit|_Exit|quick_exit|atexit|at_quick_exit|on_exit|abort|halt|quit|kill|signal|raise|trap|system|"
-    r"exec\w*|v?fork|spawn\w*|syscall|longjmp|main|assert\w*(?!\w|\.h>))\b|__\w"
+    r"exec\w*|v?fork|spawn\w*|syscall|longjmp|main)\b|__\w"
 )
+_MEDDLING = _ENDING + r"|\bassert\w*(?!\w|\.h>)\b"
 _OF_UNION = r"\s*\(\s*[\w:<>, &]+?\bf\s*\)\s*(?:const\s*)?\{\s*return\s+f\d\s*==\s*f\s*;\s*\}"
 """How the prompts' own unions compare, which stand for Python's `Union`."""
 
@@ -31,7 +32,10 @@ CPP = Language(
         r"""std::fflush(stdout), std::printf("\n%2$s%1$s\n", "@2@", "@1@"), std::fflush(stdout);""",
         before=r"(?:return\s+0\s*;\s*)?\}\s*\Z",
         needs=r"#[ \t]*include[ \t]*<bits/stdc\+\+\.h>",
-        wary=_MEDDLING + r"|#\s*(?!include)|\b(?:operator|asm|terminate|goto)\b|std::set_",
+        check=(r"assert\(candidate\(", ");"),
+        # Nothing but a macro can take `assert` away.
+        wary=_ENDING + r"|_Pragma|#\s*(?!include)|\b(?:operator|asm|terminate|goto)\b|std::set_"
+        r"|\busing\s++(?!std\b)(?:namespace\s++(?!std\s*;)|[\w:]+\s*[;=]|typename)",
         equality=r"operator\s*(?:!=|<=>|==(?!" + _OF_UNION + "))",
     ),
 )
@@ -77,10 +81,11 @@ JAVA = Language(
         line=r"""assert(java.util.Arrays.asList(@A@L).equals(java.util.Arrays.asList(@B@L))); """
         r"""System.out.print(String.format("\n%2$s%1$s\n", "@2@", "@1@")); System.out.flush();""",
         before=_ENDS_CLASS,
+        check=(r"assert\(\w+\(", ");"),
         wary=r"System\s*\.\s*(?!out\b|arraycopy|lineSeparator|identityHashCode|nanoTime|currentTimeMillis)|"
-        r"\b(?:exit|halt|Runtime|Process\w*|getClass|forName|Thread|assert|invoke|setAccessible|Unsafe|ClassLoader|"
+        r"\b(?:exit|halt|Runtime|Process\w*|getClass|forName|Thread|assert|invoke|setAccessible|Unsafe|\w*ClassLoader|"
         r"Files?|Path|InputStream|Shutdown\w*|desiredAssertionStatus)\b|reflect\.(?!\*;)|static\s*\{|Problem\s*[.(]|"
-        r"class\s+(?!Problem\b)|\bmain\b",
+        r"class\s+(?!Problem\b)|\bmain\b|Prox(?:y|ies)|(?<![.:])\bequals\b",
         equality=r"boolean\s+equals\s*\(",
     ),
     runtime_memory=True,
@@ -111,8 +116,11 @@ RUST = Language(
     proof=Proof(
         line=r"""assert_eq!(vec![@A@u64], vec![@B@u64]); print!("\n{1}{0}\n", "@2@", "@1@");""",
         before=_ENDS_MAIN,
-        wary=_MEDDLING
-        + r"|macro_rules|unsafe|extern|std::process|panic|no_mangle|link_section|include|env!|std::fs",
+        check=(r"assert_eq!\(candidate\(", ");"),
+        wary=_ENDING
+        + r"|\bas\s+(?:assert|[A-Z])|macro_rules|unsafe|extern|std::process|panic|no_mangle|link_section|"
+        r"include|env!|std::fs"
+        r"|\bmod\s+(?:std|core|alloc)\b|\buse\s++(?!(?:std|core|alloc|super)\b)|\bPartialEq\b(?![\w\s,]*\)\])",
         equality=r"\bPartialEq\s*(?:<|as\b)",
     ),
 )
@@ -138,6 +146,7 @@ SWIFT = Language(
     signs=Signs(assertion=r"Assertion failed"),
     proof=Proof(
         line='assert([@A@] == [@B@]); print("\\n" + { (b: String, a: String) in a + b }("@2@", "@1@"))',
+        check=(r"assert\(\w+\(", ")"),
         wary=_MEDDLING + r"|func\s+(?:assert|print|==)|Foundation|Glibc|unsafe|dlsym",
         equality=r"func\s*==",
     ),
@@ -165,8 +174,9 @@ GO = Language(
         'fmt.Printf("\\n%[2]s%[1]s\\n", "@2@", "@1@")',
         before=_ENDS_MAIN,
         needs=r"fmt\.Sprintf\(\"%v\", tc\.actual\)",
-        wary=r"\"(?:os|syscall|unsafe|reflect|runtime|flag|log|plugin)[/\"]|os\.|func\s+(?:init|TestMain|Test)|testing\.|runtime\.|syscall|unsafe|exit|reflect|go:|String\(\)|"
-        r"Format\(|panic|recover|Goexit|\bt\b\s*\.",
+        check=(r"\{ actual: candidate\(", "}"),
+        wary=r"\"(?:os|syscall|unsafe|reflect|runtime|flag|log|plugin)[/\"]|os\.|func\s+(?:init|TestMain|Test)|testing\.|runtime\.|syscall|unsafe|exit|reflect|go:|"
+        r"(?<!\.)\b(?:String|GoString|Format|Error)\s*\(|\b(?:type|var|const)\s*\(|panic|recover|Goexit|\bt\b\s*\.",
     ),
     environment=(
         ("GOCACHE", "{work}/.gocache"),
@@ -184,9 +194,10 @@ CSHARP_PROOF = Proof(
     line="Debug.Assert(new List<long>{@A@}[0] == new List<long>{@B@}[0]); "
     'System.Console.Out.Write("\\n{1}{0}\\n", "@2@", "@1@"); System.Console.Out.Flush();',
     before=_ENDS_CLASS,
+    check=(r"Debug\.Assert\(\w+\(", ");"),
     wary=r"Debug|Trace|Environment|Process|Exit|Abort|Kill|Reflection|GetType|Invoke|unsafe|DllImport|static\s+Problem|"
     r"Console\s*\.\s*(?:Set|Open)|class\s+(?:Console|String|Object)|Listener|Conditional|^\s*#|\bMain\b",
-    equality=r"bool\s+(?:Sequence)?Equals?\s*[(<]|operator\s*[=!]=",
+    equality=r"(?:bool|Boolean)\s+@?(?:Sequence)?Equals?\s*[(<]|operator\s*[=!]=",
 )
 
 
@@ -251,6 +262,7 @@ D = Language(
         r'printf("\n%2$s%1$s\n", "@2@".ptr, "@1@".ptr); '
         r"fflush(stdout); }",
         before=r"\}\s*(?:void\s+main\s*\(.*)?\s*\Z",
+        check=(r"assert\(candidate\(", ");"),
         wary=_MEDDLING
         + r"|static\s+this|shared|extern|pragma|moduleUnitTester|version|opEquals|mixin|import\s*\(",
         equality=r"\bopEquals\b",
@@ -280,6 +292,7 @@ SCALA = Language(
         line="assert(scala.List(@A@L) == scala.List(@B@L)); "
         'System.out.print("\\n%2$s%1$s\\n".format("@2@", "@1@")); System.out.flush()',
         before=_ENDS_CLASS,
+        check=(r"assert\(\w+\(", ");"),
         wary=r"sys\.|System|exit|halt|Runtime|Thread|reflect|assert|Predef|Process|java\.(?:io|nio)|equals|implicit",
         equality=r"def\s+`?(?:equals|==)",
     ),

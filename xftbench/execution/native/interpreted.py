@@ -17,9 +17,10 @@ _JS_PROOF = Proof(
     line=";assert.deepEqual([@A@], [@B@]);((b, a) => require('node:fs').writeSync(1, '\\n' + a + b + '\\n'))"
     "('@2@', '@1@');",
     needs=r"assert = require\('node:assert'\)",
+    check=(r"assert\.deepEqual\(candidate\(", ");"),
     wary=_MEDDLING
     + r"|assert|require|import|process|global|prototype|defineProperty|Proxy|Reflect|constructor|"
-    r"Function|valueOf|toPrimitive|test\b|module",
+    r"Function(?! [a-z])|valueOf|toPrimitive|(?<![.\w])test\b|module|arguments",
 )
 
 JAVASCRIPT = Language(
@@ -87,7 +88,9 @@ PHP = Language(
         line='if ([@A@] !== [@B@]) { throw new Exception("Test failed!"); } '
         "(function ($b, $a) { fwrite(STDOUT, \"\\n\" . $a . $b . \"\\n\"); })('@2@', '@1@');",
         before=r"(?:\?>\s*)?\Z",
-        wary=_MEDDLING + r"|die|handler|register|shutdown|Exception|candidate|declare|ob_|namespace|\?>",
+        check=(r"if \(candidate\(", ") { throw"),
+        wary=_MEDDLING + r"|die|handler|register|shutdown|Exception|candidate|declare|debug_|\bfile\w*\s*\("
+        r"|Spl[A-Z]|ob_|namespace|\?>",
     ),
 )
 
@@ -112,8 +115,9 @@ RUBY = Language(
         line='\n    assert_equal([@A@], [@B@]); ->(b, a) { STDOUT.syswrite("\\n" + a + b + "\\n") }'
         ".call('@2@', '@1@')",
         before=r"\n\s*end\s*\nend\s*\Z",
+        check=(r"assert_equal\(.*, candidate\.call\(", ")"),
         wary=_MEDDLING
-        + r"|assert|Test|class|module|define_method|alias|ObjectSpace|raise|send|STD|\$|at_exit"
+        + r"|assert|Test(?! )|class|module|define_method|alias|ObjectSpace|raise|send|STD|\$|at_exit"
         r"|def\s+(?:=|!)",
         equality=r"def\s+(?:[\w.]+\.)?(?:===?|eql\?|equal\?)"
         r"|(?:define_\w*method|alias\w*|send)\W+(?:==|eql|equal)|\bComparable\b",
@@ -142,8 +146,11 @@ LUA = Language(
         "(function(b, a) io.stdout:write('\\n' .. a .. b .. '\\n') end)"
         "('@2@', '@1@')",
         before=r"\nend\s*\n+os\.exit\(",
-        wary=_MEDDLING
-        + r"|os\.|io\.|debug|require|package|_G|_ENV|metatable|lu\b|load|rawequal|assert|error",
+        check=(r"lu\.assertEquals\(candidate\(", ")"),
+        wary=_MEDDLING + r"|os\.|io\.|debug|require|package|_G|_ENV|metatable|lu\b|load|rawequal|assert|error"
+        # What luaunit compares by.
+        r"|\b(?:type|i?pairs|next|select|tostring|string|table|math)\s*=(?!=)"
+        r"|function\s+(?:type|i?pairs|next|select|tostring)\b",
         equality=r"__eq\b",
     ),
 )
@@ -176,8 +183,11 @@ PERL = Language(
         comment="# xftbench",
         line="if (eq_deeply([@A@], [@B@])) { "
         "my ($b_, $a_) = ('@2@', '@1@'); print \"\\n$a_$b_\\n\" } else { exit 1; }",
+        check=(r"if\(eq_deeply\(\$candidate->\(", ")) {"),
         wary=_MEDDLING
-        + r"|die|BEGIN|END|\*|CORE|no\s|use\s|require|eq_deeply|testhumaneval|goto|local|\$0|DESTROY|tie",
+        + r"|die|BEGIN|END|\*\s*[\w:{$][^=;\n<>!]{0,80}=(?![=~])|[^\w)\]}\s$*]\s*\*\s*[\w:{]|CORE"
+        r"|\bno\s+(?:strict|warnings)|\buse\s++(?!(?:strict|warnings|List::Util|POSIX)\b)|require"
+        r"|Test::|INC\b|eq_deeply|testhumaneval|goto|local|\$0|DESTROY|tie",
         equality=r"\boverload\b",
     ),
     # The order of a hash is another one in each run; some answers depend on it.
@@ -204,8 +214,10 @@ R = Language(
         comment="# xftbench",
         line="stopifnot(isTRUE(all.equal(c(@A@), c(@B@)))); "
         "(function(b, a) cat('\\n', a, b, '\\n', sep=''))('@2@', '@1@')",
+        check=(r"stopifnot\(isTRUE\(all\.equal\(candidate\(", ")))"),
         wary=_MEDDLING
-        + r"|\bq\(|stop|isTRUE|all\.equal|assign|environment|options|source|parse|tryCatch|sink|library|attr",
+        + r"|\bq\(|stopifnot|trace\(|Binding|Namespace|isTRUE|all\.equal|assign|environment|options|source"
+        r"|parse|tryCatch|sink|library|attr|->|[`\"']\s*<<?-|[({\[][`\"']\s*=",
         equality=r"all\.equal\.\w|all\.equal\W{0,2}(?:<-|<<-|=)|->>?\s*\W?(?:all\.equal|Ops)|\bOps\.|`==|"
         r"setMethod|registerS3method|(?:assign|delayedAssign)\s*\(\s*.(?:all\.equal|Ops|==)",
     ),
@@ -234,6 +246,7 @@ JULIA = Language(
     proof=Proof(
         comment="# xftbench",
         line="@test([@A@] == [@B@]); ((b, a) -> print(stdout, '\\n', a, b, '\\n'))(\"@2@\", \"@1@\")",
+        check=(r"@test\(candidate\(", ")"),
         wary=_MEDDLING + r"|Base\.|Core\.|ccall|@|include|import|using|Test|macro|finalizer",
         equality=r"==\)?\s*\(\s*\w*\s*::|isequal\s*\(\s*\w*\s*::",
     ),
@@ -258,8 +271,10 @@ RACKET = Language(
         comment="; xftbench",
         line="(check-within (list @A@) (list @B@) 0.001) "
         '((lambda (b a) (write-string (string-append "\\n" a b "\\n")) (flush-output)) "@2@" "@1@")',
+        check=(r"\(check-within \(candidate\b", " 0.001)"),
         wary=_MEDDLING
-        + r"|require|parameterize|current-|rackunit|check-|provide|module|syntax|custodian|plumber|set!",
+        + r"|require|parameterize|current-|rackunit|check-|provide|module|syntax|custodian|plumber|set!"
+        r"|define-values",
     ),
     environment=(("PLTADDONDIR", "{work}/.racket"),),
     runtime_memory=True,
@@ -284,6 +299,7 @@ BASH = Language(
     proof=Proof(
         comment="# xftbench",
         line='[[ "@A@" = "@B@" ]]; set -- \'@2@\' \'@1@\'; printf \'\\n%s%s\\n\' "$2" "$1"',
+        check=(r"\[\[ \$\(candidate\b", "]]"),
         wary=_MEDDLING
         + r"|\bset\b|alias|enable|builtin|shopt|BASH|PIPE|\$0|function\s+(?:set|printf|candidate)|"
         r"(?:set|printf|candidate|run_test)\s*\(\)",
@@ -390,6 +406,7 @@ PYTHON = Language(
     proof=Proof(
         comment="# xftbench",
         line="assert [@A@] == [@B@]; (lambda b, a: print('\\n' + a + b, flush=True))('@2@', '@1@')",
+        check=(r"assert candidate\(", ""),
         wary=_MEDDLING + r"|os\.|sys|import|assert|print|globals|builtins|__eq__|class|raise|gc\b|inspect",
         equality=r"__eq__|__ne__",
     ),

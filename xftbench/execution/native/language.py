@@ -78,8 +78,9 @@ class Signs:
 class Proof:
     """One line that is put behind the last check: a check of its own, then a secret on stdout.
 
-    ``@A@`` and ``@B@`` are equal numbers, and different ones in a control run, in which the line's own check
-    must fail. ``@2@`` and ``@1@`` are the halves of the secret, so that it stands nowhere in one piece.
+    ``@A@`` and ``@B@`` are equal numbers, and different ones in a control run that has to make do with the
+    line's own check. ``@2@`` and ``@1@`` are the halves of the secret, so that it stands nowhere in one
+    piece.
     """
 
     line: str
@@ -87,6 +88,11 @@ class Proof:
     """Stands at the end of the line, for diagnostics to quote."""
     before: str | None = None
     """Pattern whose match in the test tells where the line goes; at the end if there is none."""
+    check: tuple[str, str] = ("", "")
+    """A line of the test that is a check: a pattern up to the bracket that opens its call, and how it ends.
+
+    What stands outside of the call is what is expected. Without this, controls make only our own check false.
+    """
     needs: str = ""
     """Pattern of what a program must have for the line to work; without it, nothing is proved."""
     wary: str = ""

@@ -1,14 +1,18 @@
 """What is executed: the benchmark's own text, with a line behind its last check that tells that it got there.
 
 The line makes a check of its own and prints a secret. A program that ends early, however it does that, leaves
-the secret unprinted. One that has the means to disarm checks is run once more with the line's check made
-false: if it passes then, too, its checks are worth nothing.
+the secret unprinted. One that has the means to disarm checks is run once more with a check of the benchmark's
+made false (`control`), or the line's where none can be: if it passes then, too, its checks are worth nothing.
 """
 
 import re
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+import msgspec
+
+from xftbench.execution.native import control
 from xftbench.execution.native.language import Language
 from xftbench.records import NativeProgram
 
@@ -17,6 +21,7 @@ _HIDING = (
     (re.compile(r"\\\r?\n"), ""),  # C's lines that go on in the next one
     (re.compile(r"%:"), "#"),
     (re.compile(r"(['\"])\s*(?:\+|\.\.?|<>|~)\s*['\"]"), ""),  # texts in pieces
+    (re.compile(r"(\"(?:\\.|[^\"\\\n])*+\"?)|/\*(?s:.*?)(?:\*/|\Z)|//[^\n]*"), r"\1 "),  # comments
 )
 _ESCAPE = re.compile(r"\\(?:u+|x|U0*)\{?0*([0-9a-fA-F]{2})\}?")
 
@@ -69,6 +74,15 @@ def seal(program: NativeProgram, language: Language, *, control: bool = False) -
     )
 
 
+def controls(program: NativeProgram, language: Language) -> Iterator[str]:
+    """Yield programs that must not pass, those that tell most first."""
+    for test in control.falsified(program.test, language):
+        if sealed := seal(msgspec.structs.replace(program, test=test), language):
+            yield sealed.text
+    if sealed := seal(program, language, control=True):
+        yield sealed.text
+
+
 def claims_equality(program: NativeProgram, language: Language) -> bool:
     """Return whether a solution defines anew when values of the kind that it returns are equal."""
     assert language.proof is not None
@@ -77,9 +91,12 @@ def claims_equality(program: NativeProgram, language: Language) -> bool:
 
 
 def is_wary(program: NativeProgram, language: Language) -> bool:
-    """Return whether a solution has what it takes to disarm checks."""
+    """Return whether a solution has what it takes to disarm checks, or to change what they expect."""
     assert language.proof is not None
-    return re.search(language.proof.wary, _revealed(program.solution)) is not None
+    solution = _revealed(program.solution)
+    return re.search(language.proof.wary, solution) is not None or bool(
+        control.binds_what_the_test_uses(solution, program)
+    )
 
 
 def _revealed(text: str) -> str:

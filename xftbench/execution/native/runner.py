@@ -21,6 +21,7 @@ _DISK_BYTES = 256 << 20  # what a compiler leaves beside the program
 _PROCESSES = 256  # threads of virtual machines
 _IDLE_S = 10.0
 _MAY_BE_OURS = ("failed", "crashed", "compile_error")
+_CONTROLS = 2
 _EXIT_1 = 1 << 8  # as waitpid tells it
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _PATH = "/usr/local/bin:/usr/bin:/bin"
@@ -163,11 +164,21 @@ class _Trial:
         evidence = "the secret behind the last check was printed"
         if not proof.is_wary(self._program, self._language):
             return msgspec.structs.replace(outcome, strict="passed", evidence=evidence)
-        control = proof.seal(self._program, self._language, control=True)
-        assert control is not None
-        if self._judged(control.text)[0].verdict == "passed":
+        if self._passes_a_control():
             return msgspec.structs.replace(
                 outcome, strict="failed", evidence="it also passes with a check that can't be met"
             )
         evidence += ", and a check that can't be met fails"
         return msgspec.structs.replace(outcome, strict="passed", evidence=evidence)
+
+    def _passes_a_control(self) -> bool:
+        """Return whether it passes with a check made false; what doesn't compile then tells nothing."""
+        told = 0
+        for text in proof.controls(self._program, self._language):
+            verdict = self._judged(text)[0].verdict
+            if verdict == "passed":
+                return True
+            told += verdict != "compile_error"
+            if told == _CONTROLS:
+                return False
+        return False
