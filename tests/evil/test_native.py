@@ -2,6 +2,7 @@
 
 The programs are data: a header with the language and the verdicts that the published rule may give, then a
 solution of ``add`` that is wrong, or that is right only if it has got at something that it must not get at.
+One of another problem brings its test.
 Where the published rule can't but pass it, because it believes the program's own exit status, the header says
 ``passed``; the strict verdict never may.
 """
@@ -13,14 +14,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from native import CASES, native
+from native import CASES
 from survivors import settled, survivors
 
 from xftbench.errors import SandboxError
 from xftbench.execution.native.languages import LANGUAGES
 from xftbench.execution.native.toolchains import Missing, find_toolchain
 from xftbench.execution.pool import Isolation, Pool
-from xftbench.records import Limits, Outcome
+from xftbench.records import Limits, NativeProgram, Outcome
 
 HERE = Path(__file__).parent / "native"
 PROGRAMS = sorted(HERE.glob("*.txt"))
@@ -33,12 +34,14 @@ class Attack(NamedTuple):
     language: str
     verdicts: list[str]
     solution: str
+    test: str
 
 
 def read_attack(path: Path) -> Attack:
-    head, _, solution = path.read_text().partition("---\n")
+    head, solution, *test = path.read_text().split("---\n")
     header = dict(line.split(": ", 1) for line in head.splitlines())
-    return Attack(header["language"], header["verdict"].split(), solution)
+    own = test[0] if test else CASES[header["language"]].test
+    return Attack(header["language"], header["verdict"].split(), solution, own)
 
 
 class Scene:
@@ -53,14 +56,15 @@ class Scene:
         self.listener.setblocking(False)
         self.pool = Pool(1, LIMITS, isolation)
 
-    def run(self, language: str, solution: str) -> Outcome:
+    def run(self, language: str, solution: str, test: str) -> Outcome:
         port = self.listener.getsockname()[1]
         filled = (
             solution.replace("__OUTSIDE__", str(self.outside))
             .replace("__HARNESS_PID__", str(os.getpid()))
             .replace("__PORT__", str(port))
         )
-        return self.pool.submit(native(language, filled)).result(timeout=280)
+        program = NativeProgram(task_id="HumanEval_53_add", language=language, solution=filled, test=test)
+        return self.pool.submit(program).result(timeout=280)
 
     def assert_unharmed(self) -> None:
         with pytest.raises(BlockingIOError):
@@ -90,7 +94,7 @@ def test_a_hostile_program_gets_its_verdicts_and_leaves_nothing(path: Path, scen
     if isinstance(found := find_toolchain(attack.language), Missing):
         pytest.skip(found.install)
     before = survivors()
-    outcome = scene.run(attack.language, attack.solution)
+    outcome = scene.run(attack.language, attack.solution, attack.test)
     assert outcome.verdict in attack.verdicts, outcome
     assert outcome.strict not in ("passed", None), outcome
     assert outcome.detail or outcome.evidence, "a verdict against a program says why"
@@ -98,9 +102,8 @@ def test_a_hostile_program_gets_its_verdicts_and_leaves_nothing(path: Path, scen
     assert "root:" not in outcome.stderr + outcome.detail, "nothing of a file is shown"
     # One that the kernel was still burying for the test before may have gone meanwhile.
     assert not settled(before)[1] - before[1], "no process gets away"
-    assert scene.run(attack.language, CASES[attack.language].right).strict == "passed", (
-        "after: the pool goes on"
-    )
+    case = CASES[attack.language]
+    assert scene.run(attack.language, case.right, case.test).strict == "passed", "after: the pool goes on"
     scene.assert_unharmed()
 
 
