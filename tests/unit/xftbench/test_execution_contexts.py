@@ -31,6 +31,7 @@ RIGHT = [
     (contexts.ARRAY, PARALLEL),
     (contexts.ARRAY, "import getpass\ngetpass.getuser()\n" + contexts.ARRAY_SOLUTION),
     (contexts.ARRAY, contexts.ARRAY_SOLUTION + DRAWING),
+    (contexts.ARRAY, "help(len)\nprint(copyright)\n" + contexts.ARRAY_SOLUTION),
 ]
 
 
@@ -55,6 +56,8 @@ WRONG = [
     (contexts.ARRAY, "import sys; sys.stdin.read()", "failed", "OSError"),
     (contexts.ARRAY, "import sys; list(sys.stdin)", "failed", "OSError"),
     (contexts.ARRAY, "input()", "failed", "OSError"),
+    (contexts.ARRAY, "exit()", "failed", "SystemExit"),
+    (contexts.ARRAY, contexts.ARRAY_SOLUTION + "\nquit(0)", "failed", "SystemExit"),
     (contexts.EQUALITY, "result = data", "failed", "not the expected one"),
     (contexts.EQUALITY, "result = iter([])", "failed", "not the expected one"),
     (contexts.PLOT, "plt.plot([1, 2])", "failed", "exec_test"),
@@ -155,6 +158,43 @@ class Own(Formatter):
     def __call__(self, x, pos=None):
         return f"<{x:.0f}>"
 """
+DRAWN = contexts.PLOT.replace(
+    "assert ax.get_title()", 'plt.savefig("again.png")\n        assert ax.get_title()'
+)
+MADE_BY_FACTORIES = """
+import mpl_toolkits.axisartist.floating_axes as fa
+from mpl_toolkits.axes_grid1 import ImageGrid, host_subplot
+from matplotlib.transforms import Affine2D
+helper = fa.GridHelperCurveLinear(Affine2D().rotate_deg(30), extremes=(0, 1, 0, 1))
+here = plt.gca()
+plt.gcf().add_subplot(111, axes_class=fa.FloatingAxes, grid_helper=helper)
+host_subplot(111).twinx()
+ImageGrid(plt.gcf(), 111, (2, 2))
+plt.sca(here)
+"""
+ARTISTS = """
+import mpl_toolkits.axisartist as aa
+here = plt.gca()
+plt.gcf().add_subplot(axes_class=aa.Axes)
+plt.sca(here)
+"""
+NORMS = """
+from matplotlib import colors
+for norm in (colors.LogNorm(), colors.SymLogNorm(1), colors.AsinhNorm(), "symlog", "asinh"):
+    plt.imshow([[1, 2], [3, 4]], norm=norm)
+plt.colorbar()
+"""
+DATES = """
+import datetime
+import matplotlib.dates as mdates
+plt.plot([datetime.date(2020, 1, 1), datetime.date(2022, 2, 1)], [0, 1])
+plt.gca().xaxis.set_major_locator(mdates.MonthLocator(interval=4))
+plt.gca().xaxis.set_minor_locator(mdates.WeekdayLocator(mdates.MO, interval=5))
+"""
+SERIES = """
+import pandas as pd
+pd.Series([1, 2, 3], index=pd.date_range('2020', periods=3)).plot()
+"""
 FIGURES = [
     (TICKS, THREE_TICKS + FORMATTER.format("plt.FuncFormatter(lambda x, _: f'<{x:.0f}>')")),
     (TICKS, THREE_TICKS + "def named(x, pos):\n    return f'<{pos}>'\n" + FORMATTER.format("named")),
@@ -170,6 +210,14 @@ FIGURES = [
         contexts.PLOT,
         "import matplotlib.patheffects as pe\nplt.text(0, 0, 'a').set_path_effects([pe.withStroke()])\n",
     ),
+    (DRAWN, "plt.plot([1, 2], label='a')\nplt.xscale('log')\nplt.legend()\n"),
+    (DRAWN, "here = plt.gca()\nplt.axes([0.8, 0.8, 0.1, 0.1], projection='polar')\nplt.sca(here)\n"),
+    (DRAWN, NORMS),
+    (contexts.PLOT, "from matplotlib.colors import FuncNorm\nplt.imshow([[1]], norm=FuncNorm((abs, abs)))\n"),
+    (DRAWN, DATES),
+    (DRAWN, SERIES),
+    (contexts.PLOT, ARTISTS),
+    (contexts.PLOT, MADE_BY_FACTORIES),
 ]
 
 
@@ -179,6 +227,15 @@ def test_functions_in_a_figure_stay_behind_and_what_a_test_sees_comes(
 ) -> None:
     title = "import numpy as np\nplt.title('the secret title')\n"
     outcome = judge(context, title + solution)
+    assert (outcome.verdict, outcome.strict) == ("passed", "passed"), outcome
+
+
+def test_a_moved_figure_is_drawn_as_it_was(judge: contexts.Judge) -> None:
+    """As problem 601's test does it: where ticks come to be depends on the transforms."""
+    looks = 'assert np.array_equal(code_img, drawn) and ax.get_title() == "the secret title"'
+    draw = 'plt.savefig("again.png", bbox_inches="tight")\n        drawn = np.array(Image.open("again.png"))'
+    context = contexts.PLOT.replace('assert ax.get_title() == "the secret title"', f"{draw}\n        {looks}")
+    outcome = judge(context, "plt.title('the secret title')\nplt.xscale('log')\nplt.plot([1, 200], [1, 2])")
     assert (outcome.verdict, outcome.strict) == ("passed", "passed"), outcome
 
 
@@ -199,7 +256,46 @@ def test_a_function_that_a_test_calls_is_not_there(
     assert detail in outcome.detail
 
 
+OWN_PICKLE = """
+import io, pickle
+from xftbench.execution.inside import figures
+import matplotlib.pyplot as plt
+class Pickler(figures._Pickler):
+    def reducer_override(self, value):
+        found = super().reducer_override(value)
+        return {changes}
+figures._Pickler = Pickler
+plt.title("the secret title")
+plt.xscale("log")
+"""
+FORGED = [
+    "found[:2] + (found[2] | {'_child': 'x'},) if type(value).__name__ == 'TransformWrapper' else found",
+    "found[:2] + (found[2] | {'_child': value},) if type(value).__name__ == 'TransformWrapper' else found",
+    "(figures.made_class, ('norm', 'function')) if value is plt.gca() else found",
+    "(figures.made_class, ('mixed', 'matplotlib.text', 'Text', plt.Axes)) if value is plt.gca() else found",
+    "(figures.made_class, ('norm', 'symlog'), {'__call__': 1}) if value is plt.gca() else found",
+]
+
+
+@pytest.mark.parametrize("changes", FORGED)
+def test_a_pickle_of_a_figure_that_the_pickler_would_not_make_is_refused(
+    judge: contexts.Judge, changes: str
+) -> None:
+    honest = judge(contexts.PLOT, OWN_PICKLE.format(changes="found"))
+    assert honest.verdict == "passed", honest
+    outcome = judge(contexts.PLOT, OWN_PICKLE.format(changes=changes))
+    assert outcome.verdict in ("failed", "violation"), outcome
+
+
 LISTED = contexts.EQUALITY.replace("assert result == ans", "assert list(result) == ans")
+OWN_FACTORY = """
+import collections
+result = collections.defaultdict(lambda: collections.defaultdict(list))
+result["a"] = data.tolist()
+"""
+HOURS = contexts.EQUALITY.replace("result == ans", "[when.hour for when in result] == ans")
+MONTHS = contexts.EQUALITY.replace("result == ans", "len(result) == len(ans) and result.freq is not None")
+ANDERSON = contexts.EQUALITY.replace("result == ans", "result.statistic < 1 and len(result) == 3")
 RESULTS = [
     (contexts.ARRAY, "result = np.ma.masked_invalid(np.cumsum(data) * 7 + 0.125)"),
     (contexts.ARRAY, "import array\nresult = array.array('d', np.cumsum(data) * 7 + 0.125)"),
@@ -214,6 +310,33 @@ RESULTS = [
     (LISTED, "import itertools\nresult = itertools.chain(data[:1].tolist(), data[1:].tolist())"),
     (LISTED, "result = (float(x) for x in data)"),
     (LISTED.replace("list(result)", "[x for _, x in result]"), "result = enumerate(data.tolist())"),
+    (LISTED, "import itertools\nresult = itertools.compress(data.tolist(), [1] * 4)"),
+    (LISTED, "import itertools\nresult = itertools.starmap(max, [(x, x) for x in data])"),
+    (LISTED, "result = iter(data)"),
+    (LISTED, "result = reversed(data.tolist()[::-1])"),
+    (LISTED, "result = dict.fromkeys(data.tolist()).keys()"),
+    (LISTED, "result = dict(enumerate(data.tolist())).values()"),
+    (LISTED.replace("list(result)", "[x for _, x in result]"), "result = dict(enumerate(data)).items()"),
+    (
+        LISTED.replace("list(result)", "[x.c for x in result]"),
+        "import pandas as pd\nresult = list(pd.DataFrame({'a b': 0, 'c': data}).itertuples())",
+    ),
+    (LISTED.replace("list(result)", "result['a']"), OWN_FACTORY),
+    (ANDERSON, "from scipy import stats\nresult = stats.anderson(data)"),
+    (MONTHS, "import pandas as pd\nresult = pd.date_range('2020', freq=pd.DateOffset(months=1), periods=4)"),
+    *(
+        (
+            HOURS,
+            f"import pandas as pd\nresult = [pd.Timestamp(f'20200101T0{{h:.0f}}', tz={zone}) for h in data]",
+        )
+        for zone in (
+            "__import__('pytz').FixedOffset(120)",
+            "__import__('zoneinfo').ZoneInfo('Europe/Rome')",
+            "__import__('dateutil.tz').tz.tzutc()",
+            "__import__('dateutil.tz').tz.tzoffset('X', 60)",
+            "__import__('dateutil.tz').tz.tzlocal()",
+        )
+    ),
 ]
 
 
@@ -239,6 +362,29 @@ USES = [
     "from threadpoolctl import threadpool_info\nthreadpool_info()\n" + contexts.ARRAY_SOLUTION,
     contexts.ARRAY_SOLUTION + "\nimport tensorflow as tf\nresult = tf.constant(result)",
     contexts.ARRAY_SOLUTION + "\nresult = __import__('torch').tensor(result)",
+    contexts.ARRAY_SOLUTION
+    + "\nimport torch\nx = torch.tensor(-result)\nresult = torch.complex(x, x).conj().imag",
+]
+NARROW = contexts.ARRAY.replace(
+    "    np.testing.assert_allclose(result, ans)",
+    "    assert 'bfloat16' in str(result.dtype)\n"
+    "    result = result.float() if hasattr(result, 'float') else result.numpy().astype('f')\n"
+    "    np.testing.assert_allclose(result, ans, rtol=0.01)",
+)
+COMPLEX = contexts.ARRAY.replace(
+    "    np.testing.assert_allclose(result, ans)",
+    "    assert 'complex32' in str(result.dtype)\n"
+    "    np.testing.assert_allclose(result.cfloat().real, ans, rtol=0.01)",
+)
+NARROW_USES = [
+    (NARROW, contexts.ARRAY_SOLUTION + "\nimport tensorflow as tf\nresult = tf.cast(result, tf.bfloat16)"),
+    (
+        NARROW,
+        contexts.ARRAY_SOLUTION
+        + "\nimport tensorflow as tf\nresult = tf.Variable(tf.cast(result, tf.bfloat16))",
+    ),
+    (NARROW, contexts.ARRAY_SOLUTION + "\nimport torch\nresult = torch.tensor(result).bfloat16()"),
+    (COMPLEX, contexts.ARRAY_SOLUTION + "\nimport torch\nresult = torch.tensor(result).to(torch.complex32)"),
 ]
 
 
@@ -248,8 +394,9 @@ USES = [
 def test_torch_and_tensorflow_work_where_only_the_solution_wants_them(isolation: Isolation) -> None:
     contexts.environment()
     with Pool(1, contexts.LIMITS, isolation) as pool:
-        outcomes = [pool.submit(contexts.program(contexts.ARRAY, text)).result() for text in USES]
-    assert [outcome.strict for outcome in outcomes] == ["passed"] * len(USES), outcomes
+        programs = [*((contexts.ARRAY, text) for text in USES), *NARROW_USES]
+        outcomes = [pool.submit(contexts.program(*program)).result() for program in programs]
+    assert [outcome.strict for outcome in outcomes] == ["passed"] * len(programs), outcomes
 
 
 def test_a_program_finds_imported_what_its_context_imports() -> None:

@@ -1,6 +1,9 @@
 """A candidate's pickle builds plain data in the referee: other calls are refused before they are made."""
 
+import itertools
 import pickle
+import zoneinfo  # noqa: F401 - what a candidate may have imported
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -67,6 +70,41 @@ def test_nothing_of_the_referee_s_own_is_changed() -> None:
     changes = b"cpandas.core.frame\nDataFrame\n(N(dV__eq__\ncbuiltins\nlist\nstb."
     with pytest.raises(rebuild.Tampered):
         transport.load(changes)
+
+
+FORGED = [
+    (rebuild.zone, "zoneinfo", "../../etc/passwd"),
+    (rebuild.zone, "zoneinfo", ["UTC"]),
+    (rebuild.zone, "os", "name"),
+    (rebuild.view, "clear", {}),
+    (rebuild.view, "keys", []),
+    (rebuild.tensor, "numpy", False, [1], "__class__"),
+    (rebuild.record, "A", ("b", "b"), (1,)),
+]
+
+
+@pytest.mark.parametrize("call", FORGED)
+def test_what_our_own_functions_would_not_be_asked_for_is_refused(call: tuple[Any, ...]) -> None:
+    with pytest.raises(rebuild.NotPlain):
+        transport.load(pickle.dumps(Reduced(*call)))
+
+
+def test_a_time_zone_that_others_have_too_is_not_changed() -> None:
+    zone = pickle.dumps(Reduced(rebuild.zone, "zoneinfo", "Europe/Rome"), protocol=0)
+    with pytest.raises(rebuild.Tampered):
+        transport.load(zone[:-1] + b"(dS'key'\nNsb.")
+
+
+def test_a_factory_that_is_a_function_stays_behind() -> None:
+    value = defaultdict(lambda: defaultdict(list), {1: defaultdict(list, {2: [3]})})
+    found = transport.load(transport.pack(value))
+    assert found == value
+    assert (found.default_factory, found[1].default_factory) == (None, list)
+
+
+def test_an_endless_iterator_is_no_result() -> None:
+    with pytest.raises(rebuild.NotPlain, match="too many"):
+        transport.pack(itertools.repeat(0))
 
 
 def test_plain_values_come_back() -> None:

@@ -5,20 +5,26 @@ don't come along. A formatter's is replaced with the texts that it makes of the 
 refuses to be called, because nothing of a solution's may run in the referee.
 """
 
+import copyreg
 import enum
 import importlib
 import io
+import pickle
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from types import BuiltinFunctionType, FunctionType, GeneratorType, MethodType
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from xftbench.execution.inside import kinds, rebuild, transport
 from xftbench.execution.inside.rebuild import NotPlain
 
 _LIBRARIES = ("matplotlib", "mpl_toolkits", "seaborn")
-_REBUILDERS = {(__name__, "absent"), (__name__, "labels"), ("itertools", "count")}
+_REBUILDERS = {
+    (__name__, "absent"), (__name__, "labels"), (__name__, "made_class"), ("itertools", "count"),
+}  # fmt: skip
+_DATES = {("dateutil.rrule", "rrule"), ("dateutil.rrule", "weekday")}
+"""Classes of what a locator of dates holds."""
 _CALLBACKS = {
     ("matplotlib.backend_bases", "_key_handler"), ("matplotlib.backend_bases", "_mouse_handler"),
     ("matplotlib.cbook", "_exception_printer"), ("matplotlib.artist", "_stale_axes_callback"),
@@ -27,8 +33,25 @@ _CALLBACKS = {
     ("pandas.plotting._matplotlib.converter", "_annual_finder"),
     ("pandas.plotting._matplotlib.timeseries", "_format_coord"),
 }  # fmt: skip
-_ON_DEMAND = ("matplotlib.patheffects",)
+_ON_DEMAND = ("matplotlib.patheffects", "matplotlib.sankey")
+_ON_DEMAND_IN = (
+    "mpl_toolkits.axes_grid1", "mpl_toolkits.axisartist", "mpl_toolkits.mplot3d",
+    "pandas.plotting._matplotlib",
+)  # fmt: skip
 """What pyplot does not import; if it were there from the start, a solution that forgot it would pass."""
+_MIXED = {
+    ("mpl_toolkits.axes_grid1.axes_grid", "CbarAxesBase"): ("Cbar{}",),
+    ("mpl_toolkits.axes_grid1.parasite_axes", "HostAxesBase"): ("{}HostAxes", "_base_axes_class"),
+    ("mpl_toolkits.axes_grid1.parasite_axes", "ParasiteAxesBase"): ("{}Parasite",),
+    ("mpl_toolkits.axisartist.floating_axes", "FloatingAxesBase"): ("Floating{}",),
+    ("mpl_toolkits.mplot3d.art3d", "Collection3D"): ("{}3D",),
+}
+"""Class -> how Matplotlib calls what it makes of this one and another, which no module holds."""
+_WRAPPED = (
+    "transform", "transform_affine", "transform_non_affine", "transform_path", "transform_path_affine",
+    "transform_path_non_affine", "get_affine", "inverted", "get_matrix",
+)  # fmt: skip
+"""The methods that a `TransformWrapper` takes from the transform that it wraps."""
 
 _Texts = dict[tuple[float, int], str]
 
@@ -51,11 +74,39 @@ def load(data: bytes) -> None:
     """
     pyplot = sys.modules["matplotlib.pyplot"]
     pyplot.close("all")
-    rebuild.rebuilt(_Unpickler(io.BytesIO(data)), "a figure")
+    unpickler = _Unpickler(io.BytesIO(data))
+    rebuild.rebuilt(unpickler, "a figure")
+    for part in unpickler.with_methods:
+        if isinstance(part, sys.modules["matplotlib.legend"].Legend):
+            _place(part)
+        else:
+            _wrap(part)
     kind = sys.modules["matplotlib.axes"].Axes
     open_ones = [pyplot.figure(number) for number in pyplot.get_fignums()]
     if not all(isinstance(axes, kind) for figure in open_ones for axes in figure.axes):
         raise NotPlain("axes that are none are not plain data")
+
+
+def _place(legend: Any) -> None:
+    """Have a legend find its place by itself, if it did."""
+    box = getattr(legend, "_legend_box", None)
+    is_box = isinstance(box, sys.modules["matplotlib.offsetbox"].OffsetBox)
+    if is_box and isinstance(getattr(box, "_offset", None), _Absent):
+        box.set_offset(legend._findoffset)
+
+
+def _wrap(wrapper: Any) -> None:
+    """Have a transform do what the one that it wraps does.
+
+    Raises:
+        NotPlain: If that is none.
+    """
+    transforms = sys.modules["matplotlib.transforms"]
+    child = getattr(wrapper, "_child", None)
+    if not isinstance(child, transforms.Transform) or isinstance(child, transforms.TransformWrapper):
+        raise NotPlain("a transform that wraps none is not plain data")
+    for name in _WRAPPED:
+        setattr(wrapper, name, getattr(child, name))
 
 
 def _tick_labels(open_ones: list[Any]) -> dict[int, _Texts]:
@@ -131,7 +182,62 @@ class _Pickler(transport.Pickler):
             return self._ticker.FuncFormatter, arguments, {"axis": value.axis, "locs": value.locs}
         if isinstance(value, self._functions) and not _is_known(value):
             return absent, (str(getattr(value, "__name__", "?")),)
-        return super().reducer_override(value)
+        if isinstance(value, type):
+            recipe = _recipe(value)
+            return (made_class, recipe) if recipe else NotImplemented
+        return self._reduce_by_state(value) or super().reducer_override(value)
+
+    def _reduce_by_state(self, value: Any) -> Any:
+        """Return how something is rebuilt whose own way names a function of Matplotlib's."""
+        kind = type(value)
+        if kind is sys.modules["matplotlib.transforms"].TransformWrapper:
+            state = {name: part for name, part in value.__getstate__().items() if name not in _WRAPPED}
+            return copyreg.__newobj__, (kind,), state  # type: ignore[attr-defined]
+        is_norm = isinstance(value, sys.modules["matplotlib.colors"].Normalize)
+        if (is_norm and kind.__module__.startswith("matplotlib.")) or _recipe(kind):
+            return copyreg.__newobj__, (kind,), value.__getstate__()  # type: ignore[attr-defined]
+        return None
+
+
+def _recipe(kind: type) -> tuple[Any, ...] | None:
+    """Return how Matplotlib makes a class that no module holds, for `made_class`."""
+    if rebuild.class_of(kind.__module__, kind.__qualname__) is kind:
+        return None
+    for name, scale in sys.modules["matplotlib.scale"]._scale_mapping.items():
+        if (kind.__module__, kind.__name__) == ("matplotlib.colors", f"{scale.__name__}Norm"):
+            return ("norm", name)
+    mixin = kind.__bases__[0]
+    place = (mixin.__module__, mixin.__name__)
+    if place in _MIXED and kind.__module__ == mixin.__module__ and len(kind.__bases__) == 2:
+        return ("mixed", *place, kind.__bases__[1])
+    return None
+
+
+def made_class(how: str, *parts: Any) -> Any:
+    """Return a class that Matplotlib makes when it is asked for.
+
+    Raises:
+        NotPlain: If it makes none like that.
+    """
+    match how, parts:
+        case "norm", (str(scale),) if scale in sys.modules["matplotlib.scale"]._scale_mapping:
+            scales = sys.modules["matplotlib.scale"]._scale_mapping
+            return sys.modules["matplotlib.cm"]._auto_norm_from_scale(scales[scale])
+        case "mixed", (module, name, type() as other) if (module, name) in _MIXED:
+            _import(module)
+            mixin = getattr(sys.modules[module], name)
+            artist = sys.modules["matplotlib.artist"].Artist
+            if issubclass(other, artist) and _is_of_plots(other.__module__):
+                make = sys.modules["matplotlib.cbook"]._make_class_factory
+                return make(mixin, *_MIXED[module, name])(other)
+    raise NotPlain("a class that Matplotlib does not make is not plain data")
+
+
+def _import(module: str) -> None:
+    """Import a part of the libraries that draws, if it is one that only some figures need."""
+    folder, _, name = module.rpartition(".")
+    if module in _ON_DEMAND or (folder in _ON_DEMAND_IN and name.isidentifier() and name != "tests"):
+        importlib.import_module(module)
 
 
 def _is_known(function: Any) -> bool:
@@ -185,12 +291,26 @@ class _Unpickler(rebuild.PlainUnpickler):
     rebuilders = kinds.REBUILDERS | _REBUILDERS
     constants = kinds.CONSTANTS | _CALLBACKS
     stubs = (_Absent,)
+    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = dict(rebuild.PlainUnpickler.dispatch)
+
+    def __init__(self, buffer: io.BytesIO) -> None:
+        super().__init__(buffer)
+        self.with_methods: list[Any] = []
+        """What has methods of another object's, or gives others its own: no pickle may name one."""
+
+    def load_build(self) -> None:
+        instance = self.stack[-2]
+        super().load_build()
+        wrapper = sys.modules["matplotlib.transforms"].TransformWrapper
+        if isinstance(instance, (wrapper, sys.modules["matplotlib.legend"].Legend)):
+            self.with_methods.append(instance)
+
+    dispatch[pickle.BUILD[0]] = load_build
 
     @staticmethod
     def is_plain(module: str, name: str, found: type) -> bool:
-        return kinds.is_plain(module, name, found) or (
-            _is_of_plots(module) and _is_of_plots(found.__module__)
-        )
+        is_of_plots = _is_of_plots(module) and _is_of_plots(found.__module__)
+        return is_of_plots or (module, name) in _DATES or kinds.is_plain(module, name, found)
 
     @staticmethod
     def is_made_by_calling(module: str, name: str, found: type) -> bool:
@@ -204,6 +324,5 @@ class _Unpickler(rebuild.PlainUnpickler):
             raise NotPlain("a formatter that calls something is not plain data")
 
     def find_class(self, module: str, name: str) -> object:
-        if module in _ON_DEMAND:
-            importlib.import_module(module)
+        _import(module)
         return super().find_class(module, name)

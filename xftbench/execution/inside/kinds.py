@@ -7,7 +7,8 @@ class reads its methods first: the benchmark's tests will call them on attribute
 import sys
 
 REBUILDERS = {
-    ("xftbench.execution.inside.rebuild", name) for name in ("tensor", "iterator", "flat", "record")
+    ("xftbench.execution.inside.rebuild", name)
+    for name in ("tensor", "iterator", "flat", "record", "view", "zone")
 } | {
     ("copyreg", "_reconstructor"), ("array", "array"), ("array", "_array_reconstructor"),
     ("builtins", "set"), ("builtins", "frozenset"), ("builtins", "complex"),
@@ -70,6 +71,7 @@ CLASSES = {
             "bsr", "coo", "csc", "csr", "dia", "dok", "lil"
         )},
         "torch.optim.sgd": "SGD",
+        "dateutil.relativedelta": "relativedelta",
     }.items()
     for name in names.split()
 }  # fmt: skip

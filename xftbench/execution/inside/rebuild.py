@@ -78,7 +78,7 @@ class PlainUnpickler(_InPython):  # type: ignore[misc]
             return _fresh_dtype, True  # the rest of a pickle may change it, and numpy's own are shared
         if (module, name) in self.rebuilders or (module, name) in self.constants:
             return super().find_class(module, name), (module, name) in self.rebuilders
-        found = _class(sys.modules[module], name) if module in sys.modules else None
+        found = class_of(module, name)
         if found is None or not self.is_plain(module, name, found):
             raise NotPlain(f"a {name[:80]} of {module[:80]} is not plain data")
         return found, self.is_made_by_calling(module, name, found)
@@ -222,7 +222,7 @@ def _check_kind(kind: object, module: str, name: str) -> None:
         raise NotPlain(f"something made as {name} that is none is not plain data")
 
 
-_SHARED = ("_UTC", "_p", "MaskedConstant", "tensor")
+_SHARED = ("_UTC", "_p", "MaskedConstant", "tensor", "zone", "made_class")
 """Functions that may return what others have, too."""
 _SCALARS = {str, bytes, int, float, bool, type(None)}
 _CONVERTERS: dict[Any, set[type]] = {
@@ -276,11 +276,11 @@ def _is_one_of(value: object, others: list[Any]) -> bool:
     return any(value is other for other in others)
 
 
-def _class(module: object, name: str) -> type | None:
-    """Return a class of a module, or one that stands in a class."""
+def class_of(module: str, name: str) -> type | None:
+    """Return a class of a loaded module, or one that stands in a class."""
     found: type | None = None
     for part in name.split("."):
-        inner = getattr(found or module, part, None)
+        inner = getattr(found or sys.modules.get(module), part, None)
         if not isinstance(inner, type):
             return None
         found = inner
@@ -294,6 +294,10 @@ def _fresh_dtype(*arguments: Any) -> object:
 # Functions that a pickle of ours names, in the place of values that pickle can't move as they are.
 
 
+WIDER = {"bfloat16": "float32", "complex32": "complex64"}
+"""Type of numbers that numpy lacks -> the one that a tensor's are moved in."""
+
+
 def tensor(library: str, *parts: Any) -> object:
     """Return a tensor, or a torch dtype, from its parts; a candidate may have made them up.
 
@@ -304,17 +308,20 @@ def tensor(library: str, *parts: Any) -> object:
         found = getattr(sys.modules.get("torch"), str(parts[0]), None)
         if type(found).__name__ == "dtype":
             return found
-    array: Any = parts[-1] if parts else None
-    if library not in sys.modules or type(array).__module__ not in ("numpy", "builtins"):
+    *flags, array, narrow = parts if len(parts) > 1 else (None, None)
+    is_known = type(array).__module__ in ("numpy", "builtins") and type(narrow) is str
+    if library not in sys.modules or not is_known or (narrow and narrow not in WIDER):
         raise NotPlain("a part that is none of ours")
     module = sys.modules[library]
-    if library == "torch" and len(parts) == 3:
+    if library == "torch" and len(flags) == 2:
         made = module.from_numpy(array.copy()) if array.shape else module.tensor(array[()])
-        if parts[0]:
-            return module.nn.Parameter(made, requires_grad=bool(parts[1]))
-        return made.requires_grad_() if parts[1] else made
-    if library == "tensorflow" and len(parts) == 2:
-        return module.Variable(array) if parts[0] else module.convert_to_tensor(array)
+        made = made.to(getattr(module, narrow)) if narrow else made
+        if flags[0]:
+            return module.nn.Parameter(made, requires_grad=bool(flags[1]))
+        return made.requires_grad_() if flags[1] else made
+    if library == "tensorflow" and len(flags) == 1:
+        made = module.cast(array, narrow) if narrow else module.convert_to_tensor(array)
+        return module.Variable(made) if flags[0] else made
     raise NotPlain("a part that is none of ours")
 
 
@@ -349,4 +356,36 @@ def record(name: str, fields: tuple[str, ...], values: tuple[Any, ...]) -> objec
     if {str} != {type(name), *map(type, fields)} or type(values) is not tuple:
         raise NotPlain("a named tuple that is none of ours")
     make: Any = namedtuple
-    return make(name, fields)._make(values)  # checks that all are names
+    # It checks that all are names, and does with others what pandas has it do in `itertuples`.
+    return make(name, fields, rename=True)._make(values)
+
+
+def view(kind: str, values: dict[Any, Any]) -> object:
+    """Return a dictionary's keys, values or items.
+
+    Raises:
+        NotPlain: If it is none.
+    """
+    if type(values) is not dict or kind not in ("keys", "values", "items"):
+        raise NotPlain("a view that is none of ours")
+    return getattr(values, kind)()
+
+
+def zone(library: str, *parts: Any) -> object:
+    """Return a time zone from what it is named or made by.
+
+    Raises:
+        NotPlain: If it is none.
+    """
+    if library not in sys.modules or not {*map(type, parts)} <= {str, int, float, type(None)}:
+        raise NotPlain("a time zone that is none of ours")
+    match library, parts:
+        case "pytz", (minutes,):
+            return sys.modules["pytz"].FixedOffset(minutes)
+        case "zoneinfo", (str(key),):
+            return sys.modules["zoneinfo"].ZoneInfo(key)
+        case "dateutil.tz", ("tzutc" | "tzlocal" as name,):
+            return getattr(sys.modules["dateutil.tz"], name)()
+        case "dateutil.tz", (name, seconds):
+            return sys.modules["dateutil.tz"].tzoffset(name, seconds)
+    raise NotPlain("a time zone that is none of ours")

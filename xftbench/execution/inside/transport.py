@@ -10,18 +10,23 @@ import itertools
 import pickle
 import random
 import sys
+from collections import defaultdict, deque
 from types import GeneratorType
-from typing import Any
+from typing import Any, NoReturn
 
 from xftbench.execution.inside import kinds
 from xftbench.execution.inside.rebuild import (
+    WIDER,
     NotPlain,
     PlainUnpickler,
+    class_of,
     flat,
     iterator,
     rebuilt,
     record,
     tensor,
+    view,
+    zone,
 )
 
 _MAX_BYTES = 1 << 30
@@ -102,35 +107,70 @@ class Pickler(pickle.Pickler):
             parts = _torch_parts(value, kind) if root == "torch" else _tensorflow_parts(value, kind)
             if parts is not None:
                 return tensor, parts
+        if root in ("pytz", "zoneinfo", "dateutil"):
+            parts = _zone_parts(value, kind)
+            if parts is not None:
+                return zone, parts
         return NotImplemented
 
 
 def _torch_parts(value: Any, kind: type) -> tuple[Any, ...] | None:
     torch = sys.modules["torch"]
-    if kind in (torch.Tensor, torch.nn.Parameter) and value.layout == torch.strided and value.is_leaf:
-        if value.dtype not in (torch.bfloat16, torch.complex32) and not value.is_quantized:
-            return ("torch", kind is not torch.Tensor, bool(value.requires_grad), value.detach().numpy())
-    elif kind is torch.Tensor and value.layout == torch.strided:
-        return ("torch", False, bool(value.requires_grad), value.detach().numpy())
-    elif kind is torch.dtype:
+    if kind is torch.dtype:
         return ("torch.dtype", str(value).removeprefix("torch."))
-    return None
+    is_one = kind in (torch.Tensor, torch.nn.Parameter) and value.layout == torch.strided
+    if not is_one or value.is_quantized:
+        return None
+    values = value.detach().resolve_conj().resolve_neg()
+    narrow = str(value.dtype).removeprefix("torch.")
+    if narrow in WIDER:
+        values = values.to(getattr(torch, WIDER[narrow]))
+    is_parameter, has_gradient = kind is not torch.Tensor, bool(value.requires_grad)
+    return ("torch", is_parameter, has_gradient, values.numpy(), narrow if narrow in WIDER else "")
 
 
 def _tensorflow_parts(value: Any, kind: type) -> tuple[Any, ...] | None:
     tensorflow = sys.modules["tensorflow"]
-    if isinstance(value, tensorflow.Variable) and kind.__name__ == "ResourceVariable":
-        return ("tensorflow", True, value.numpy())
-    if kind.__name__ == "EagerTensor":
-        return ("tensorflow", False, value.numpy())
+    is_variable = isinstance(value, tensorflow.Variable) and kind.__name__ == "ResourceVariable"
+    if not is_variable and kind.__name__ != "EagerTensor":
+        return None
+    narrow = value.dtype.name if value.dtype.name in WIDER else ""
+    values = tensorflow.cast(value, WIDER[narrow]) if narrow else value
+    return ("tensorflow", is_variable, values.numpy(), narrow)
+
+
+def _zone_parts(value: Any, kind: type) -> tuple[Any, ...] | None:
+    match kind.__module__, kind.__name__:
+        case "pytz", "_FixedOffset":
+            return ("pytz", value._minutes)
+        case "zoneinfo", "ZoneInfo":
+            return ("zoneinfo", value.key)
+        case "dateutil.tz.tz", "tzutc" | "tzlocal" as name:
+            return ("dateutil.tz", name)
+        case "dateutil.tz.tz", "tzoffset":
+            return ("dateutil.tz", value._name, value._offset.total_seconds())
     return None
 
 
+class _Items:
+    def __getitem__(self, place: int) -> NoReturn:
+        raise IndexError
+
+
+_SequenceIterator = type(iter(_Items()))  # type: ignore[call-overload] # what `iter` makes of an array
 _ITERATORS = (
-    enumerate, filter, map, reversed, zip, itertools.chain, itertools.islice, GeneratorType,
-    *(type(iter(kind())) for kind in (list, tuple, set, dict, str)), type(iter(range(0))),
+    enumerate, filter, map, reversed, zip, GeneratorType,
+    itertools.accumulate, itertools.chain, itertools.combinations, itertools.combinations_with_replacement,
+    itertools.compress, itertools.dropwhile, itertools.filterfalse, itertools.islice, itertools.pairwise,
+    itertools.permutations, itertools.product, itertools.repeat, itertools.starmap, itertools.takewhile,
+    itertools.zip_longest, type(itertools.tee([])[0]), type(iter({}.values())), type(iter({}.items())),
+    *(type(iter(kind())) for kind in (list, tuple, set, dict, str, bytes, bytearray, deque)),
+    *(type(reversed(kind())) for kind in (list, dict, deque)),
+    type(iter(range(0))), type(iter(range(1 << 64))), type(iter("\u00e9")), type(iter(memoryview(b""))),
+    _SequenceIterator,
 )  # fmt: skip
 _MOST_ITEMS = 1 << 22
+_VIEWS: dict[type, str] = {type({}.keys()): "keys", type({}.values()): "values", type({}.items()): "items"}
 
 
 class _ResultPickler(Pickler):
@@ -145,13 +185,42 @@ class _ResultPickler(Pickler):
                 raise NotPlain(f"a {kind.__name__} of too many values")
             return iterator, (items,)
         is_record = isinstance(value, tuple) and hasattr(kind, "_fields")
-        if is_record and not kinds.is_plain(kind.__module__, kind.__qualname__, kind):
+        if is_record and not (_can_be_named(kind) and _is_all_in_items(value)):
             return record, (kind.__name__, tuple(kind._fields), tuple(value))
+        if kind in _VIEWS:
+            return view, (_VIEWS[kind], _seen_in(value, _VIEWS[kind]))
+        if kind is defaultdict and value.default_factory and not _can_be_named(value.default_factory):
+            return defaultdict, (), None, None, iter(value.items())
         if numpy and kind is numpy.flatiter:
             return flat, (value.copy(),)
         if numpy and kind is memoryview:
             return memoryview, (numpy.asarray(value),)
         return super().reducer_override(value)
+
+
+def _can_be_named(kind: Any) -> bool:
+    """Return whether the referee finds a class by its name."""
+    if type(kind) is not type:
+        return False
+    place = (kind.__module__, kind.__qualname__)
+    return (place in kinds.REBUILDERS or kinds.is_plain(*place, kind)) and class_of(*place) is kind
+
+
+def _is_all_in_items(value: Any) -> bool:
+    """Return whether a named tuple has no attribute of a class of scipy's, as a fitted distribution."""
+    return not any(
+        type(more).__module__.startswith("scipy.") for more in getattr(value, "__dict__", {}).values()
+    )
+
+
+def _seen_in(value: Any, name: str) -> dict[Any, Any]:
+    """Return a dictionary with such a view."""
+    match name:
+        case "keys":
+            return dict.fromkeys(value)
+        case "values":
+            return dict(enumerate(value))
+    return dict(value)
 
 
 # What else a test leaves behind for the program that runs in the same process, where all is one process.

@@ -149,6 +149,8 @@ class _Zygote:
         arenas = heap.Arenas(self._config["arenas"])
         for name in self._config["preload"]:
             importlib.import_module(name)
+        if self._config["has_scratch"]:
+            _add_names_of_site()
         arenas.settle()
         linux.drop_bounding_set(self._jail.kept_capabilities)
         linux.forbid_new_privileges()
@@ -258,6 +260,15 @@ class _Zygote:
         except OSError as error:
             return str(error)
         return None
+
+
+def _add_names_of_site() -> None:
+    """Define `help`, `exit`, `quit`, `copyright` and such, which scripts have and -S leaves out."""
+    import site  # only here: under -S it does nothing by itself
+
+    site.setquit()
+    site.setcopyright()
+    site.sethelper()
 
 
 def _rehearse() -> None:
