@@ -89,7 +89,7 @@ def load(data: bytes) -> None:
 
 def _place(legend: Any) -> None:
     """Have a legend find its place by itself, if it did."""
-    box = getattr(legend, "_legend_box", None)
+    box: Any = getattr(legend, "_legend_box", None)
     is_box = isinstance(box, sys.modules["matplotlib.offsetbox"].OffsetBox)
     if is_box and isinstance(getattr(box, "_offset", None), _Absent):
         box.set_offset(legend._findoffset)

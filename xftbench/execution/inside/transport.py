@@ -157,7 +157,7 @@ class _Items:
         raise IndexError
 
 
-_SequenceIterator = type(iter(_Items()))  # type: ignore[call-overload] # what `iter` makes of an array
+_SequenceIterator = type(iter(_Items()))  # what `iter` makes of an array
 _ITERATORS = (
     enumerate, filter, map, reversed, zip, GeneratorType,
     itertools.accumulate, itertools.chain, itertools.combinations, itertools.combinations_with_replacement,
