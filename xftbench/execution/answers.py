@@ -20,7 +20,7 @@ from xftbench.records import ContextProgram
 
 _CODE = (
     "inside/answers.py", "inside/candidate.py", "inside/context.py", "inside/rebuild.py",
-    "inside/transport.py", "answers.py", "nurseries.py",
+    "inside/transport.py", "answers.py", "nurseries.py", "view.py",
 )  # fmt: skip
 _CLOCK = re.compile(r"\b(?:now|today|time|urandom|uuid\w*|getpid)\b\s*\(|\btime\.\w|\bimport time\b")
 _KIND = "context"

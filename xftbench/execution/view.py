@@ -20,6 +20,8 @@ ALLOWED_LIBRARIES = ("numpy",)
 """Third-party packages that solutions may import, if the harness has them."""
 _SYSTEM = ("/lib", "/lib32", "/lib64", "/libx32", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libx32")
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
+_PROCESSOR = ("/proc/cpuinfo", "/sys/devices/system/cpu/possible", "/sys/devices/system/cpu/present")
+"""What torch reads to choose its kernels: without it takes others, which round otherwise, and has no half."""
 _MASKED = ("*-packages", "python*/*-packages", "pypy*/*-packages")
 
 
@@ -60,6 +62,7 @@ def plan_environment(environment: Environment, links: Sequence[tuple[str, str]] 
     view = _plan(_linked(environment.base_prefix, environment.stdlib))
     view["links"] += links
     view["asks_proc"] = True
+    view["files"] += [name for name in _PROCESSOR if Path(name).exists()]
     view["directories"].append((str(environment.site), LIBRARY_ROOT))
     if environment.data.is_dir():
         view["directories"].append((str(environment.data), str(environment.data)))

@@ -362,6 +362,7 @@ USES = [
     "from threadpoolctl import threadpool_info\nthreadpool_info()\n" + contexts.ARRAY_SOLUTION,
     contexts.ARRAY_SOLUTION + "\nimport tensorflow as tf\nresult = tf.constant(result)",
     contexts.ARRAY_SOLUTION + "\nresult = __import__('torch').tensor(result)",
+    contexts.ARRAY_SOLUTION + "\nimport torch\nresult = torch.tensor(result).half().float()",
     contexts.ARRAY_SOLUTION
     + "\nimport torch\nx = torch.tensor(-result)\nresult = torch.complex(x, x).conj().imag",
 ]

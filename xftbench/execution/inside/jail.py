@@ -1,6 +1,6 @@
 """Building the jail: the worker's namespaces and file system once, the candidate's own for each job."""
 
-# ruff: noqa: PTH102, PTH103, PTH123, PTH112, PTH120, PTH211
+# ruff: noqa: PTH101, PTH102, PTH103, PTH123, PTH112, PTH120, PTH211
 # pathlib would be one more import in every jail
 
 import os
@@ -81,10 +81,16 @@ def _map_user(proc: int, outside: tuple[int, int]) -> None:
             os.close(fd)
 
 
+def _content(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
+
+
 def _enter_view(view: dict[str, Any]) -> None:
     """Build the view on a tmpfs and make it the root."""
     linux.mount("none", "/", None, linux.MS_REC | linux.MS_PRIVATE)
     root = next(path for path in _MOUNT_POINTS if os.path.isdir(path))
+    covered = {path: _content(path) for path in view["files"] if path.startswith(f"{root}/")}
     linux.mount("tmpfs", root, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, "mode=0755,size=1m")
     for path in ("/tmp", "/dev", "/empty"):
         os.makedirs(root + path, mode=0o755, exist_ok=True)
@@ -99,8 +105,11 @@ def _enter_view(view: dict[str, Any]) -> None:
         linux.mount(root + "/empty", root + path, None, linux.MS_BIND)
     for path in view["files"]:
         os.makedirs(os.path.dirname(root + path), exist_ok=True)
-        os.close(os.open(root + path, os.O_CREAT | os.O_WRONLY, 0o600))
-        linux.mount(path, root + path, None, linux.MS_BIND)
+        with open(root + path, "wb") as file:
+            file.write(covered.get(path, b""))
+        os.chmod(root + path, 0o444)
+        if path not in covered:
+            linux.mount(path, root + path, None, linux.MS_BIND)
     if view["proc"]:
         # The kernel lets us mount a /proc of our own only while a whole one is in sight; children cover it.
         os.mkdir(root + "/proc")
