@@ -109,9 +109,12 @@ def unpacked(path: Path) -> bytes:
     """
     try:
         data = path.read_bytes()
+    except OSError as error:
+        raise DataFileError(f"can't read {path}: {error}") from error
+    try:
         return gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
     except (OSError, EOFError, zlib.error) as error:  # EOFError: gzip's word for a truncated stream
-        raise DataFileError(f"can't read {path}: {error}") from error
+        raise DataFileError(f"can't read {path}: {error}", hint="is it a whole copy?") from error
 
 
 def hub_rows(

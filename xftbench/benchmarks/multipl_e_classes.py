@@ -68,9 +68,13 @@ def _siblings(language: str, code: str, bones: str, span: tuple[int, int]) -> tu
     first = 0 if outer is None else outer + 1
     last = len(code) if outer is None else closing(bones, outer, "{}") - 1
     pieces = [*_statements(language, code[first:start]), *_statements(language, code[end:last])]
-    helpers = [piece for piece in pieces if _is_helper(language, piece)]
-    types = [_PUBLIC.sub("", piece) for piece in helpers if _TYPE.search(skeleton(language, piece))]
-    methods = [piece for piece in helpers if not _TYPE.search(skeleton(language, piece))]
+    types, methods = [], []
+    for piece in pieces:
+        if _is_helper(language, piece):
+            if _TYPE.search(skeleton(language, piece)):
+                types.append(_PUBLIC.sub("", piece))
+            else:
+                methods.append(piece)
     return "\n".join(types), "\n".join(methods)
 
 

@@ -25,8 +25,7 @@ class Scratch:
 
     def remove(self) -> None:
         """Remove it, whatever is in it."""
-        # Not shutil.rmtree: a candidate may have nested it deeper than that can follow.
-        subprocess.run(["rm", "-rf", "--", self.path], check=False)
+        _remove(self.path)
         os.close(self._fd)
 
 
@@ -40,9 +39,14 @@ def _lock(path: str) -> int:
     return fd
 
 
+def _remove(path: str) -> None:
+    # Not shutil.rmtree: a candidate may have nested it deeper than that can follow.
+    subprocess.run(["rm", "-rf", "--", path], check=False)
+
+
 def _remove_abandoned(folder: Path) -> None:
     for path in folder.glob(f"{_PREFIX}*"):
         with suppress(OSError):  # it is another user's, or its owner lives, or somebody else removes it
             if path.stat().st_uid == os.geteuid() and time.time() - path.stat().st_mtime > _YOUNG_S:
                 os.close(_lock(str(path)))
-                subprocess.run(["rm", "-rf", "--", str(path)], check=False)
+                _remove(str(path))

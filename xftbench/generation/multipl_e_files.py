@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from xftbench.benchmarks.datafiles import unpacked
 from xftbench.benchmarks.multipl_e_parts import language_of
 from xftbench.errors import DataFileError
+from xftbench.generation.texts import read_text
 from xftbench.records import Answerable, NativeProblem, Problem, Sample
 
 _logger = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ def from_folder(directory: Path, answerable: Answerable) -> list[Sample] | None:
     seen: dict[str, Path] = {}
     asked_otherwise: list[Path] = []
     for path in _preferred(found):
-        of_document = _read(path, _text(path), answerable, asked_otherwise)
+        of_document = _read(path, read_text(path), answerable, asked_otherwise)
         if of_document is None:
             raise DataFileError(f"{path}: expected MultiPL-E's name and completions or results")
         for task_id in {sample.task_id for sample in of_document}:
@@ -67,13 +67,6 @@ def _preferred(paths: Sequence[Path]) -> list[Path]:
         if key not in chosen or not match["results"]:
             chosen[key] = path
     return list(chosen.values())
-
-
-def _text(path: Path) -> str:
-    try:
-        return unpacked(path).decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise DataFileError(f"{path}: not UTF-8 text: {error.reason}") from error
 
 
 def from_document(path: Path, text: str, answerable: Answerable) -> list[Sample] | None:

@@ -3,9 +3,7 @@
 This is how people score samples that they made elsewhere, and how other layers are tested without a model.
 """
 
-import gzip
 import re
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +16,7 @@ from xftbench.generation.backend import Engine, Request
 from xftbench.generation.checkpoints import Checkpoint
 from xftbench.generation.options import BackendOptions
 from xftbench.generation.sample_rows import from_lines, from_list
+from xftbench.generation.texts import read_text
 from xftbench.records import Answerable, Sample, SamplingParams
 
 Folder = Callable[[Path, Answerable], list[Sample] | None]
@@ -25,8 +24,6 @@ Folder = Callable[[Path, Answerable], list[Sample] | None]
 Document = Callable[[Path, str, Answerable], list[Sample] | None]
 """(path, text, the suite's problems) -> the samples of a JSON file; None if it is of another harness."""
 
-_GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
-_WANTED = "samples are JSON or JSON Lines, plain or gzipped; see docs/scoring.md"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 _NAMES = ("samples.jsonl", "samples.jsonl.gz", "generations.json", "generations.json.gz")
@@ -88,29 +85,6 @@ def _of_file(path: Path, answerable: Answerable) -> list[Sample]:
         if (samples := shape(path, text, answerable)) is not None:
             return samples
     return list(from_lines(path, text, answerable))
-
-
-def read_text(path: Path) -> str:
-    """Return a plain or gzipped file's text.
-
-    Raises:
-        DataFileError: If it can't be read, or is not UTF-8.
-    """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DataFileError(f"can't read {path}: {error}") from error
-    try:
-        if data.startswith(_GZIP):  # by whatever name
-            data = gzip.decompress(data)
-    except (OSError, EOFError, zlib.error) as error:  # EOFError: gzip's word for a truncated stream
-        raise DataFileError(f"can't unpack {path}: {error}", hint="is it a whole copy?") from error
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        hint = "it is a zip archive: unpack it first" if data.startswith(_ZIP) else _WANTED
-        raise DataFileError(f"{path}, line {line}: not UTF-8 text: {error.reason}", hint=hint) from error
 
 
 class ReplayBackend:

@@ -115,7 +115,7 @@ def test_a_gzipped_file_needs_no_name_of_one(tmp_path: Path) -> None:
 
 def test_a_cut_off_gzip_stream_is_named(tmp_path: Path) -> None:
     (tmp_path / "s.jsonl.gz").write_bytes(gzip.compress(GOOD.encode())[:-6])
-    with pytest.raises(DataFileError, match=r"can't unpack .*s\.jsonl\.gz"):
+    with pytest.raises(DataFileError, match=r"can't read .*s\.jsonl\.gz"):
         read_samples(tmp_path / "s.jsonl.gz", IDS)
 
 

@@ -236,13 +236,13 @@ _CONVERTERS: dict[Any, set[type]] = {
 """Class -> exact types of what it may be made of: it would call methods of anything else."""
 
 
-def _check_container(container: object, kinds: tuple[type, ...]) -> None:
+def _check_container(container: object, types: tuple[type, ...]) -> None:
     """Check that something takes items as a builtin container does.
 
     Raises:
         NotPlain: If it does not.
     """
-    if not isinstance(container, kinds):
+    if not isinstance(container, types):
         raise NotPlain(f"items of a {type(container).__name__[:80]} are not plain data")
 
 
