@@ -128,10 +128,14 @@ _DECLARED = re.compile(r"\b(?:const|let|var|val|class|struct|enum|interface|func
 _PROSE = re.compile(
     r"^(?:[ \t]*(?:[-*+]|\d+[.)])[ \t]+(?=[*`A-Z])[^\n]*[^\n;{,]"
     r"|#{1,6}[ \t]+[A-Z*\d][^\n]*|\*\*[^\n]+"
-    r"|(?:[A-Z][\w']*,?|I'[a-z]+)(?:[ \t]+[\w'`*\"-]+,?){2}[^\n]*[^\n;{]|[A-Z]\w+(?: \w+)*:)[ \t]*$",
+    r"|(?:[A-Z][\w']*,?|I'[a-z]+)(?:[ \t]+[\w'`*\"-]+,?){2}[^\n]*[^\n;{]"
+    r"|[A-Z]\w+(?: \w+)*:|\[/?[A-Z]+\])[ \t]*$",
     re.MULTILINE,
 )
-"""A line of Markdown or English: no code begins with a capital letter and goes on with two words more."""
+"""A line of Markdown or English, or a mark such as ``[DONE]``.
+
+No code begins with a capital letter and goes on with two words more.
+"""
 
 
 def without_prose(text: str) -> str:

@@ -5,6 +5,10 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 _FENCE = re.compile(r"(?P<indent>[ \t]*)(?P<fence>`{3,}|~{3,})[ \t]*(?P<tag>[\w+#.-]*)")
+_IN_LIST = re.compile(r"[ \t]*(?:[-*+]|\d{1,9}[.)])[ \t]+(?=```|~~~)")
+_QUOTED = re.compile(r"^> ?", re.MULTILINE)
+# Not in comments of code, which may quote Markdown.
+_GLUED = re.compile(r"(?:(?<=[^`\s/#*])|(?<=[\w)\]}\"'.:])[ \t]+)(`{3,}[ \t]*[\w+#.-]*)[ \t]*$", re.MULTILINE)
 
 _TAGS = {
     "python": {"python", "py"},
@@ -56,9 +60,13 @@ def fenced_blocks(text: str, accepted: Collection[str] | None = None) -> Iterato
     fence, indent, wanted, first = "", 0, False, 0
     text_lines = text.splitlines(keepends=True)
     for number, line in enumerate(text_lines):
+        if lines is None and (item := _IN_LIST.match(line)):
+            line = " " * item.end() + line[item.end() :]
         match = _FENCE.match(line)
         if lines is None:
-            if match:
+            if match and not (
+                match["fence"][0] == "`" and "`" in line[match.end() :]
+            ):  # which is inline code
                 fence, indent, first = match["fence"], len(match["indent"]), number
                 tag = match["tag"].lower().rstrip(".0123456789")
                 lines, wanted = [], accepted is None or tag in accepted
@@ -72,6 +80,11 @@ def fenced_blocks(text: str, accepted: Collection[str] | None = None) -> Iterato
         yield Block("".join(lines), closed=False, lines=range(first, len(text_lines)))
 
 
+def loosened(text: str) -> str:
+    """Return a text whose fences stand alone: not behind code or a sentence, nor in a quotation."""
+    return _GLUED.sub(r"\n\1", _QUOTED.sub("", text))
+
+
 def before_fences(text: str) -> str:
     """Return what stands before the first fence of a text."""
     return re.split("```|~~~", text, maxsplit=1)[0]
@@ -81,6 +94,18 @@ def outside(text: str, blocks: Sequence[Block]) -> str:
     """Return the lines of a text that stand in none of its blocks."""
     inside = {number for block in blocks for number in block.lines}
     return "".join(line for number, line in enumerate(text.splitlines(keepends=True)) if number not in inside)
+
+
+def indented(text: str) -> str:
+    """Return the lines of Markdown's indented blocks: they begin behind an empty line, or the text does."""
+    kept: list[str] = []
+    may_begin = True
+    for line in text.splitlines(keepends=True):
+        is_inside = may_begin and (not line.strip() or line.startswith((" ", "\t")))
+        if is_inside:
+            kept.append(line)
+        may_begin = is_inside or not line.strip()
+    return "".join(kept)
 
 
 def _outdented(line: str, indent: int) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from xftbench.benchmarks.multipl_e_blocks import with_helpers, without_prose
 from xftbench.benchmarks.multipl_e_code import assemble, truncate
 from xftbench.benchmarks.multipl_e_definitions import Definition, definition
-from xftbench.prompts.fences import Block, before_fences, fenced_blocks, tags
+from xftbench.prompts.fences import Block, before_fences, fenced_blocks, loosened, tags
 from xftbench.records import Problem, Solution
 
 _TAGGED_FENCE = re.compile(r"^[ \t]*(?:```+|~~~+)[ \t]*\w", re.MULTILINE)
@@ -25,9 +25,14 @@ def from_reply(problem: Problem, reply: str) -> Solution | None:
     """
     language, name = problem.language, problem.entry_point
     blocks = list(fenced_blocks(reply, tags(language)))
+    if blocks and not blocks[-1].closed and loosened(blocks[-1].code) != blocks[-1].code:
+        reply = loosened(reply)  # the last block's end stands behind a line
+        blocks = list(fenced_blocks(reply, tags(language)))
     plain = [block for block in blocks if not _TAGGED_FENCE.search(block.code)]
-    # Those under another language's tag or a file's name come second, and those in a block of Markdown.
-    for candidates in (plain, list(_unfolded(reply))):
+    loose = fenced_blocks(loosened(reply), tags(language))
+    # Those under another language's tag or a file's name come second, and those in a block of Markdown; then
+    # those whose fences stand behind something else.
+    for candidates in (plain, list(_unfolded(reply)), list(loose)):
         how, chosen = _best(problem, candidates)
         if chosen is not None and how is Definition.OUTRIGHT:
             return _from_block(problem, chosen, candidates)
@@ -40,7 +45,9 @@ def from_reply(problem: Problem, reply: str) -> Solution | None:
         return _from_block(problem, chosen, blocks)
     if blocks:
         return Solution(code=_continued(problem, blocks[0].code), rule="fence_body")
-    if (found := _whole_text(problem, without_prose(reply))) is not None:
+    first, _, rest = reply.partition("\n")
+    text = rest if first.strip().lower() in tags(language) else reply  # a tag that lost its fence
+    if (found := _whole_text(problem, without_prose(text))) is not None:
         return found
     if reply.startswith((" ", "\t")):
         return Solution(code=_continued(problem, reply), rule="append")

@@ -63,14 +63,27 @@ def compiles(code: str) -> bool:
 def binding(code: str, name: str) -> Binding:
     """Return how a program binds a name, by the best of its statements; not at all if it does not compile.
 
-    If there is no name, any program defines it.
+    Neither if it has a marker among its statements, such as ``[BEGIN]`` or ``python``: it compiles and would
+    end with a `NameError`. If there is no name, any program defines it.
     """
     module = _program(code)
-    if module is None:
+    if module is None or _has_marker(module):
         return Binding.NONE
     if not name:
         return Binding.DEFINED if module.body else Binding.NONE
     return max((_binding_of(node, name) for node in _top_level(module)), default=Binding.NONE)
+
+
+def _has_marker(module: ast.Module) -> bool:
+    """Return whether a statement is but a word, or some in brackets, that mean nothing."""
+    words = [word for node in module.body if isinstance(node, ast.Expr) for word in _words(node.value)]
+    bound = set().union(*map(_bound, module.body)) if words else set()
+    return "*" not in bound and not _BUILTINS.union(bound).issuperset(words)
+
+
+def _words(node: ast.expr) -> list[str]:
+    parts = node.elts if isinstance(node, ast.List | ast.Tuple) else [node]
+    return [part.id for part in parts if isinstance(part, ast.Name)]
 
 
 def mentions(code: str, name: str) -> bool:

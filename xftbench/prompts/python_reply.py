@@ -6,10 +6,10 @@ program. A block may lose the indentation that all its lines share.
 
 import re
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from xftbench.prompts import python_code
-from xftbench.prompts.fences import Block, outside
+from xftbench.prompts.fences import Block, fenced_blocks, indented, loosened, outside, tags
 from xftbench.prompts.python_code import Binding, binding, compiles, mentions
 from xftbench.records import Problem, Solution
 
@@ -22,36 +22,48 @@ def from_reply(problem: Problem, reply: str, blocks: Sequence[Block]) -> Solutio
     """Return the program in a reply, given its fenced blocks; None if no program defines the entry point.
 
     In this order: blocks that are such a program, a block or the whole reply that continues the prompt, a
-    reply that is one, a block as far as it compiles, and the statements among prose.
+    reply that is one, blocks whose fences stand behind something else on a line, a block as far as it
+    compiles, and the statements among prose.
     """
     name = problem.entry_point
-    blocks = [_outdented(block, name) for block in blocks]
-    bindings = [binding(block.code, name) for block in blocks]
-    best = max(bindings, default=Binding.NONE)
-    if best >= Binding.LIKELY:
-        # The last one, as Python itself takes the last definition: corrections come after what they correct.
-        # One that was cut off may compile and still lack its end.
-        whole = [block for block, how in zip(blocks, bindings, strict=True) if how is best]
-        chosen = ([block for block in whole if block.closed] or whole)[-1]
-        helpers = python_code.helpers(chosen.code, [block.code for block in blocks if block is not chosen])
-        rule = "fences" if helpers else "fence" if chosen.closed else "open_fence"
-        is_first = "from __future__" in chosen.code
-        code = f"{chosen.code}\n{helpers}" if is_first else helpers + chosen.code
-        return Solution(code=with_preamble(problem, code), rule=rule)
+    blocks = _outdented_blocks(blocks, name)
+    if found := _from_blocks(problem, blocks):
+        return found
     if not any(mentions(block.code, name) for block in blocks):
         bodies = [block for block in blocks if _INDENTED.match(block.code)]
         for block in bodies[:_TRIES]:
             if compiles(code := problem.prompt + block.code):
                 helpers = python_code.helpers(code, [other.code for other in blocks if other is not block])
                 return Solution(code=helpers + code, rule="fence_body")
+    whole = _outdented(reply, name)
+    if binding(whole, name) >= Binding.LIKELY:
+        return Solution(code=with_preamble(problem, whole), rule="whole_text")
     if reply.startswith((" ", "\t")) and compiles(problem.prompt + reply):
         return Solution(code=problem.prompt + reply, rule="append")
-    if binding(reply, name) >= Binding.LIKELY:
-        return Solution(code=with_preamble(problem, reply), rule="whole_text")
+    loose = fenced_blocks(loosened(reply), tags("python"))
+    if found := _from_blocks(problem, _outdented_blocks(loose, name)):
+        return found
     for code, rule in _parts(reply, blocks, name):
         if binding(code, name) >= Binding.LIKELY:
             return Solution(code=with_preamble(problem, code), rule=rule)
     return None
+
+
+def _from_blocks(problem: Problem, blocks: Sequence[Block]) -> Solution | None:
+    """Return the block that defines the entry point, with what it needs of others; None if there is none."""
+    bindings = [binding(block.code, problem.entry_point) for block in blocks]
+    best = max(bindings, default=Binding.NONE)
+    if best < Binding.LIKELY:
+        return None
+    # The last one, as Python itself takes the last definition: corrections come after what they correct.
+    # One that was cut off may compile and still lack its end.
+    whole = [block for block, how in zip(blocks, bindings, strict=True) if how is best]
+    chosen = ([block for block in whole if block.closed] or whole)[-1]
+    helpers = python_code.helpers(chosen.code, [block.code for block in blocks if block is not chosen])
+    rule = "fences" if helpers else "fence" if chosen.closed else "open_fence"
+    is_first = "from __future__" in chosen.code
+    code = f"{chosen.code}\n{helpers}" if is_first else helpers + chosen.code
+    return Solution(code=with_preamble(problem, code), rule=rule)
 
 
 def nearest(problem: Problem, reply: str, blocks: Sequence[Block]) -> Solution:
@@ -87,14 +99,19 @@ def _parts(reply: str, blocks: Sequence[Block], name: str) -> Iterator[tuple[str
         yield python_code.cut(code) or "", "cut"
         yield python_code.statements(code), "lines"
     # What stands in blocks is an example or its output, unless a fence inside a string misled us.
-    yield python_code.statements(outside(reply, blocks)), "lines"
+    yield python_code.statements(loosened(outside(reply, blocks))), "lines"
     if blocks:
-        yield python_code.statements(reply), "lines"
+        yield python_code.statements(loosened(reply)), "lines"
+    yield python_code.statements(textwrap.dedent(indented(outside(reply, blocks)))), "lines"
 
 
-def _outdented(block: Block, name: str) -> Block:
-    """Take from a whole function in a block the indentation that all its lines have."""
-    is_method = re.search(rf"\bdef[ \t]+{re.escape(name)}[ \t]*\([ \t\n]*(?:self|cls)\b", block.code)
-    if is_method or not (_INDENTED.match(block.code) and mentions(block.code, name)):
-        return block
-    return block._replace(code=textwrap.dedent(block.code))
+def _outdented_blocks(blocks: Iterable[Block], name: str) -> list[Block]:
+    return [block._replace(code=_outdented(block.code, name)) for block in blocks]
+
+
+def _outdented(code: str, name: str) -> str:
+    """Take from a whole function the indentation that all lines have."""
+    is_method = re.search(rf"\bdef[ \t]+{re.escape(name)}[ \t]*\([ \t\n]*(?:self|cls)\b", code)
+    if is_method or not (_INDENTED.match(code) and mentions(code, name)):
+        return code
+    return textwrap.dedent(code)

@@ -1,6 +1,7 @@
 """One behaviour of extraction per test."""
 
 import ast
+import textwrap
 import time
 from typing import Any
 
@@ -323,6 +324,17 @@ RIGHT = {
     + fenced("from __future__ import annotations\ndef add(a, b):\n    return both(a, b)\n"),
     "a constant stands behind it": "Here:\n\ndef add(a, b):\n    return a + b + ZERO\n\nZERO = 0\nDone.\n",
     "a future import": f"from __future__ import annotations\n{BODY}",
+    "its fence is glued to it": f"Here:\n```python\n{BODY.rstrip()}```\nDone.",
+    "its fence stands behind it": f"```python\n{BODY.rstrip()}  ```",
+    "its fence is glued, and a use follows": f"```python\n{BODY.rstrip()}```\n" + fenced("add(1)\n"),
+    "only the end is fenced": f"{BODY.rstrip()}```",
+    "a list item begins with the fence": f"* ```python\n{textwrap.indent(BODY, '  ')}  ```\n",
+    "inline code begins a line": f"```add``` is:\n\n{BODY}",
+    "a quotation": textwrap.indent(fenced(BODY), "> ", lambda _: True),
+    "an indented block": f"Here:\n\n{textwrap.indent(BODY, '    ')}\nDone.\n",
+    "a marker before it": f"[BEGIN]\n{BODY}[DONE]\n",
+    "markers in the block": fenced(f"[PYTHON]\n{BODY}[/PYTHON]\n"),
+    "the tag without a fence": f"python\n{BODY}",
 }
 
 
@@ -342,6 +354,11 @@ def test_a_tail_that_was_cut_off_takes_nothing_from_an_opened_fence(tail: str) -
     assert extract(PROBLEM, sample, "alone", "lenient") == Solution(
         code=f"{PROBLEM.prompt.partition('def add')[0].rstrip()}\n\n{BODY}\n", rule="cut"
     )
+
+
+def test_a_reply_that_is_all_indented_is_taken_for_a_program_and_not_for_a_body() -> None:
+    rule, code = chat(textwrap.indent(BODY, "    "))
+    assert (rule, code) == ("whole_text", chat(BODY)[1])
 
 
 def test_a_draft_in_thoughts_that_never_end_is_no_answer() -> None:
@@ -374,6 +391,9 @@ def test_what_only_parses_is_no_program() -> None:
         ("try:\n    x = 1\nexcept E:\n    def f(): return 1", "f", Binding.DEFINED),
         ("def g():\n    def f(): return 1", "f", Binding.NONE),
         ("def f(): return 1\nreturn", "f", Binding.NONE),
+        ("[BEGIN]\ndef f(): return 1", "f", Binding.NONE),
+        ("from m import *\npi\ndef f(): return 1", "f", Binding.DEFINED),
+        ("def f(): return 1\nf\nprint", "f", Binding.DEFINED),
         ("x = 1", "", Binding.DEFINED),
         ("# nothing", "", Binding.NONE),
     ],

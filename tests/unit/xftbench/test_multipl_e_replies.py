@@ -1,5 +1,6 @@
 """Where in a chat reply the function and its helpers are, for MultiPL-E's languages."""
 
+import textwrap
 import tomllib
 from pathlib import Path
 
@@ -279,6 +280,35 @@ def test_what_stands_before_a_fence_that_nothing_opened_is_the_code(language: st
     full = SHAPES[language][FULL]
     code, rule = reply(language, f"{full}```\n{rest}")
     assert (code, rule) == (assembled(language, full), "whole_text")
+
+
+@pytest.mark.parametrize("language", SHAPES)
+@pytest.mark.parametrize(
+    "shape",
+    ["```{tag}\n{code}```\nIt adds.\n", "The code is: ```{tag}\n{code}\n```\n", "{code}```",
+     "[BEGIN]\n{code}\n[DONE]\n", "{tag}\n{code}\n"],
+)  # fmt: skip
+def test_marks_that_stand_elsewhere_than_they_should_are_seen(language: str, shape: str) -> None:
+    full = SHAPES[language][FULL]
+    code, _ = reply(language, shape.format(tag=language, code=full.rstrip()))
+    assert code.split() == assembled(language, full).split()
+
+
+@pytest.mark.parametrize("language", SHAPES)
+@pytest.mark.parametrize(("first", "others"), [("* ", "  "), ("> ", "> ")])
+def test_a_block_may_stand_in_a_list_or_a_quotation(language: str, first: str, others: str) -> None:
+    full = SHAPES[language][FULL]
+    text = textwrap.indent(f"```{language}\n{full}```\n", others, lambda _: True)
+    code, _ = reply(language, first + text.removeprefix(others))
+    assert code.split() == assembled(language, full).split()
+
+
+def test_a_fence_in_a_comment_ends_no_block() -> None:
+    comment = "/// Adds.\n/// ```\n/// add(1, 2);\n/// ```\n"
+    text = f"```rust\n{comment}fn add(x: isize, y: isize) -> isize {{\n    x + y\n}}\n"
+    code, rule = reply("rs", text)
+    assert rule == "open_fence"
+    assert "/// add(1, 2);" in code
 
 
 def test_code_is_no_prose() -> None:
