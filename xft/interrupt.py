@@ -18,6 +18,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
+from xft import streams
+
 EXIT_CODE = 130
 MESSAGE = "interrupted; the same command goes on where it stopped"
 GRACE_S = 10.0
@@ -32,6 +34,7 @@ class Interrupted(KeyboardInterrupt):
 
 def run(command: Callable[[], int]) -> NoReturn:
     """Run a command and end the process with its exit code; an interrupted one ends with `EXIT_CODE`."""
+    streams.secure()
     watch = _Watch()
     try:
         code = command()

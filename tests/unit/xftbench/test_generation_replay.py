@@ -46,6 +46,11 @@ def test_evalplus_rows_are_numbered_in_the_order_they_appear(tmp_path: Path) -> 
     ]  # fmt: skip
 
 
+def test_mbpp_s_own_ids_are_numbers(tmp_path: Path) -> None:
+    path = lines(tmp_path / "s.jsonl", {"task_id": 11, "solution": "a"})
+    assert [s.task_id for s in read_samples(path, {"Mbpp/11": None})] == ["Mbpp/11"]
+
+
 def test_bigcode_generations_are_solutions_in_the_order_of_the_problems(tmp_path: Path) -> None:
     path = tmp_path / "generations.json"
     path.write_text(json.dumps([["a", "b"], ["c"]]))
