@@ -34,8 +34,16 @@ DOCUMENTS: tuple[Document, ...] = (evalplus_files.from_results, multipl_e_files.
 
 
 def samples_file(path: Path) -> Path:
-    """Return the samples file that a path names: of a directory the one in it, otherwise itself."""
-    return next((inside for name in _NAMES if (inside := path / name).is_file()), path)
+    """Return the samples file that a path names: of a directory the one in it, otherwise itself.
+
+    Raises:
+        DataFileError: If a directory has several.
+    """
+    found = [inside for name in _NAMES if (inside := path / name).is_file()]
+    if len(found) > 1:
+        names = " and ".join(inside.name for inside in found)
+        raise DataFileError(f"{path} holds {names}", hint="name the file that is to be scored")
+    return found[0] if found else path
 
 
 def read_samples(path: Path, answerable: Answerable) -> list[Sample]:

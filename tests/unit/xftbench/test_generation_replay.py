@@ -156,6 +156,13 @@ def test_a_directory_stands_for_the_samples_file_in_it(tmp_path: Path, name: str
     assert samples_file(tmp_path) == tmp_path / name
 
 
+def test_a_directory_with_two_samples_files_is_refused(tmp_path: Path) -> None:
+    for name in ("samples.jsonl", "generations.json"):
+        (tmp_path / name).touch()
+    with pytest.raises(DataFileError, match="holds samples.jsonl and generations.json"):
+        samples_file(tmp_path)
+
+
 @pytest.mark.parametrize("task_id", [1, "1"])
 def test_a_problem_that_is_named_by_its_number_is_suggested(tmp_path: Path, task_id: object) -> None:
     with pytest.raises(DataFileError, match="did you mean 'T/1'"):
