@@ -95,17 +95,20 @@ def _js(row: dict[str, Any]) -> NativeProgram:
 
 
 def _go(row: dict[str, Any]) -> NativeProgram:
-    imports = re.findall(r'"[^"]+"', row["import"] + row["test_setup"].partition("import")[2])
-    listed = [name for name in dict.fromkeys([*imports, '"reflect"']) if "testify" not in name]
-    function = row["prompt"].removeprefix(row["import"])
-    solution = f"package main\n\nimport (\n{chr(10).join(listed)}\n)\n{function}{row['canonical_solution']}"
     # What the tests use of testify.
     shim = (
         "type asserter struct{ t *testing.T }\n"
         "func (a asserter) Equal(x, y interface{}, _ ...interface{}) {\n"
         '    if !reflect.DeepEqual(x, y) { a.t.Errorf("%v is not %v", x, y) }\n}\n'
     )
-    return _program(row, "go", solution, shim + row["test"].replace("assert.New(t)", "asserter{t}"))
+    test = shim + row["test"].replace("assert.New(t)", "asserter{t}")
+    function = row["prompt"].removeprefix(row["import"]) + row["canonical_solution"]
+    # Some rows do not say what their solution imports, one says too much.
+    said = re.findall(r'"([^"]+)"', row["import"] + row["test_setup"].partition("import")[2])
+    names = dict.fromkeys([*said, "reflect", "math", "sort", "strings"])
+    used = [name for name in names if re.search(rf"\b{name.rpartition('/')[2]}\.\w", function + test)]
+    imports = "\n".join(f'"{name}"' for name in used if "testify" not in name)
+    return _program(row, "go", f"package main\n\nimport (\n{imports}\n)\n{function}", test)
 
 
 def _rust(row: dict[str, Any]) -> NativeProgram:
