@@ -1,5 +1,6 @@
 """The parts of running other languages, each alone: proof, judge, what is found, what is kept warm."""
 
+import errno
 import os
 import re
 import signal
@@ -9,7 +10,8 @@ from pathlib import Path
 import pytest
 from native import CASES, native, with_result
 
-from xftbench.execution.native import control, proof, toolchains
+from xftbench.execution.inside import native as supervisor
+from xftbench.execution.native import builders, control, proof, toolchains
 from xftbench.execution.native.judge import Ended, Ending, judge
 from xftbench.execution.native.languages import LANGUAGES
 from xftbench.execution.native.runner import NativeRunner
@@ -476,6 +478,51 @@ def test_the_weaker_isolation_gives_the_same_verdicts(language: str) -> None:
         solutions = (CASES[language].right, with_result(language, "42"))
         outcomes = [pool.submit(native(language, solution)).result() for solution in solutions]
     assert [outcome.verdict for outcome in outcomes] == ["passed", "failed"], outcomes
+
+
+@pytest.mark.parametrize("says", ["echo", ":"])
+def test_short_lived_children_that_write_all_the_time_are_counted(says: str) -> None:
+    burn = f"burn() {{ bash -c 'for ((i = 0; i < 90000; i++)); do ((i % 9000)) || {says}; done'; }}\n"
+    children = "for _ in $(seq 20); do burn & burn & wait; done >&2\n"
+    with Pool(1, Limits(cpu_s=1, wall_s=60.0)) as pool:
+        outcome = pool.submit(native("sh", burn + children + CASES["sh"].right)).result()
+    assert (outcome.verdict, outcome.strict) == ("timed_out", "timed_out")
+    assert "CPU time" in outcome.detail
+
+
+@pytest.mark.skipif(isinstance(find_toolchain("rs"), Missing), reason="no rustc")
+def test_a_program_that_is_none_is_so_in_the_weaker_isolation_too() -> None:
+    with Pool(1, LIMITS, "rlimits") as pool:
+        library = native("rs", '#![crate_type = "lib"]\n' + CASES["rs"].right)
+        outcome = pool.submit(library).result()
+    assert (outcome.verdict, outcome.detail) == ("crashed", "./program: Exec format error")
+
+
+@pytest.mark.parametrize(
+    ("command", "number", "is_ours"),
+    [
+        ("./program", errno.ENOEXEC, False),
+        ("./program", errno.ENAMETOOLONG, False),
+        ("./program", errno.EAGAIN, True),
+        ("./program", None, True),
+        ("/usr/bin/node", errno.ENOENT, True),
+    ],
+)
+def test_only_what_a_program_has_made_itself_is_its_own_fault(
+    command: str, number: int | None, is_ours: bool
+) -> None:
+    report = supervisor._unstarted(command, OSError(number, "why"))
+    assert bool(report["unstarted"]) is is_ours
+    assert report["stderr"] == [f"{command}: why"]
+
+
+@pytest.mark.parametrize(
+    "name", ["a/" * 1100 + "A.class", "a" * 250 + ".class", "A\0.class", "A.class/B.class", "../A.class"]
+)
+def test_a_class_that_can_not_be_a_file_is_left_to_javac(name: str) -> None:
+    parts = b"".join(len(part).to_bytes(4) + part for part in (name.encode(), b"content"))
+    with pytest.raises(ValueError, match=r"class with a name|more than a scratch"):
+        builders._java_classes(parts)
 
 
 def test_the_cache_directory_is_below_the_users_own(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ be given another program, if the one before has left nothing behind in a /tmp th
 
 import base64
 import contextlib
+import errno
 import itertools
 import json
 import os
@@ -40,6 +41,10 @@ _MOST = 200
 """Programs of one supervisor."""
 _MAX_JOB = 64 << 20
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+_CAN_NOT_EXECUTE = 126 << 8
+"""As a shell says it, in the form of waitpid."""
+_OUR_TROUBLE = (None, errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EPERM)
+"""What keeps any command from starting; all else is said of a file."""
 
 
 def serve(job_fd: int, rpc: int, jail: "NamespaceJail | WeakJail") -> NoReturn:
@@ -176,7 +181,9 @@ def _run(step: dict[str, Any], work: str, jail: "NamespaceJail | WeakJail") -> d
     try:
         child = jail.start_step(step, work, (out_end, err_end))
     except OSError as error:
-        return {"unstarted": f"{step['argv'][0]}: {error}", "status": 1, "why": "", "cpu_s": 0.0}
+        os.close(out)
+        os.close(err)
+        return _unstarted(step["argv"][0], error)
     finally:
         os.close(out_end)
         os.close(err_end)
@@ -187,14 +194,35 @@ def _run(step: dict[str, Any], work: str, jail: "NamespaceJail | WeakJail") -> d
         _drain(fd, kept)
         os.close(fd)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    if not why and cpu_s > watch.most_s:  # since the last look, or by processes that no look has met
+        why = "cpu"
     return {
         "unstarted": "",
         "status": status,
         "why": why,
-        "cpu_s": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
+        "cpu_s": cpu_s,
         "wall_s": time.monotonic() - started,
         "stdout": watch.streams[out].text(),
         "stderr": watch.streams[err].text(),
+    }
+
+
+def _unstarted(command: str, error: OSError) -> dict[str, Any]:
+    """Return the report on a command that did not start.
+
+    What the step before has made is the program's own (a library, a file that asks for a loader which is not
+    there), and that it can't be run is how the program ends. All else is a toolchain's, and our fault.
+    """
+    is_own = command.startswith("./") and error.errno not in _OUR_TROUBLE
+    return {
+        "unstarted": "" if is_own else f"{command}: {error}",
+        "status": _CAN_NOT_EXECUTE,
+        "why": "",
+        "cpu_s": 0.0,
+        "wall_s": 0.0,
+        "stdout": [],
+        "stderr": [f"{command}: {error.strerror}"],
     }
 
 
@@ -228,16 +256,19 @@ def fork(step: dict[str, Any], work: str, ends: tuple[int, int], confine: Callab
         with open(trouble, "rb") as file:  # closed when the command starts
             if said := file.read():
                 os.waitpid(child, 0)
-                raise OSError(said.decode())
+                raise OSError(*json.loads(said))
         return child
+    is_confined = False
     try:
         os.setsid()
         for number, end in enumerate(ends, 1):
             os.dup2(end, number)
         confine()
+        is_confined = True
         _exec(step, work)
     except OSError as error:
-        os.write(trouble_end, str(error).encode())
+        fault = error.errno if is_confined else None
+        os.write(trouble_end, json.dumps([fault, error.strerror or str(error)]).encode())
     finally:
         os._exit(1)
 
@@ -308,7 +339,8 @@ class _Watch:
         self._pidfd = os.pidfd_open(child)
         self._started = time.monotonic()
         self._wall_s = step["wall_s"]
-        self._cpu_s = step["cpu_s"]
+        self.most_s = _TREE_STRETCH * step["cpu_s"]
+        """CPU seconds of all its processes together."""
         self._poll = select.poll()
         for fd in (*streams, self._pidfd):
             self._poll.register(fd, select.POLLIN)
@@ -322,18 +354,21 @@ class _Watch:
 
     def _wait(self) -> str:
         deadline = self._started + self._wall_s
+        look = self._started + _LOOK_S
         while True:
-            left_s = deadline - time.monotonic()
+            now = time.monotonic()
+            if now >= look:  # by the clock: one that writes all the time is never quiet
+                look = now + _LOOK_S
+                if self._times()[0] > self.most_s:
+                    return "cpu"
+            left_s = deadline - now
             if left_s <= 0:
                 _, busy_s = self._times()
                 deadline = self._started + min(self._wall_s + busy_s, _MAX_STRETCH * self._wall_s)
                 if deadline <= time.monotonic():
                     return "wall"
                 continue
-            events = self._poll.poll(min(left_s, _LOOK_S) * 1000 + 1)
-            if not events and self._times()[0] > _TREE_STRETCH * self._cpu_s:
-                return "cpu"
-            for fd, _ in events:
+            for fd, _ in self._poll.poll(min(left_s, look - now) * 1000 + 1):
                 if fd == self._pidfd:
                     return ""
                 if self._read(fd):

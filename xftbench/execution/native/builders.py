@@ -20,7 +20,7 @@ from xftbench.execution.worker import Worker
 
 _LINKS = re.compile(r"#!\[|\b(?:extern|link\w*|no_mangle|export_name|global_allocator|\w*asm)\b|current_exe")
 _SERVER_CPU_S = 100_000
-_MOST_CLASSES, _LONGEST_NAME = 2000, 255
+_MOST_CLASSES, _LONGEST_NAME, _LONGEST_PATH = 2000, 255, 2000
 _JAVA_FLAGS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "-Xss4m", "-Xmx768m")
 
 
@@ -84,11 +84,13 @@ def _java_classes(body: bytes) -> Files:
             parts.append(body[4 : 4 + length])
             body = body[4 + length :]
         name = parts[0].decode("utf-8")
-        if not name.endswith(".class") or name.startswith("/") or ".." in name:
+        is_odd = name.startswith("/") or any(odd in name for odd in ("..", ".class/", "\0"))
+        if not name.endswith(".class") or is_odd:
             raise ValueError("a class with a name that is none")
         files[name] = parts[1]
     longest = max((len(part.encode()) for name in files for part in name.split("/")), default=0)
-    if len(files) > _MOST_CLASSES or longest > _LONGEST_NAME:
+    longest_path = max((len(name.encode()) for name in files), default=0)
+    if len(files) > _MOST_CLASSES or longest > _LONGEST_NAME or longest_path > _LONGEST_PATH:
         raise ValueError("more than a scratch directory holds: javac says it better")
     return files
 
