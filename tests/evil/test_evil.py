@@ -112,3 +112,26 @@ def test_a_source_that_no_file_holds_well_gets_its_verdict(
     outcome = scene.run(program_for("HumanEval/53", solution), TIGHT)
     assert outcome.verdict in expected.split(), outcome
     assert scene.run(canonical("HumanEval/53"), TIGHT).verdict == "passed"
+
+
+def test_nobody_changes_a_mode_of_what_is_lent_to_a_jail(scene: Scene) -> None:
+    """Not even where root has no other user to become, and owns /dev/null."""
+    if scene.isolation != "namespaces":
+        pytest.skip("only mounts can be read-only")
+    solution = """
+import errno, os
+changes = lambda: os.chmod("/dev/null", 0o666), lambda: os.fchmod(0, 0o666), lambda: os.utime("/dev/zero")
+for change in changes:
+    try:
+        change()
+    except OSError as error:
+        assert error.errno == errno.EROFS, error
+    else:
+        raise AssertionError
+with open("/dev/null", "w") as file:
+    file.write("still there")
+assert len(open("/dev/urandom", "rb").read(8)) == 8
+def add(x, y):
+    return x + y
+"""
+    assert scene.run(program_for("HumanEval/53", solution), TIGHT).verdict == "passed"

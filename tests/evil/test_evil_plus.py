@@ -154,6 +154,15 @@ def test_a_swallowed_timeout_passes_only_by_evalplus_rule(scene: Scene) -> None:
     assert outcome.strict == "timed_out"
 
 
+def test_a_candidate_holds_no_file_of_ours(scene: Scene) -> None:
+    """Where the harness runs as an ordinary user, it could change the file's mode."""
+    solution = FORGE + (
+        "held = [os.fstat(fd) for fd in fds()]\n"
+        "assert not [status for status in held if status.st_mode >> 12 == 8 and status.st_size], held\n"
+    )
+    assert run(scene, solution + ADD.prompt).verdict == "passed"
+
+
 NOT_FOR_EVALPLUS = {"fork_and_wait", "import_side_effects", "uses_scratch_and_tempfile", "large_intermediate"}
 """Right, but evalplus takes `os.fork` and `open` away; what needs more than the tight limits."""
 

@@ -5,9 +5,6 @@ each (`Limits.cpu_s`), as in evalplus; but what counts is the candidate's own ti
 other work has the processors.
 """
 
-# ruff: noqa: PTH123
-# descriptors are handed on
-
 import marshal
 import socket
 from collections.abc import Mapping, Sequence
@@ -72,7 +69,7 @@ class PlusRunner(WorkerRunner):
         near, far = socket.socketpair()
         with near:
             with far:
-                _order(self._worker, job, problem.prompt + problem.canonical_solution, far, inputs)
+                _order(self._worker, job, problem.prompt + problem.canonical_solution, inputs, far)
             try:
                 answers = _read_answers(near.fileno(), layouts)
             except ValueError as error:
@@ -96,10 +93,13 @@ def _part(layout: Layout, slow_s: Mapping[int, float], least_s: float) -> dict[s
     }
 
 
-def _order(worker: Worker, job: dict[str, Any], solution: str, far: socket.socket, inputs: Path) -> None:
-    """Have a candidate forked that holds its job, its end of a connection, and the inputs."""
-    with open(inputs, "rb") as file:
-        worker.order("candidate", marshal.dumps((job, solution)), far.fileno(), file.fileno())
+def _order(worker: Worker, job: dict[str, Any], solution: str, inputs: Path, far: socket.socket) -> None:
+    """Have a candidate forked that holds its job and its end of a connection.
+
+    The inputs, a few hundred kilobytes at most, are in the job: where it is of our own user, a candidate may
+    change the mode of any file that it holds open, and then we could not read that again.
+    """
+    worker.order("candidate", marshal.dumps((job, solution, inputs.read_bytes())), far.fileno())
 
 
 def _read_answers(rpc: int, layouts: Sequence[Layout]) -> dict[str, list[Answered]]:
@@ -211,16 +211,12 @@ class _Judgement:
         parts = [self._parts[name] for name in names]
         mode = _MODES.get(problem.oracle, "bytes")
         near, far = socket.socketpair()
-        with (
-            near,
-            far,
-            open(self._reference.inputs, "rb") as inputs,
-            open(self._reference.expected, "rb") as file,
-        ):
+        files = self._reference.inputs, self._reference.expected
+        with near, far, files[0].open("rb") as inputs, files[1].open("rb") as expected:
             job = {"entry_point": problem.entry_point, "mode": mode, "parts": parts}
-            _order(self._worker, job, self._program.solution, far, self._reference.inputs)
+            _order(self._worker, job, self._program.solution, files[0], far)
             task = {"task": self._reference.key, "oracle": problem.oracle, "parts": parts}
-            checker.send(task, (near.fileno(), inputs.fileno(), file.fileno()))
+            checker.send(task, (near.fileno(), inputs.fileno(), expected.fileno()))
 
     def _hear(self, watch: Watch, message: Any) -> bool:
         """Take a message of the checker: the report, a part of it, or how far the candidate is."""

@@ -1,9 +1,9 @@
 """What the canonical solutions of evalplus' suites answer: computed once, in a jail, and kept on disk.
 
 An entry is known by the problem's content, by the code of ours that computes it, and by the interpreter. It
-has two files: the inputs, which a candidate may read, and the expected answers, which only the checker opens.
-The latter begins with a line of JSON. Behind it are the answers, and what is to be known of them one by one,
-marshalled: most programs answer right byte for byte, and that is never loaded.
+has two files: the inputs, of which a candidate gets a copy, and the expected answers, which only the checker
+opens. The latter begins with a line of JSON. Behind it are the answers, and what is to be known of them one
+by one, marshalled: most programs answer right byte for byte, and that is never loaded.
 """
 
 import hashlib

@@ -110,6 +110,7 @@ def _enter_view(view: dict[str, Any]) -> None:
         os.chmod(root + path, 0o444)
         if path not in covered:
             linux.mount(path, root + path, None, linux.MS_BIND)
+            linux.seal(root + path, is_device=path.startswith("/dev/"))  # perhaps its owner is our user
     if view["proc"]:
         # The kernel lets us mount a /proc of our own only while a whole one is in sight; children cover it.
         os.mkdir(root + "/proc")

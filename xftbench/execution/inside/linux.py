@@ -116,17 +116,20 @@ def mount(source: str, target: str, kind: str | None, flags: int, options: str |
     _check(_libc.mount(*arguments, options and options.encode()), f"mount({kind or 'bind'} {target})")
 
 
-def seal(target: str) -> None:
-    """Make a mount and all mounts below it read-only, without set-uid and without devices."""
-    attributes = (ctypes.c_uint64 * 4)(1 | 2 | 4, 0, 0, 0)  # MOUNT_ATTR_RDONLY, _NOSUID, _NODEV
+def seal(target: str, *, is_device: bool = False) -> None:
+    """Make a mount and all mounts below it read-only, without set-uid and, if it is none, without devices.
+
+    A device may be written to even so, but nobody can change its mode.
+    """
+    attributes = (ctypes.c_uint64 * 4)(3 if is_device else 7, 0, 0, 0)  # MOUNT_ATTR_RDONLY, _NOSUID, _NODEV
     result = _libc.syscall(
         _SYS_MOUNT_SETATTR, _AT_FDCWD, target.encode(), _AT_RECURSIVE, attributes, ctypes.sizeof(attributes)
     )
     if result < 0:  # before Linux 5.12: this mount only, and flags that are locked must be repeated
         locked = os.statvfs(target).f_flag & (
-            os.ST_NOEXEC | os.ST_NOATIME | os.ST_NODIRATIME | os.ST_RELATIME
+            os.ST_NODEV | os.ST_NOEXEC | os.ST_NOATIME | os.ST_NODIRATIME | os.ST_RELATIME
         )
-        flags = MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | locked
+        flags = MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | locked | (0 if is_device else MS_NODEV)
         mount("none", target, None, flags)
 
 

@@ -28,12 +28,12 @@ _BATCH_S = 0.02
 _BATCH_BYTES = 1 << 18
 
 
-def serve(job_fd: int, rpc: int, inputs_fd: int, schedstat_fd: int, traps: "Traps") -> NoReturn:
-    """Run the solution that `job_fd` holds on the inputs that `inputs_fd` holds, with traps laid."""
+def serve(job_fd: int, rpc: int, schedstat_fd: int, traps: "Traps") -> NoReturn:
+    """Run the solution that `job_fd` holds on the inputs that it holds, too, with traps laid."""
     try:
         gc.enable()
-        job, source = marshal.loads(channel.read_file(job_fd))
-        _Session(job, rpc, Clock(schedstat_fd), traps).run(source, inputs_fd)
+        job, source, inputs = marshal.loads(channel.read_file(job_fd))
+        _Session(job, rpc, Clock(schedstat_fd), traps).run(source, inputs)
     except channel.ChannelClosed:
         pass
     finally:
@@ -55,7 +55,7 @@ class _Session:
         else:
             self._to_item = {"bytes": _as_bytes, "values": _as_value, "names": _as_name}[job["mode"]]
 
-    def run(self, source: str, inputs_fd: int) -> None:
+    def run(self, source: str, all_inputs: bytes) -> None:
         code = self._compiled(source)
         self._traps.import_first(source)
         for name in _HIDDEN:
@@ -63,7 +63,7 @@ class _Session:
         self._clock.start()
         for part in self._job["parts"]:
             sys.stdin = sys.stdout = sys.stderr = _Sink()
-            inputs = marshal.loads(os.pread(inputs_fd, part["length"], part["offset"]))
+            inputs = marshal.loads(all_inputs[part["offset"] : part["offset"] + part["length"]])
             function = self._load(code)
             self._answer(function, inputs, part)
 

@@ -58,9 +58,9 @@ class PlusService:
         except OSError:
             return []
 
-    def serve_candidate(self, job: int, rpc: int, inputs: int, schedstat: int = -1) -> NoReturn:
+    def serve_candidate(self, job: int, rpc: int, schedstat: int = -1) -> NoReturn:
         """Become the solution."""
-        self._solution.serve(job, rpc, inputs, schedstat, self._traps)
+        self._solution.serve(job, rpc, schedstat, self._traps)
 
 
 Service = FunctionService | PlusService
