@@ -7,6 +7,7 @@ hole that evalplus' own rule leaves open is closed by the strict verdict.
 import threading
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 from factories import plus_problem
 from hostile import CONTROLS, PROGRAMS, ROWS, Case, Scene, read_case
@@ -152,6 +153,25 @@ def test_a_swallowed_timeout_passes_only_by_evalplus_rule(scene: Scene) -> None:
     outcome = run(scene, solution)
     assert outcome.verdict == "passed", outcome
     assert outcome.strict == "timed_out"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "signal.setitimer(signal.ITIMER_REAL, 0); time.sleep(1.6)",
+        "signal.signal(signal.SIGALRM, signal.SIG_IGN); time.sleep(1.6)",
+        "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM]); time.sleep(1.6)",
+        "time.monotonic = lambda: 0; signal.alarm(0); time.sleep(1.6)",
+        "sum(range(3 * 10**8))",
+    ],
+)
+def test_a_stopped_clock_passes_only_by_evalplus_rule(line: str, scene: Scene) -> None:
+    solution = (
+        "import signal, time\nlate = []\ndef add(x, y):\n    if not late:\n"
+        f"        late.append(1)\n        {line}\n    return x + y\n"
+    )
+    outcome = run(scene, solution, limits=msgspec.structs.replace(TIGHT, cpu_s=20, wall_s=50.0))
+    assert (outcome.verdict, outcome.strict) == ("passed", "timed_out"), outcome
 
 
 def test_a_candidate_holds_no_file_of_ours(scene: Scene) -> None:

@@ -1,5 +1,6 @@
 """Where the verdict of a plus suite hangs on more than the answers' values, it is evalplus' own."""
 
+import time
 from collections.abc import Iterator
 
 import msgspec
@@ -107,3 +108,23 @@ def test_spaces_in_what_is_told_of_a_failure_are_as_they_were(pool: Pool) -> Non
     failure = judged(pool, "def f(x): return 'a   b'\n", DOUBLE).failure
     assert failure is not None
     assert failure.actual == "'a   b'"
+
+
+def test_what_would_keep_the_checker_busy_is_no_right_answer_at_once(pool: Pool) -> None:
+    wide = "def f(a, b): return range(10**13)\n"
+    started = time.monotonic()
+    assert judged(pool, wide, COMMON).verdict == "failed"
+    assert judged(pool, wide.replace("a, b", "x"), FOUND).verdict == "failed"
+    assert judged(pool, "def f(x): return range(10**13) if x > 0 else None\n", FOUND).verdict == "passed"
+    assert time.monotonic() - started < 5
+
+
+def test_a_fraction_may_have_as_many_digits_as_a_number_that_it_equals(pool: Pool) -> None:
+    large = plus_problem("def f(n): return 3 ** n\n", "f", [[100_000]])
+    outcome = judged(pool, "from fractions import Fraction\ndef f(n): return Fraction(3) ** n\n", large)
+    assert (outcome.verdict, outcome.strict) == ("passed", "passed")
+    odd = "from fractions import Fraction\nodd = Fraction(1)\n"
+    odd += "odd._numerator = odd._denominator = (1 << 1_000_000) - 1\ndef f(n): return odd\n"
+    outcome = judged(pool, odd, large)
+    assert (outcome.verdict, outcome.strict) == ("failed", "failed")
+    assert "too many digits" in outcome.detail

@@ -2,15 +2,18 @@
 
 Time that the machine spent on other work does not count: what counts is wall time less the time that this
 process waited for a processor, so a test that sleeps is caught and one on a loaded machine is not. A
-candidate may switch this off; the harness watches from outside as well.
+candidate may switch this off, or be in C code where nothing interrupts it: who was late is known even so, if
+it has not got at this module. The harness watches from outside as well.
 """
 
 import _signal  # type: ignore[import-not-found]
 import os
-import time
+from time import monotonic
 from typing import Any
 
 _TICK_S = 0.2
+_SLACK_S = 2 * _TICK_S
+"""An interruption comes so much after the limit, at most."""
 
 
 class TimeoutException(Exception):  # noqa: N818 - Parity: evalplus' name, and like there not a BaseException
@@ -25,10 +28,11 @@ class Clock:
         self.index = -1
         self.limit_s = 0.0
         self.was_late = -1
-        """Index of the last test that was interrupted."""
+        """Index of the last test that took longer than it may, whether it was interrupted or not."""
         self._seen = -2
         self._used_s = 0.0
         self._last = (0.0, 0.0)
+        self._waited_before_s = 0.0
 
     def start(self) -> None:
         """Begin to tick."""
@@ -36,15 +40,30 @@ class Clock:
         _signal.signal(_signal.SIGALRM, self._tick)  # `signal`'s own touches much more
         _signal.setitimer(_signal.ITIMER_REAL, _TICK_S, _TICK_S)
 
-    def _now(self) -> tuple[float, float]:
-        """Return (wall seconds, seconds of waiting for a processor)."""
-        waited = 0.0
+    def begin_part(self) -> None:
+        """Forget the test that was seen last: those that follow have the same numbers as others before."""
+        self._seen = -2
+
+    def mark(self) -> None:
+        """Remember how long this process has waited before the tests that follow."""
+        self._waited_before_s = self._waited_s()
+
+    def note(self, index: int, wall_s: float) -> None:
+        """Take down that a test was late, if it was: `wall_s` less what was waited since the last mark."""
+        if wall_s - (self._waited_s() - self._waited_before_s) > self.limit_s + _SLACK_S:
+            self.was_late = index
+
+    def _waited_s(self) -> float:
         if self._schedstat_fd >= 0:
             try:
-                waited = int(os.pread(self._schedstat_fd, 100, 0).split()[1]) / 1e9
+                return int(os.pread(self._schedstat_fd, 100, 0).split()[1]) / 1e9
             except (OSError, ValueError, IndexError):
                 self._schedstat_fd = -1
-        return time.monotonic(), waited
+        return 0.0
+
+    def _now(self) -> tuple[float, float]:
+        """Return (wall seconds, seconds of waiting for a processor)."""
+        return monotonic(), self._waited_s()
 
     def _tick(self, *_: Any) -> None:
         now = self._now()

@@ -250,7 +250,7 @@ class _Judge:
 
     def _decoded(self, data: bytes) -> Any:
         try:
-            return wire.decode(data)
+            return wire.decode(data, bounded=True)
         except (ValueError, MemoryError) as error:  # WireError is a ValueError
             raise _Gone("violation", str(error) or type(error).__name__) from error
 

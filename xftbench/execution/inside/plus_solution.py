@@ -16,6 +16,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from time import monotonic
 from types import CodeType
 from typing import Any, NoReturn
 
@@ -92,14 +93,18 @@ class _Session:
     def _answer(self, function: Any, inputs: list[Any], part: dict[str, Any]) -> None:
         """Call the function on each input until it raises, and send the answers batch by batch."""
         clock, to_item = self._clock, self._to_item
-        slow, limit_s, monotonic = part["slow"], part["limit_s"], time.monotonic
+        slow, limit_s = part["slow"], part["limit_s"]
         batch = _Batch(self._rpc, self._frames, clock)
+        clock.begin_part()
+        now = monotonic()
         for index, arguments in enumerate(inputs):
-            clock.limit_s = slow.get(index, limit_s)
+            clock.limit_s = allowed_s = slow.get(index, limit_s)
             try:
                 clock.index = index
                 value = function(*arguments)
                 clock.index = -1
+                if (took_s := monotonic() - now) > allowed_s:
+                    clock.note(index, took_s)
                 item = to_item(value, arguments)
             except BaseException as error:  # noqa: BLE001
                 clock.index = -1
@@ -107,8 +112,11 @@ class _Session:
                 batch.send(ends=True)
                 return
             batch.add(value, item)
-            if (batch.n_bytes > _BATCH_BYTES or monotonic() > batch.due) and not batch.send(ends=False):
-                return
+            now = monotonic()
+            if batch.n_bytes > _BATCH_BYTES or now > batch.due:
+                if not batch.send(ends=False):
+                    return
+                now = monotonic()
         batch.send(ends=True)
 
 
@@ -127,7 +135,8 @@ class _Batch:
         self._values: list[Any] = []
         self._items: list[bytes] = []
         self.n_bytes = 0
-        self.due = time.monotonic() + _BATCH_S
+        self._clock.mark()
+        self.due = monotonic() + _BATCH_S
 
     def add(self, value: Any, item: bytes) -> None:
         """Add an answer."""

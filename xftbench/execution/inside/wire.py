@@ -24,6 +24,9 @@ MAX_ITERATED = 1 << 20
 """Most values that an iterator is asked for; it may be endless."""
 MAX_DEPTH = 200
 """Deepest nesting."""
+_MAX_FRACTION = 1 << 26
+"""Most that a fraction's numbers of hexadecimal digits may come to when they are multiplied: so long it takes
+to reduce it, and one that equals a number which is none has few below the line."""
 _SMALL = 1 << 63  # integers up to here travel as digits, others as hexadecimal: linear time, no digit limit
 
 _ATOMS = frozenset((type(None), bool, str, float))
@@ -282,15 +285,23 @@ Find = Callable[[int, str], object]
 """Returns what stands for the value that the other side has kept, by its number and the name of its type."""
 
 
-def decode(data: bytes, find: Find | None = None) -> Any:
+def decode(data: bytes, find: Find | None = None, *, bounded: bool = False) -> Any:
     """Return the value that `data` encodes.
+
+    Args:
+        data: An encoding.
+        find: Asked for what the sender has kept a number of.
+        bounded: Whether a range of more values than a message could hold becomes a stand-in, so that
+            all that is there can be iterated.
 
     Raises:
         WireError: If it does not encode one.
     """
     if len(data) > MAX_BYTES or data.count(b",") > 3 * MAX_NODES:
         raise WireError("a message that is too large")
-    decoder = _UNJSON if find is None else json.JSONDecoder(object_hook=lambda tagged: _find(tagged, find))
+    decoder = _BOUNDED if bounded else _UNJSON
+    if find is not None:
+        decoder = json.JSONDecoder(object_hook=lambda tagged: _find(tagged, find))
     try:
         return decoder.decode(data.decode("utf-8", "surrogatepass"))
     except WireError:
@@ -318,6 +329,11 @@ def _untag(tagged: dict[str, Any]) -> object:
     return build(content)
 
 
+def _untag_bounded(tagged: dict[str, Any]) -> object:
+    value = _untag(tagged)
+    return Opaque("range") if type(value) is range and value[MAX_ITERATED:] else value
+
+
 def _list(content: Any) -> list[Any]:
     if type(content) is not list:
         raise WireError("not a list")
@@ -332,7 +348,9 @@ def _dict(content: Any) -> dict[Any, Any]:
 def _fraction(content: Any) -> object:
     from fractions import Fraction
 
-    numerator, denominator = _list(content)
+    numerator, denominator = map(_text, _list(content))
+    if len(numerator) * len(denominator) > _MAX_FRACTION:
+        raise WireError("a fraction of too many digits")
     return Fraction(int(numerator, 16), int(denominator, 16))
 
 
@@ -405,3 +423,4 @@ _BUILDERS: dict[str, Callable[[Any], object]] = {
     "sq": lambda content: OpaqueSequence(*_named(content)),
 }
 _UNJSON = json.JSONDecoder(object_hook=_untag)
+_BOUNDED = json.JSONDecoder(object_hook=_untag_bounded)
