@@ -171,7 +171,14 @@ def test_a_program_holds_no_descriptor_of_ours(isolation: Isolation, pool: Pool)
 
 @pytest.mark.parametrize(
     "report",
-    ['{"steps": [{}]}', "[1]", "[" * 100_000, '{"steps": [], "again": true}', '{"broken": "no space left"}', ""],
+    [
+        '{"steps": [{}]}',
+        "[1]",
+        "[" * 100_000,
+        '{"steps": [], "again": true}',
+        '{"broken": "no space"}',
+        "",
+    ],
 )
 def test_a_report_that_is_none_ends_the_worker_and_not_the_command(report: str) -> None:
     near, far = socket.socketpair()

@@ -336,7 +336,7 @@ def _dtype_state(dtype: Any, state: Any) -> tuple[Any, ...]:
     made = dtype
     if fields is not None:
         is_plain = type(names) is tuple and type(fields) is dict and {*map(type, (*names, *fields))} == {str}
-        parts = [fields[name] for name in names] if is_plain else [None]
+        parts: list[Any] = [fields[name] for name in names] if is_plain else [None]
         if not all(type(part) is tuple and isinstance(part[0], numpy.dtype) for part in parts):
             raise NotPlain("a dtype with fields that are none is not plain data")
         fields = {name: tuple(part) for name, part in fields.items()}
@@ -353,7 +353,8 @@ def _dtype_state(dtype: Any, state: Any) -> tuple[Any, ...]:
     is_sized = size in (-1, made.itemsize) and {type(size), type(alignment)} == {int}
     if not (is_right and is_sized) or base is not None or (unit not in ([], [None]) and not is_of_time):
         raise NotPlain("a dtype that numpy would not make is not plain data")
-    return (version, order, base, names, fields, size, alignment, flags, *(unit if is_of_time else [None] * len(unit)))
+    rest = unit if is_of_time else [None] * len(unit)
+    return (version, order, base, names, fields, size, alignment, flags, *rest)
 
 
 def _check_made(made: Any) -> None:
@@ -368,7 +369,7 @@ def _check_made(made: Any) -> None:
             made.check_format(full_check=True)
         elif hasattr(kind, "_check"):
             made._check()
-    elif kind.__module__.startswith("pandas.core."):
+    elif kind.__module__.partition(".")[0] == "pandas":
         fits = _FITS.get(kind.__name__)
         if fits and not fits(made):
             raise NotPlain(f"a {kind.__name__} whose parts don't fit together is not plain data")
