@@ -309,17 +309,28 @@ _CONVERTERS: dict[Any, set[type]] = {
 
 
 _DICTIONARIES = (dict, OrderedDict, defaultdict, Counter)
+_SETTERS = {
+    list: ("append", "extend"),
+    deque: ("append", "extend"),
+    dict: ("__setitem__",),
+    set: ("add", "update"),
+}
 _FUNCTIONS = (type, FunctionType, BuiltinFunctionType, MethodType)
 
 
 def _check_container(container: object, *types: type) -> None:
-    """Check that something takes items as a builtin container does: others have code for it.
+    """Check that something takes items as a builtin container does, with no code of its own.
 
     Raises:
         NotPlain: If it does not.
     """
-    if type(container) not in types:
-        raise NotPlain(f"items of a {type(container).__name__[:80]} are not plain data")
+    kind = type(container)
+    bases = [base for base in types if base in _SETTERS and issubclass(kind, base)]
+    has_theirs = any(
+        all(getattr(kind, name) is getattr(base, name) for name in _SETTERS[base]) for base in bases
+    )
+    if kind not in types and not has_theirs:
+        raise NotPlain(f"items of a {kind.__name__[:80]} are not plain data")
 
 
 def _dtype_state(dtype: Any, state: Any) -> tuple[Any, ...]:
