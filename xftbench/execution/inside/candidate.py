@@ -146,7 +146,7 @@ class Candidate:
 
 
 def _is_header(header: object) -> bool:
-    """Return whether an answer begins as one of ours does; its texts are to be reported, so they are short."""
+    """Return whether an answer begins as ours do; its texts come into the report, so they are short."""
     if not isinstance(header, dict) or "kind" not in header:
         return False
     texts = [header.get(name, "") for name in ("kind", "name", "text", "line")]
