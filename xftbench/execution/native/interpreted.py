@@ -339,7 +339,8 @@ ELIXIR = Language(
         ),
     ),
     signs=Signs(
-        syntax=r"SyntaxError|TokenMissingError|CompileError", assertion=r"Assertion with|[1-9]\d{0,8} failures?"
+        syntax=r"SyntaxError|TokenMissingError|CompileError",
+        assertion=r"Assertion with|[1-9]\d{0,8} failures?",
     ),
     runtime_memory=True,
 )
@@ -360,7 +361,9 @@ CLOJURE = Language(
     ),
     rule=Rule(stdout_has="\n0 failures, 0 errors.\n"),
     signs=Signs(
-        memory=r"java\.lang\.OutOfMemoryError", syntax=r"Syntax error", assertion=r"[1-9]\d{0,8} failures|FAIL in"
+        memory=r"java\.lang\.OutOfMemoryError",
+        syntax=r"Syntax error",
+        assertion=r"[1-9]\d{0,8} failures|FAIL in",
     ),
     proof=Proof(
         comment="; xftbench",
