@@ -15,7 +15,10 @@ import msgspec
 import pytest
 
 from xftbench.execution.contexts import _Job, _report_in, family
+from xftbench.execution.inside import context as referee
+from xftbench.execution.outcome import InfrastructureError
 from xftbench.execution.pool import Isolation, Pool
+from xftbench.execution.worker import WorkerLostError
 from xftbench.records import Limits
 
 
@@ -480,6 +483,31 @@ def test_a_program_that_leaves_no_room_for_the_next_input_fails(
     assert passes.verdict == "passed", passes
     assert fails.verdict == verdict, fails
     assert "next input" in fails.detail
+
+
+@pytest.mark.parametrize("kind", ["unjailed", "broken"])
+def test_a_failure_of_our_own_in_a_referee_is_never_the_programs(kind: str) -> None:
+    def fail() -> None:
+        raise OSError("no room") if kind == "unjailed" else ValueError("no room")
+
+    near, far = socket.socketpair()
+    job_fd, null = os.memfd_create("job"), os.open(os.devnull, os.O_RDWR)
+    os.write(job_fd, b'{"solution": "", "context": ""}')
+    jail: Any = SimpleNamespace(open_scratch=fail)
+    with near, far:
+        pid = os.fork()
+        if pid == 0:
+            referee.serve([job_fd, far.fileno(), null], null, jail)
+        os.waitpid(pid, 0)
+        os.close(job_fd)
+        os.close(null)
+        worker: Any = SimpleNamespace(limits=Limits(), group=None)
+        job = _Job(worker, worker, contexts.program(contexts.ARRAY, ""))
+        job._hear_referee(near)
+    job._ended = (0, 0.0)
+    with pytest.raises(InfrastructureError, match="no room") as caught:
+        job._judge("")
+    assert isinstance(caught.value, WorkerLostError) == (kind == "unjailed")
 
 
 def test_a_second_input_that_fails_by_itself_is_not_the_programs_failure(judge: contexts.Judge) -> None:
