@@ -50,6 +50,21 @@ class FrameReader:
         return ahead[:length]
 
 
+def frame_in(data: bytes, max_bytes: int) -> bytes | None:
+    """Return the body of the frame that bytes begin with, or None if there are more of it to come.
+
+    Raises:
+        ValueError: If the frame says that it is longer than `max_bytes`.
+    """
+    if len(data) < _LENGTH.size:
+        return None
+    (length,) = _LENGTH.unpack_from(data)
+    if length > max_bytes:
+        raise ValueError(f"a frame of {length} bytes")
+    body = data[_LENGTH.size : _LENGTH.size + length]
+    return body if len(body) == length else None
+
+
 def _read(fd: int, length: int) -> bytes:
     try:
         part = os.read(fd, min(length, _BLOCK))
