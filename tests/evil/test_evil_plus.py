@@ -22,6 +22,7 @@ INPUTS = [[n, 2 * n + 7] for n in range(60)]
 
 
 ADD = plus_problem(ROWS["HumanEval/53"]["prompt"] + ROWS["HumanEval/53"]["canonical_solution"], "add", INPUTS)
+HALF = plus_problem("def half(x):\n    return x / 2\n", "half", [[3], [4]], "equal", 1e-4)
 ZERO = plus_problem(
     "def find_zero(xs):\n    return -xs[0] / xs[1]\n", "find_zero", [[[3, 4]], [[-1, 7]]], "root", 1e-4
 )
@@ -129,6 +130,19 @@ def test_who_knows_the_protocol_gains_nothing(name: str, scene: Scene) -> None:
     assert outcome.strict == outcome.verdict
     assert run(scene, ADD.prompt).verdict == "passed"
     assert settled(before) == before
+
+
+def test_an_answer_is_of_no_other_type_than_it_is(scene: Scene) -> None:
+    renamed = "for name, module in [*sys.modules.items()]:\n    if name.endswith('plus_solution'):\n"
+    renamed += "        module._type_name = lambda value: 'float'\n"
+    outcome = run(scene, f"import sys\n{renamed}def half(x): return []\n", HALF)
+    assert (outcome.base, outcome.plus, outcome.strict) == ("failed", "failed", "failed"), outcome
+
+
+def test_lists_with_no_items_are_close_to_numbers_only_by_evalplus_rule(scene: Scene) -> None:
+    halves = plus_problem("def half(x):\n    return [x / 2]\n", "half", [[3], [4]], "equal", 1e-4)
+    outcome = run(scene, "def half(x): return [[]]\n", halves)
+    assert (outcome.base, outcome.plus, outcome.strict) == ("passed", "passed", "failed"), outcome
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,16 @@
 """A supervisor that is given another program has a jail in which nothing of the program before is left."""
 
+import socket
 import time
 from collections.abc import Iterator
 
 import pytest
 
+from xftbench.execution.inside import channel
+from xftbench.execution.native.job import _Job, _Supervisor
 from xftbench.execution.native.toolchains import Missing, find_toolchain
-from xftbench.execution.pool import Pool
+from xftbench.execution.pool import Isolation, Pool
+from xftbench.execution.worker import WorkerLostError
 from xftbench.records import Limits, NativeProgram, Outcome
 
 _LOOK = r"""
@@ -147,3 +151,47 @@ sleep(1000);
     started = time.monotonic()
     assert _run(pool, thief).verdict == "timed_out"
     assert time.monotonic() - started < 60
+
+
+_DESCRIPTORS = (
+    'opendir(my $dir, "/proc/self/fd"); my @held = readdir($dir); closedir($dir);'
+    'print STDERR join(" ", "HELD", grep { -e "/proc/self/fd/$_" } @held);'
+)
+
+
+@pytest.mark.parametrize("isolation", ["namespaces", "rlimits"])
+def test_a_program_holds_no_descriptor_of_ours(isolation: Isolation, pool: Pool) -> None:
+    """With the supervisor's connection it could report for itself and for those that come after it."""
+    with Pool(1, Limits(cpu_s=2, wall_s=4.0), isolation) as own:
+        for _ in range(2):  # the first one of a supervisor comes another way than the next
+            held = _run(own, f"{_DESCRIPTORS} exit 3;").stderr.split()
+            assert held[0] == "HELD"
+            assert {*held[1:]} <= {".", "..", "0", "1", "2"}
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        '{"steps": [{}]}',
+        "[1]",
+        "[" * 100_000,
+        '{"steps": [], "again": true}',
+        '{"broken": "no space"}',
+        "",
+    ],
+)
+def test_a_report_that_is_none_ends_the_worker_and_not_the_command(report: str) -> None:
+    near, far = socket.socketpair()
+    job = _Job(_NoWorker(), _Supervisor(near, about=None), [{"wall_s": 1.0, "cpu_s": 1}])  # type: ignore[arg-type]
+    with near, far:
+        channel.write_frame(far.fileno(), report.encode())
+        job._hear_supervisor()
+        with pytest.raises(WorkerLostError):
+            job._ending()
+
+
+class _NoWorker:
+    group = None
+
+    def last_words(self) -> str:
+        return ""

@@ -18,14 +18,14 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from xftbench.errors import ToolchainError
 from xftbench.execution import environments, outcome
 from xftbench.execution.answers import Answers
-from xftbench.execution.inside.channel import ChannelClosed, Control, FrameReader
+from xftbench.execution.inside.channel import Control, frame_in
 from xftbench.execution.interpreter import of_environment
 from xftbench.execution.nurseries import Nurseries
 from xftbench.execution.outcome import Exit, InfrastructureError
@@ -91,6 +91,13 @@ _FAMILIES = {
 _APART = "the result was compared in a process that the program never ran in"
 _IN_PLACE = "the result can't be moved out of the program's process; passing there would prove nothing"
 _REPORT_BYTES = 1 << 20
+_SAID = {
+    "ok": 0, "assertion": 2, "raised": 3, "program_raised": 3, "compile": 3, "violation": 1, "gone": 0,
+    "stays": 1, "doubtful": 3, "broken": 1, "unjailed": 1, "unrecorded": 0,
+}  # fmt: skip
+"""What a referee may report -> how many texts come with it."""
+_TELLING = ("assertion", "raised", "program_raised")
+"""Reports behind which may stand what was compared."""
 _STDERR_BYTES = 2000
 _MAX_STRETCH = 4
 """A program that keeps a processor busy gets at most this many times its wall limit: others may work too."""
@@ -134,17 +141,29 @@ class ContextRunner(WorkerRunner):
         assert isinstance(program, ContextProgram)
         with self._worker.or_lost():
             forker = self._nurseries.forker(program.context)
-            if key := self._answers.key_of(program):
-                try:
-                    return self._run_recorded(program, forker, key)
-                except _UnrecordedError:
-                    self._answers.forget(key)
-            return _Job(self._worker, forker, program).run()
+            try:
+                return self._run_once(program, forker)
+            except _DoubtfulError as error:
+                rehearsal = _Job(self._worker, forker, program, "rehearse", numbers=error.numbers).run()
+                if rehearsal.verdict != "passed":
+                    raise InfrastructureError(f"{program.task_id}: {rehearsal.detail}") from error
+            try:
+                return self._run_once(program, forker)
+            except _DoubtfulError as error:
+                return error.outcome
 
     def kill(self) -> None:
         """Kill every process and wait."""
         super().kill()
         self._nurseries.close()
+
+    def _run_once(self, program: ContextProgram, forker: Control) -> Outcome:
+        if key := self._answers.key_of(program):
+            try:
+                return self._run_recorded(program, forker, key)
+            except _UnrecordedError:
+                self._answers.forget(key)
+        return _Job(self._worker, forker, program).run()
 
     def _run_recorded(self, program: ContextProgram, forker: Control, key: str) -> Outcome:
         """Run a program with what its test expects recorded, by it if nobody has done so."""
@@ -164,6 +183,20 @@ class _UnrecordedError(Exception):
     """What a test expects can't be recorded, or not be read."""
 
 
+class _DoubtfulError(Exception):
+    """A test could not make an input, after the program had handed in a result for the one before.
+
+    If the inputs can be made without the program, and it happens again, it is the program that left no room.
+    """
+
+    def __init__(self, numbers: str, outcome: Outcome) -> None:
+        super().__init__()
+        self.numbers = numbers
+        """Of the inputs, up to the one that failed, in one text."""
+        self.outcome = outcome
+        """If it is the program's failure."""
+
+
 class _Job:
     """One program on its way through a worker."""
 
@@ -174,18 +207,22 @@ class _Job:
         program: ContextProgram,
         answers: str = "",
         fds: tuple[int, ...] = (),
+        numbers: str = "",
     ) -> None:
         self._worker = worker
         self._forker = forker
         self._program = program
         self._answers = answers
         self._fds = fds
+        self._numbers = numbers
         self._started = time.monotonic()
         self._deadline = self._started + worker.limits.wall_s
         self._pidfd = -1
         self._ended: tuple[int, float] | None = None
-        self._report: list[object] | None = None
+        self._said = b""
+        self._report: list[Any] | None = None
         self._timed_out = False
+        self._is_killed = False
 
     def run(self) -> Outcome:
         with ExitStack() as stack:
@@ -205,7 +242,7 @@ class _Job:
         program = self._program
         about = {
             "solution": program.solution, "context": program.context, "seeded": program.seeded,
-            "answers": self._answers,
+            "answers": self._answers, "numbers": self._numbers,
         }  # fmt: skip
         job = json.dumps(about).encode()
         self._worker.order("context", job, report.fileno(), errors, *self._fds, forker=self._forker)
@@ -223,14 +260,13 @@ class _Job:
             for fd, _ in poll.poll(left_s * 1000 + 1):
                 if fd == self._forker.fileno():
                     self._hear_forker()
-                else:
+                elif not self._hear_referee(report):
                     poll.unregister(fd)
-                    self._hear_referee(report)
-        if self._report is None:  # both may have come at once
-            self._hear_referee(report)
+        while self._hear_referee(report):  # it may have spoken and ended at once
+            pass
 
     def _on_deadline(self) -> None:
-        if self._timed_out:
+        if self._is_killed:
             raise WorkerLostError("the candidate did not die")
         now = time.monotonic()
         elapsed_s = now - self._started
@@ -238,7 +274,11 @@ class _Job:
             self._deadline = now + self._worker.limits.wall_s / 4
             return
         self._timed_out = True
-        self._deadline = now + GRACE_S
+        self._kill()
+
+    def _kill(self) -> None:
+        self._is_killed = True
+        self._deadline = time.monotonic() + GRACE_S
         if self._pidfd >= 0:
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
@@ -259,33 +299,52 @@ class _Job:
         message, fds = self._forker.receive()
         if message[0] == "context_started":
             (self._pidfd,) = fds
+            if self._is_killed:
+                self._kill()
         elif message[0] == "context_exited":
             self._ended = (message[1], message[2])
         else:
             raise WorkerLostError(f"the worker's processes ended: {' '.join(map(str, message))}")
 
-    def _hear_referee(self, report: socket.socket) -> None:
-        with suppress(ChannelClosed, ValueError):
-            said = json.loads(FrameReader(report.fileno()).read(_REPORT_BYTES))
-            self._report = list(said)
+    def _hear_referee(self, report: socket.socket) -> bool:
+        """Take what the referee has written so far, without waiting; return whether there may be more."""
+        if self._report is not None:
+            return False
+        try:
+            part = report.recv(_REPORT_BYTES, socket.MSG_DONTWAIT)
+        except (BlockingIOError, ConnectionError):
+            return False
+        self._said += part
+        try:
+            frame = frame_in(self._said, _REPORT_BYTES)
+        except ValueError:
+            self._report = [None, "violation", "a report that is too long"]
+            self._kill()  # nobody reads the rest: it would wait for that until its time is up
+            return False
+        if frame is not None:
+            self._report = _report_in(frame)
+        return bool(part) and frame is None
 
     def _judge(self, stderr: str) -> Outcome:
         assert self._ended is not None
         limits, group = self._worker.limits, self._worker.group
         status, cpu_s = self._ended
         out_of_memory = group is not None and group.had_oom_kill()
-        said = self._report or [None, "gone"]
-        if said[0] == "unjailed":
-            raise WorkerLostError(f"a candidate's jail could not be built: {said[1]}")
-        if isinstance(said[0], list):
-            status = int(said[0][0])
-        kind = said[1:]
+        end, *kind = self._report or [None, "gone"]
+        if end is not None:
+            status = end[0]
+        if kind[0] == "unjailed":
+            raise WorkerLostError(f"a candidate's jail could not be built: {kind[1]}")
         if kind[0] == "unrecorded":
             raise _UnrecordedError
-        if kind[0] == "broken" and len(kind) > 1:
+        if kind[0] == "broken":
             raise InfrastructureError(f"{self._program.task_id}: {kind[1]}")
+        is_doubtful = kind[0] == "doubtful"
+        if is_doubtful:
+            _, name, text, made = kind
+            kind = ["raised", name, text, "the test's next input"]
         if kind[0] == "stays":
-            detail = outcome.printable(str(kind[1]))
+            detail = outcome.printable(kind[1])
             return Outcome(
                 verdict="failed", strict="failed", detail=detail, evidence=_IN_PLACE, stderr=stderr
             )
@@ -297,7 +356,26 @@ class _Job:
             wall_s=time.monotonic() - self._started,
         )
         evidence = _APART if kind[0] == "ok" else ""
-        return msgspec.structs.replace(judged, strict=judged.verdict, evidence=evidence, stderr=stderr)
+        judged = msgspec.structs.replace(judged, strict=judged.verdict, evidence=evidence, stderr=stderr)
+        if is_doubtful:
+            raise _DoubtfulError(made, judged)
+        return judged
+
+
+def _report_in(frame: bytes) -> list[Any]:
+    """Return a referee's report: [the candidate's end or nothing, what happened, texts, perhaps more texts].
+
+    The referee is trusted, but it has read what a program wrote: nothing that it says may end the harness.
+    """
+    try:
+        end, kind, *said = json.loads(frame)
+        about = said.pop() if kind in _TELLING and len(said) > _SAID[kind] else {}
+        is_ours = (end is None or type(end[0]) is int) and len(said) == _SAID[kind]
+        if is_ours and all(type(text) is str for text in (*said, *about.values())):
+            return [end, kind, *said, *([about] if about else [])]
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError, MemoryError):
+        pass
+    return [None, "violation", "a report that is none of ours"]
 
 
 def _tail(errors: int) -> str:

@@ -66,8 +66,9 @@ def judge(report: Sequence[Any], ended: Exit, limits: Limits, *, timed_out: bool
 
 def _failure(kind: str, said: list[str], about: dict[str, str]) -> Failure:
     """Return what the test asked last, what it expected and what it got."""
-    line = said[0 if kind == "assertion" else -1]
-    actual = about.get("actual", exception_text(*said[:2]) if kind == "raised" else "")
+    # Of what the program itself has raised, the line is the program's own.
+    line = "" if kind == "program_raised" else said[0 if kind == "assertion" else -1]
+    actual = about.get("actual", "" if kind == "assertion" else exception_text(*said[:2]))
     return Failure(
         input=printable_value(about.get("input", "")),
         expected=printable_value(about.get("expected", "") or _expected(line)),
@@ -76,19 +77,22 @@ def _failure(kind: str, said: list[str], about: dict[str, str]) -> Failure:
 
 
 def _expected(line: str) -> str:
-    """Return what an assertion demands: of an equation the other side than the call, else itself."""
+    """Return what a test's assertion demands: of an equation the other side than the call, else itself."""
     demand = line.removeprefix("exec_test: ")
     try:
-        (statement,) = ast.parse(demand).body
-    except (SyntaxError, ValueError):
+        return _demanded(ast.parse(demand).body, is_own=demand != line)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # the last two of what is nested too deep
         return ""
-    match statement:
-        case ast.Assert(test=ast.Compare(left=left, ops=[ast.Eq() | ast.Is()], comparators=[right])) if (
-            demand == line
+
+
+def _demanded(statements: list[ast.stmt], *, is_own: bool) -> str:
+    match statements:
+        case [ast.Assert(test=ast.Compare(left=left, ops=[ast.Eq() | ast.Is()], comparators=[right]))] if (
+            not is_own
         ):
             is_turned = isinstance(right, ast.Call) and not isinstance(left, ast.Call)
             return ast.unparse(left if is_turned else right)
-        case ast.Assert(test=test):
+        case [ast.Assert(test=test)]:
             return ast.unparse(test)
     return ""
 
@@ -101,7 +105,7 @@ def _by_report(kind: str, said: list[str]) -> tuple[VerdictName, str]:
         return "failed", f"AssertionError: {message or line}" if not (
             message and line
         ) else f"{line}: {message}"
-    if kind == "raised":
+    if kind in ("raised", "program_raised"):
         name, text, line = said
         verdict: VerdictName = "out_of_memory" if name == "MemoryError" else "failed"
         return verdict, exception_text(name, text, line)

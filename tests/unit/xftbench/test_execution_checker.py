@@ -186,3 +186,21 @@ def test_an_answer_that_can_not_be_shown_is_still_wrong() -> None:
         {"input": "1", "actual": "<a number of 332193 bits>"},
     ]
     assert len(judged(answering(lambda x: "x" * 1_000_000), test)[2]) == 1000
+
+
+@pytest.mark.parametrize("kind", ["compile", "start"])
+def test_what_a_solution_says_of_its_end_is_reported_in_short(kind: str) -> None:
+    report = judged(saying(JAILED, (kind, "x" * 5000, "\0" * 5000, "y" * 5_000_000)))
+    assert report == [kind, "x" * 1000, "\0" * 1000, "y" * 1000]
+
+
+@pytest.mark.parametrize("failure", [MemoryError, SystemExit])
+def test_a_failure_that_can_not_be_told_is_the_candidates(
+    failure: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise failure
+
+    monkeypatch.setattr(checker, "_failing_line", fail)
+    report = judged(answering(lambda x: 0))
+    assert report == ["raised", "MemoryError", "a failure that can't be told", ""]

@@ -1,12 +1,25 @@
 """Context programs: what passes, what each failure is called, and what a test leaves to a program."""
 
+import json
+import os
+import signal
+import socket
+import struct
+import subprocess
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import contexts
+import msgspec
 import pytest
 
-from xftbench.execution.contexts import family
+from xftbench.execution.contexts import _Job, _report_in, family
+from xftbench.execution.inside import context as referee
+from xftbench.execution.outcome import InfrastructureError
 from xftbench.execution.pool import Isolation, Pool
+from xftbench.execution.worker import WorkerLostError
+from xftbench.records import Limits
 
 
 @pytest.fixture(scope="module")
@@ -355,6 +368,214 @@ def test_a_context_that_fails_by_itself_is_not_the_programs_failure(judge: conte
     outcome = judge(context, contexts.ARRAY_SOLUTION)
     assert outcome.verdict == "infrastructure_error"
     assert "no network" in outcome.detail
+
+
+OWN_HEADER = """
+import json, sys
+inside = sys.modules["xftbench.execution.inside.snippet"]
+header = {{"kind": "raised", "name": "a", "text": "b", "line": "c"}} | {changes}
+inside._header = lambda *_: json.dumps(header).encode()
+raise ValueError
+"""
+NOT_OURS = "a message that is none of ours"
+LONG_HEADERS = [
+    ("{'line': '-' * 20_000 + '1'}", NOT_OURS),
+    ("{'name': 'x' * 3_000_000}", NOT_OURS),
+    ("{'text': 'x' * 5_000_000}", "a frame of"),
+    ("{'files': ['x' * 5_000]}", NOT_OURS),
+]
+
+
+@pytest.mark.parametrize(("changes", "detail"), LONG_HEADERS)
+def test_a_header_is_short_or_it_is_none_of_ours(judge: contexts.Judge, changes: str, detail: str) -> None:
+    honest = judge(contexts.ARRAY, OWN_HEADER.format(changes="{}"))
+    assert (honest.verdict, honest.detail) == ("failed", "a: b (at c)")
+    outcome = judge(contexts.ARRAY, OWN_HEADER.format(changes=changes))
+    assert outcome.verdict == "failed", outcome
+    assert detail in outcome.detail
+    assert outcome.wall_s < contexts.LIMITS.wall_s / 2
+
+
+def test_what_a_program_says_of_its_lines_is_no_line_of_the_test(judge: contexts.Judge) -> None:
+    outcome = judge(contexts.ARRAY, OWN_HEADER.format(changes="{'line': 'assert x == 5'}"))
+    assert outcome.failure is not None
+    assert outcome.failure.expected == ""
+
+
+def test_a_figure_that_stays_behind_says_so_in_short(judge: contexts.Judge) -> None:
+    stays = "inside._figures = lambda: [json.dumps({'kind': 'stays', 'text': 'x' * 3_000_000}).encode()]"
+    solution = f"import json, sys\ninside = sys.modules['xftbench.execution.inside.snippet']\n{stays}\n"
+    outcome = judge(contexts.PLOT, solution + contexts.OTHER_PICTURE)
+    assert outcome.verdict == "failed", outcome
+    assert outcome.wall_s < contexts.LIMITS.wall_s / 2
+
+
+FAILURES = [
+    "OSError",
+    "FileNotFoundError",
+    "MemoryError",
+    "RecursionError",
+    "SystemExit",
+    "KeyboardInterrupt",
+]
+ODD = """
+class Odd:
+    def __{method}__(self, *_):
+        raise {failure}("of its own")
+"""
+ODD_CHECKS = [
+    ("repr", "raise KeyError(Odd())"),
+    ("str", "raise ValueError(Odd())"),
+    ("str", "raise type('Other', (Odd, BaseException), {})"),
+    ("eq", "assert Odd() == result"),
+    ("del", "Odd()\n    assert 0"),
+]
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+@pytest.mark.parametrize(("method", "check"), ODD_CHECKS)
+def test_what_a_results_own_code_raises_in_the_test_is_the_programs_failure(
+    judge: contexts.Judge, method: str, check: str, failure: str
+) -> None:
+    context = contexts.ARRAY.replace("    np.testing.assert_allclose(result, ans)", f"    {check}")
+    outcome = judge(ODD.format(method=method, failure=failure) + context, contexts.ARRAY_SOLUTION)
+    is_memory = method == "eq" and failure == "MemoryError"
+    assert outcome.verdict == ("out_of_memory" if is_memory else "failed"), outcome
+
+
+def test_what_is_compared_may_be_something_that_has_no_text(judge: contexts.Judge) -> None:
+    context = ODD.format(method="repr", failure="SystemExit") + contexts.EQUALITY.replace(
+        "return data.tolist()", "return Odd()"
+    )
+    outcome = judge(context, contexts.EQUALITY_SOLUTION)
+    assert outcome.verdict == "failed", outcome
+    assert outcome.failure is not None
+    assert outcome.failure.expected == "<Odd>"
+
+
+LARGE_FILE = contexts.ARRAY.replace(
+    "    test_input = np",
+    "    open('data.bin', 'wb').write(bytes(test_case_id * 20 << 20))\n    test_input = np",
+)
+FILLS_DISK = "open('other.bin', 'wb').write(bytes(40 << 20))\n" + contexts.ARRAY_SOLUTION
+LARGE_INPUT = contexts.EQUALITY.replace(
+    "    test_input = np", "    np.empty(test_case_id - 1 << 20, 'V800')\n    test_input = np"
+).replace("result == ans", "result[0] == ans[0]")
+FILLS_MEMORY = contexts.EQUALITY_SOLUTION + "\nresult.append(bytes(150 << 20))"
+NO_ROOM = [
+    (LARGE_FILE, FILLS_DISK, contexts.ARRAY_SOLUTION, True, "failed"),
+    (LARGE_FILE, FILLS_DISK, contexts.ARRAY_SOLUTION, False, "failed"),
+    (LARGE_INPUT, FILLS_MEMORY, contexts.EQUALITY_SOLUTION, False, "out_of_memory"),
+]
+
+
+@pytest.mark.parametrize(("context", "hog", "honest", "seeded", "verdict"), NO_ROOM)
+def test_a_program_that_leaves_no_room_for_the_next_input_fails(
+    context: str, hog: str, honest: str, seeded: bool, verdict: str
+) -> None:
+    contexts.environment()
+    limits = msgspec.structs.replace(contexts.LIMITS, memory_bytes=1 << 30)
+    with Pool(1, limits) as pool:
+        fails, passes = (
+            pool.submit(contexts.program(context, solution, seeded=seeded)).result()
+            for solution in (hog, honest)
+        )
+    assert passes.verdict == "passed", passes
+    assert fails.verdict == verdict, fails
+    assert "next input" in fails.detail
+
+
+@pytest.mark.parametrize("kind", ["unjailed", "broken"])
+def test_a_failure_of_our_own_in_a_referee_is_never_the_programs(kind: str) -> None:
+    def fail() -> None:
+        raise OSError("no room") if kind == "unjailed" else ValueError("no room")
+
+    near, far = socket.socketpair()
+    job_fd, null = os.memfd_create("job"), os.open(os.devnull, os.O_RDWR)
+    os.write(job_fd, b'{"solution": "", "context": ""}')
+    jail: Any = SimpleNamespace(open_scratch=fail)
+    with near, far:
+        pid = os.fork()
+        if pid == 0:
+            referee.serve([job_fd, far.fileno(), null], null, jail)
+        os.waitpid(pid, 0)
+        os.close(job_fd)
+        os.close(null)
+        worker: Any = SimpleNamespace(limits=Limits(), group=None)
+        job = _Job(worker, worker, contexts.program(contexts.ARRAY, ""))
+        job._hear_referee(near)
+    job._ended = (0, 0.0)
+    with pytest.raises(InfrastructureError, match="no room") as caught:
+        job._judge("")
+    assert isinstance(caught.value, WorkerLostError) == (kind == "unjailed")
+
+
+def test_a_second_input_that_fails_by_itself_is_not_the_programs_failure(judge: contexts.Judge) -> None:
+    context = contexts.ARRAY.replace(
+        "    test_input = np",
+        "    if test_case_id > 1:\n        raise OSError('no network')\n    test_input = np",
+    )
+    outcome = judge(context, contexts.ARRAY_SOLUTION)
+    assert outcome.verdict == "infrastructure_error"
+    assert "no network" in outcome.detail
+
+
+def test_a_referee_that_reports_without_end_is_killed_at_once() -> None:
+    with subprocess.Popen(["sleep", "60"]) as process:
+        near, far = socket.socketpair()
+        worker: Any = SimpleNamespace(limits=Limits(), group=None)
+        job = _Job(worker, worker, contexts.program(contexts.ARRAY, ""))
+        job._pidfd, job._ended = os.pidfd_open(process.pid), (signal.SIGKILL, 0.0)
+        with near, far:
+            far.send(struct.pack("!Q", 2 << 20) + bytes(1000))
+            assert not job._hear_referee(near)
+        assert process.wait(10) == -signal.SIGKILL
+        os.close(job._pidfd)
+    outcome = job._judge("")
+    assert (outcome.verdict, outcome.detail) == (
+        "failed",
+        "the program answered with a report that is too long",
+    )
+
+
+def test_a_report_in_pieces_is_put_together_and_nobody_waits_for_the_rest() -> None:
+    worker: Any = SimpleNamespace(limits=Limits(), group=None)
+    job = _Job(worker, worker, contexts.program(contexts.ARRAY, ""))
+    near, far = socket.socketpair()
+    body = b'[null, "ok"]'
+    with near, far:
+        far.send(struct.pack("!Q", len(body)) + body[:3])
+        assert job._hear_referee(near)
+        assert not job._hear_referee(near)
+        assert job._report is None
+        far.send(body[3:])
+        assert not job._hear_referee(near)
+    assert job._report == [None, "ok"]
+
+
+REPORTS = [
+    [None, "raised", "A", "b", "c", {"input": "1"}],
+    [[9, 0.1], "assertion", "a", "b"],
+    [None, "gone"],
+]
+NO_REPORTS = [
+    5, {}, [], [None], [None, "what"], [None, ["ok"]], [None, "ok", "more"], [None, "raised", "A"],
+    ["no", "ok"], [[], "ok"], [None, "stays", 5], [None, "assertion", "a", "b", {"input": 5}],
+    [None, "assertion", "a", "b", "c"],
+    [None, "ok", {}], [None, "gone", {"input": "1"}],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("said", REPORTS)
+def test_a_report_is_what_a_referee_says(said: list[Any]) -> None:
+    assert _report_in(json.dumps(said).encode()) == said
+
+
+@pytest.mark.parametrize(
+    "frame", [*(json.dumps(said).encode() for said in NO_REPORTS), b"[" * 500_000, b"9" * 5000, b"\xff", b""]
+)
+def test_a_report_that_is_none_is_the_programs_doing(frame: bytes) -> None:
+    assert _report_in(frame) == [None, "violation", "a report that is none of ours"]
 
 
 USES = [

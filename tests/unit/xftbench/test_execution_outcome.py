@@ -25,6 +25,10 @@ def test_only_the_checker_can_pass_a_program() -> None:
         (["assertion", "assert f(1) == 2", "no"], ("failed", "assert f(1) == 2: no")),
         (["raised", "ValueError", "bad", "f(1)"], ("failed", "ValueError: bad (at f(1))")),
         (["raised", "KeyError", "", ""], ("failed", "KeyError")),
+        (
+            ["program_raised", "ValueError", "bad", "line 2 of the program"],
+            ("failed", "ValueError: bad (at line 2 of the program)"),
+        ),
         (["raised", "MemoryError", "", "f(1)"], ("out_of_memory", "MemoryError (at f(1))")),
         (["compile", "SyntaxError", "SyntaxError", "invalid"], ("compile_error", "SyntaxError: invalid")),
         (["compile", "MemoryError", "MemoryError", ""], ("compile_error", "MemoryError")),
@@ -56,6 +60,13 @@ def test_what_the_checker_reports_is_the_verdict(report: list[str], expected: tu
             ["raised", "ValueError", "no", "assert f(1) == [2]", {"input": "1"}],
             ("1", "[2]", "ValueError: no"),
         ),
+        (
+            ["program_raised", "ValueError", "no", "assert 1 == 2", {"input": "1"}],
+            ("1", "", "ValueError: no"),
+        ),
+        (["assertion", "-" * 20_000 + "1", "", {"input": "1", "actual": "3"}], ("1", "", "3")),
+        (["assertion", f"assert {'-' * 20_000}1 == 1", "", {"input": "1", "actual": "3"}], ("1", "", "3")),
+        (["assertion", f"assert {'+x' * 900} == f(1)", "", {"actual": "3"}], ("", "", "3")),
         (["raised", "ValueError", "no", "", {"input": "a", "expected": "b", "actual": "c"}], ("a", "b", "c")),
     ],
 )

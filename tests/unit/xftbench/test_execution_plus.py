@@ -1,12 +1,16 @@
 """Where the verdict of a plus suite hangs on more than the answers' values, it is evalplus' own."""
 
+import socket
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import msgspec
 import pytest
 from factories import plus_problem
 
+from xftbench.execution.inside import channel, items, plus_checker, wire
 from xftbench.execution.pool import Pool
 from xftbench.records import Limits, Outcome, PlusProblem, PlusProgram
 
@@ -128,3 +132,17 @@ def test_a_fraction_may_have_as_many_digits_as_a_number_that_it_equals(pool: Poo
     outcome = judged(pool, odd, large)
     assert (outcome.verdict, outcome.strict) == ("failed", "failed")
     assert "too many digits" in outcome.detail
+
+
+@pytest.mark.parametrize("kind", ["compile", "start"])
+def test_what_a_solution_says_of_its_end_is_reported_in_short(kind: str) -> None:
+    """Or the harness would read hundreds of megabytes of it, bit by bit."""
+    near, far = socket.socketpair()
+    said = wire.encode((kind, "x" * 5000, "y" * 5000, "\0" * 5000), opaque=True)
+    task: Any = SimpleNamespace(parts={"base": None})
+    job = {"oracle": "equal", "parts": [{"name": "base"}]}
+    with near, far:
+        channel.write_frame(far.fileno(), wire.encode(("jailed",), opaque=True))
+        channel.write_frame(far.fileno(), items.MESSAGE + said)
+        report = plus_checker.judge(job, task, near.fileno(), -1, channel.Control(near))
+    assert report["ended"] == report["base"]["report"] == [kind, "x" * 1000, "y" * 1000, "\0" * 1000]

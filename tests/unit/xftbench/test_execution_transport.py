@@ -110,3 +110,29 @@ def test_an_endless_iterator_is_no_result() -> None:
 def test_plain_values_come_back() -> None:
     value = {"a": [1, (2.5, {3})], "b": complex(1, 2), "c": bytearray(b"x"), "d": range(3)}
     assert transport.load(transport.pack(value)) == value
+
+
+EVIL = Path(__file__).parents[2] / "evil" / "contexts"
+
+
+def pickled_by(name: str, monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """Return the pickle that a hostile program hands in."""
+    monkeypatch.setattr(transport, "pack", transport.pack)  # the program replaces it
+    exec((EVIL / f"own_pickle_{name}.txt").read_text(), {})
+    return transport.pack(None)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["with_a_state_of_a_subclass", "with_a_state_of_a_record", "of_codes_that_mean_nothing",
+     "of_levels_that_are_none", "that_resizes_a_dtype_in_use", "that_changes_a_shared_dtype"],
+)  # fmt: skip
+def test_a_state_is_checked_and_given_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = pickled_by(name, monkeypatch)
+    with pytest.raises(rebuild.NotPlain):
+        transport.load(data)
+
+
+def test_what_a_dtype_was_made_of_is_not_part_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = transport.load(pickled_by("that_changes_fields_later", monkeypatch))
+    assert isinstance(found["n"][0].item(), int), "an address, and not what is there"

@@ -73,6 +73,14 @@ def test_with_a_tolerance_unequal_answers_of_the_same_type_may_be_close(
     assert judged(value, expected, 1e-6, name=name) is right
 
 
+def test_a_list_with_no_items_is_close_to_no_number() -> None:
+    pytest.importorskip("numpy")
+    assert not judged([], 1.0, 1e-6, name="float")
+    assert judged([[]], [1.0], 1e-6), "which evalplus believes"
+    answer, expected = Answer("list", [[]]), Expected("list", [1.0], 1e-6, ())
+    assert not accepts("equal", answer, expected, strict=True)
+
+
 @pytest.mark.parametrize(
     ("items", "expected", "right"),
     [

@@ -19,6 +19,8 @@ from xftbench.execution.inside.answers import Recording
 _DRAWN = "output.png"
 _PICTURES = ("ans.png", _DRAWN)
 _ANSWER_BYTES = 1 << 30
+_HEADER_BYTES = 1 << 22
+_TEXT, _FILE_NAME = 1000, 255
 
 
 class Ended(BaseException):
@@ -45,6 +47,8 @@ class Candidate:
         """Stands in for the test's inputs and answers."""
         self.trouble: list[str] | None = None
         """Why there can be no verdict from the test any more, whatever the test makes of it."""
+        self.has_answered = False
+        """Whether anything that a program chose has come into this process."""
         self.about: dict[str, Any] = {}
         """What the program was given last, and what was compared: short texts are made of it if it fails."""
 
@@ -105,23 +109,25 @@ class Candidate:
         return bool(self._ask(request)["kind"] == "true")
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Return the header of the answer to a request."""
         if self.trouble:
             raise Ended
         try:
             channel.write_frame(self._fd, pickle.dumps(request))
         except channel.ChannelClosed:
             self._end("gone")
+        self.has_answered = True
         try:
-            header = json.loads(self._read())
+            header = json.loads(self._read(_HEADER_BYTES))
             if not _is_header(header):
                 raise ValueError
-        except (ValueError, RecursionError):
+        except (ValueError, RecursionError, MemoryError):
             self._end("violation", "a message that is none of ours")
         return dict(header)
 
-    def _read(self) -> bytes:
+    def _read(self, max_bytes: int = _ANSWER_BYTES) -> bytes:
         try:
-            return self._frames.read(_ANSWER_BYTES)
+            return self._frames.read(max_bytes)
         except channel.ChannelClosed:
             self._end("gone")
         except (ValueError, MemoryError) as error:
@@ -135,16 +141,25 @@ class Candidate:
                 file.write(data)
 
     def _end(self, *trouble: str) -> NoReturn:
-        self.trouble = list(trouble)
+        self.trouble = [text[:_TEXT] for text in trouble]
         raise Ended
 
 
 def _is_header(header: object) -> bool:
-    if not isinstance(header, dict):
+    """Return whether an answer begins as ours do; its texts come into the report, so they are short."""
+    if not isinstance(header, dict) or "kind" not in header:
         return False
-    texts = all(isinstance(header.get(name, ""), str) for name in ("kind", "name", "text", "line"))
+    texts = [header.get(name, "") for name in ("kind", "name", "text", "line")]
     files = header.get("files", [])
-    return texts and "kind" in header and isinstance(files, list) and all(isinstance(n, str) for n in files)
+    return (
+        all(_is_text(text, _TEXT) for text in texts)
+        and isinstance(files, list)
+        and all(_is_text(name, _FILE_NAME) for name in files)
+    )
+
+
+def _is_text(value: object, longest: int) -> bool:
+    return isinstance(value, str) and len(value) <= longest
 
 
 class Answer:

@@ -4,10 +4,13 @@ import json
 import os
 import socket
 import struct
+from array import array
 from typing import Any, Self
 
 _LENGTH = struct.Struct("!Q")
 _BLOCK, _SMALL_BLOCK = 1 << 20, 1 << 13
+_MAX_FDS = 4
+_FD_BYTES = array("i").itemsize
 
 
 class ChannelClosed(Exception):  # noqa: N818 - the other side went away; whether that is an error is not ours to say
@@ -45,6 +48,21 @@ class FrameReader:
             ahead = b"".join(parts)
         self._ahead = ahead[length:]
         return ahead[:length]
+
+
+def frame_in(data: bytes, max_bytes: int) -> bytes | None:
+    """Return the body of the frame that bytes begin with, or None if there are more of it to come.
+
+    Raises:
+        ValueError: If the frame says that it is longer than `max_bytes`.
+    """
+    if len(data) < _LENGTH.size:
+        return None
+    (length,) = _LENGTH.unpack_from(data)
+    if length > max_bytes:
+        raise ValueError(f"a frame of {length} bytes")
+    body = data[_LENGTH.size : _LENGTH.size + length]
+    return body if len(body) == length else None
 
 
 def _read(fd: int, length: int) -> bytes:
@@ -121,11 +139,15 @@ class Control:
             ChannelClosed: At the end of the stream.
         """
         try:
-            header, fds, _, _ = socket.recv_fds(self._socket, _LENGTH.size, 4, socket.MSG_CMSG_CLOEXEC)
+            # Not `recv_fds`, which forgets the flag: what is inherited is in the hands of untrusted programs.
+            header, attached, _, _ = self._socket.recvmsg(
+                _LENGTH.size, socket.CMSG_SPACE(_MAX_FDS * _FD_BYTES), socket.MSG_CMSG_CLOEXEC
+            )
         except ConnectionError as error:
             raise ChannelClosed from error
         if len(header) < _LENGTH.size:  # eight bytes that were sent at once arrive at once, or never
             raise ChannelClosed
+        fds = array("i", b"".join(data for _, _, data in attached)).tolist()
         (length,) = _LENGTH.unpack(header)
         body = b""
         while len(body) < length:

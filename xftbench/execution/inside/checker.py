@@ -112,7 +112,7 @@ class Candidate:
             self._end("violation", str(error) or type(error).__name__)
 
     def _end(self, *trouble: str) -> NoReturn:
-        self.trouble = list(trouble)
+        self.trouble = [text[:_TEXT] for text in trouble]
         raise _Ended
 
 
@@ -162,8 +162,15 @@ def judge(job: dict[str, Any], rpc: int) -> list[Any]:
         check(candidate)
         report: list[Any] = ["ok"]
     except BaseException as error:  # noqa: BLE001
-        report = [*_report(error, job["test"]), candidate.last_call()]
+        report = _told(error, job["test"], candidate)
     return candidate.trouble or report
+
+
+def _told(error: BaseException, test: str, candidate: Candidate) -> list[Any]:
+    try:
+        return [*_report(error, test), candidate.last_call()]
+    except BaseException:  # noqa: BLE001 - such as a second MemoryError: answers may fill all that there is
+        return ["raised", "MemoryError", "a failure that can't be told", ""]
 
 
 def _report(error: BaseException, test: str) -> list[str]:
@@ -177,7 +184,7 @@ def _text(error: BaseException) -> str:
     """Return an exception's text, which may hold an answer that is too long or too deep to be shown."""
     try:
         return str(error)[:_TEXT]
-    except Exception:  # noqa: BLE001
+    except BaseException:  # noqa: BLE001
         return "(a text that can't be shown)"
 
 

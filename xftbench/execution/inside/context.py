@@ -52,17 +52,30 @@ def serve(fds: list[int], null: int, jail: "NamespaceJail | WeakJail") -> NoRetu
     os.dup2(null, 2)
     try:
         report = _judge(job, jail, [report_fd, *answers], [null, errors_fd])
-    except OSError as error:
-        report = ["unjailed", str(error)]
+    except _UnjailedError as error:
+        report = [None, "unjailed", str(error)]
+    except BaseException as error:  # noqa: BLE001 - what a program can make fail has been caught where it ran
+        report = [None, "broken", f"the referee fails: {describe(error)}"]
     channel.write_frame(report_fd, json.dumps(report).encode())
     os._exit(0)
+
+
+class _UnjailedError(Exception):
+    """A jail could not be built."""
+
+
+def _build(step: Callable[..., Any], *arguments: object) -> Any:
+    try:
+        return step(*arguments)
+    except OSError as error:
+        raise _UnjailedError(str(error)) from error
 
 
 def _judge(
     job: dict[str, Any], jail: "NamespaceJail | WeakJail", ours: list[int], theirs: list[int]
 ) -> list[Any]:
     """Return the report: [what happened, ...], as of `checker.judge`, behind the candidate's end."""
-    jail.open_scratch()
+    _build(jail.open_scratch)
     if job["seeded"]:
         seed()
     else:
@@ -76,7 +89,7 @@ def _judge(
     near, far = socket.socketpair()
     gc.enable()
     gc.freeze()  # what both have is never scanned, so its pages are not copied
-    pid, pidfd = linux.fork_into(jail.namespaces)
+    pid, pidfd = _build(linux.fork_into, jail.namespaces)
     if pid == 0:
         near.close()
         # What the candidate must not find: the test's code, which holds the reference solution.
@@ -87,9 +100,12 @@ def _judge(
     far.close()
     candidate = Candidate(near, context)
     try:
-        jail.confine_referee()
-        candidate.recording = _recording(job["answers"], ours[-1], namespace, candidate.sent)
-        report = _run_test(namespace, solution, candidate)
+        _build(jail.confine_referee)
+        if job["answers"] == "rehearse":
+            report = _rehearse(namespace, job["numbers"])
+        else:
+            candidate.recording = _recording(job["answers"], ours[-1], namespace, candidate.sent)
+            report = _run_test(namespace, solution, candidate)
     except Unrecorded:
         report = ["unrecorded"]
     finally:
@@ -98,17 +114,34 @@ def _judge(
 
 
 def _recording(answers: str, fd: int, namespace: dict[str, Any], before: dict[str, Any]) -> Recording | None:
-    """Return what the test makes, if it is or can be recorded; called before the candidate has a program."""
-    if answers == "make":
-        data = record(namespace, before)
-        with open(fd, "wb") as file:  # and closed, so that nothing of a solution's can come into it
-            file.write(len(data).to_bytes(8) + data)
-    elif answers == "use":
-        with open(fd, "rb") as file:
-            data = file.read()[8:]
-    else:
+    """Return what the test makes, if it is or can be recorded; called before the candidate has a program.
+
+    Raises:
+        Unrecorded: If it can't be recorded or played back.
+    """
+    if not answers:
         return None
-    return Recording(data)
+    try:
+        if answers == "make":
+            data = record(namespace, before)
+            with open(fd, "wb") as file:  # and closed, so that nothing of a solution's can come into it
+                file.write(len(data).to_bytes(8) + data)
+        else:
+            with open(fd, "rb") as file:
+                data = file.read()[8:]
+        return Recording(data)
+    except Exception as error:
+        raise Unrecorded from error
+
+
+def _rehearse(namespace: dict[str, Any], numbers: str) -> list[str]:
+    """Make the inputs of some tests without a program: whose fault was it that one of them failed?"""
+    for number in map(int, numbers.split()):
+        try:
+            namespace["generate_test_case"](number)
+        except BaseException as error:  # noqa: BLE001
+            return ["broken", f"the test has no input: {describe(error)}"]
+    return ["ok"]
 
 
 def seed() -> None:
@@ -124,11 +157,23 @@ def seed() -> None:
 
 def describe(error: BaseException) -> str:
     """Return an exception as one text."""
-    return f"{type(error).__name__}: {str(error)[:_TEXT]}"
+    return f"{type(error).__name__}: {_text(error)}"
+
+
+def _text(error: BaseException) -> str:
+    """Return an exception's text; what it is of may have code of its own that fails, or ends the process."""
+    try:
+        return str(error)[:_TEXT]
+    except BaseException:  # noqa: BLE001
+        return "(a text that can't be shown)"
 
 
 class _Broken(BaseException):
     """The benchmark's own code failed before the program had anything to do with it."""
+
+
+class _Doubtful(BaseException):
+    """The benchmark's own code failed after the program had filled memory and disk as it liked."""
 
 
 class _Stays(BaseException):
@@ -136,9 +181,22 @@ class _Stays(BaseException):
 
 
 def _run_test(namespace: dict[str, Any], solution: str, candidate: Candidate) -> list[Any]:
+    """Run the test and return the report; whatever goes wrong here, the program had a hand in it."""
+    try:
+        report = _tested(namespace, solution, candidate)
+    except BaseException:  # noqa: BLE001 - such as a second MemoryError, in telling of the first one
+        report = ["raised", "MemoryError", "a failure that can't be told", ""]
+    if "MemoryError" in report:  # to have room to report: what the program handed in may be in a cycle
+        candidate.about.clear()
+        namespace.clear()
+        gc.collect()
+    return report
+
+
+def _tested(namespace: dict[str, Any], solution: str, candidate: Candidate) -> list[Any]:
     namespace["exec"] = candidate.execute
     make = candidate.recording.make if candidate.recording else namespace["generate_test_case"]
-    namespace["generate_test_case"] = partial(_make_test, make)
+    namespace["generate_test_case"] = partial(_make_test, make, candidate, [])
     namespace["exec_test"] = partial(_check, namespace["exec_test"], candidate)
     try:
         namespace["test_execution"](solution)
@@ -146,10 +204,12 @@ def _run_test(namespace: dict[str, Any], solution: str, candidate: Candidate) ->
             namespace["test_string"](solution)
     except _Broken as error:
         return ["broken", str(error)]
+    except _Doubtful as error:
+        return ["doubtful", *error.args]
     except _Stays as error:
-        return ["stays", str(error)]
+        return ["stays", str(error)[:_TEXT]]
     except RemoteError as error:
-        return ["raised", *error.said, _told(candidate)]
+        return ["program_raised", *error.said, _told(candidate)]
     except BaseException as error:  # noqa: BLE001 - whatever it is, it is the report
         return [*_failure(error, candidate.context), _told(candidate)]
     return ["ok"]
@@ -159,11 +219,17 @@ def _told(candidate: Candidate) -> dict[str, str]:
     return {name: shown(value) for name, value in candidate.about.items()}
 
 
-def _make_test(make: Callable[[int], object], number: int) -> object:
-    """Stand in for `generate_test_case`: what goes wrong in it is not the program's fault."""
+def _make_test(make: Callable[[int], object], candidate: Candidate, made: list[int], number: int) -> object:
+    """Stand in for `generate_test_case`: what goes wrong in it is not the program's fault.
+
+    Unless it has handed in something before, which may have left no room for the input.
+    """
+    made.append(number)
     try:
         return make(number)
     except BaseException as error:
+        if candidate.has_answered:
+            raise _Doubtful(type(error).__name__, _text(error), " ".join(map(str, made))) from error
         raise _Broken(f"the test has no input: {describe(error)}") from error
 
 
@@ -229,8 +295,8 @@ def _failure(error: BaseException, context: str) -> list[str]:
         line = "the result is not the expected one" if names[-1] == "test_execution" else ""
         line = line or f"exec_test: {context.splitlines()[number - 1].strip()}"
     if type(error) is AssertionError:
-        return ["assertion", line, str(error)[:_TEXT]]
-    return ["raised", type(error).__name__, str(error)[:_TEXT], line]
+        return ["assertion", line, _text(error)]
+    return ["raised", type(error).__name__, _text(error), line]
 
 
 def _end(pid: int, pidfd: int) -> list[float]:

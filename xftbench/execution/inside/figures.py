@@ -318,6 +318,14 @@ class _Unpickler(rebuild.PlainUnpickler):
         is_formatter = (module, name) == ("matplotlib.ticker", "FuncFormatter")
         return is_constant or is_formatter or kinds.is_made_by_calling(module, name, found)
 
+    @staticmethod
+    def may_be_cyclic(kind: type) -> bool:
+        return _is_of_plots(kind.__module__)
+
+    @staticmethod
+    def has_state(name: str) -> bool:
+        return name == "FuncFormatter" or rebuild.PlainUnpickler.has_state(name)
+
     def check_call(self, name: str, function: Any, arguments: tuple[Any, ...]) -> None:
         super().check_call(name, function, arguments)
         if name == "FuncFormatter" and type(arguments[0]) not in (_Absent, _Labels):

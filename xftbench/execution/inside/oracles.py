@@ -55,7 +55,7 @@ def _accepts(oracle: str, answer: Answer, expected: Expected, strict: bool) -> b
     exact = _RULES[oracle](answer, expected)
     if exact or expected.tolerance == 0:
         return exact
-    return answer.type_name == expected.type_name and _all_close(answer.value, expected)
+    return answer.type_name == expected.type_name and _all_close(answer.value, expected, strict)
 
 
 def is_equal(ours: Any, theirs: Any) -> bool:
@@ -144,11 +144,17 @@ _RULES: dict[str, Callable[[Answer, Expected], bool]] = {
 }
 
 
-def _all_close(value: Any, expected: Expected) -> bool:
+def _all_close(value: Any, expected: Expected, strict: bool) -> bool:
+    """Return whether a value that is said to be of the expected one's type is close to it."""
+    # A claim: what numpy makes of a list with no items is close to any number.
+    if type(value) is not type(expected.value):
+        return False
     if isinstance(expected.value, (list, tuple)) and len(value) != len(expected.value):
         return False
     import numpy  # evalplus' own comparison, with what it makes of ragged lists, None and large numbers
 
+    if strict and numpy.shape(value) != numpy.shape(expected.value):
+        return False  # a list of one list with no items is close to a list of any number
     return bool(numpy.allclose(value, expected.value, rtol=_RELATIVE, atol=expected.tolerance))
 
 

@@ -17,6 +17,7 @@ from xftbench.execution.inside.shown import LONGEST, shown
 
 _PROGRESS_S = 1.0
 _MAX_TASKS = 512
+_TEXT = 1000
 
 
 class _Part:
@@ -143,10 +144,10 @@ class _Judge:
             complete = done == part.n_tests
             result["report"] = ["ok"] if complete else ["violation", "too few answers"]
         except _Gone as gone:
-            result["report"] = [str(argument) for argument in gone.args]
+            result["report"] = _short(gone.args)
             raise
         except _WrongError as wrong:
-            result["report"] = list(wrong.report)
+            result["report"] = _short(wrong.report)
             result["failure"] = self._failure(part, wrong)
             self._send(items.SKIP)
 
@@ -206,7 +207,8 @@ class _Judge:
         if not accepts(self._oracle, answer, expected, strict=False):
             raise _WrongError(index, ("mismatch", str(index)), shown(answer.value))
         tolerance = part.tolerance(index, strict=True)
-        is_same = tolerance == expected.tolerance and self._oracle not in LENIENT
+        has_shape = tolerance > 0 and isinstance(expected.value, (list, tuple))
+        is_same = tolerance == expected.tolerance and self._oracle not in LENIENT and not has_shape
         if is_same or result["strict"] is not None:
             return
         answer = self._as_answer(self._decoded(encoded))  # anew: what iterates has come to its end
@@ -270,6 +272,10 @@ def _told(message: tuple[str, str, str]) -> str:
     return (f"{name}: {text}" if text else name)[:LONGEST]
 
 
+def _short(report: tuple[object, ...]) -> list[str]:
+    return [str(part)[:_TEXT] for part in report]
+
+
 def _is_strings(message: object, length: int) -> bool:
     return type(message) is tuple and len(message) == length and all(type(part) is str for part in message)
 
@@ -287,7 +293,7 @@ def judge(
                 # A candidate that hangs in a later part is given up, and this process perhaps with it.
                 control.send(["part", layout["name"], session.report[layout["name"]]])
     except _Gone as gone:
-        session.report.setdefault("ended", [str(argument) for argument in gone.args])
+        session.report.setdefault("ended", _short(gone.args))
     return session.report
 
 

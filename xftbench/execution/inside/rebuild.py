@@ -1,7 +1,8 @@
 """What a candidate's pickle may build in its referee: plain data, and nothing that runs.
 
 A pickle may call what it names, make instances of it, and set attributes of anything. This one names only
-what stands in `kinds`, and what is called, made and set is checked each time.
+what stands in `kinds`, and what is called, made and set is checked each time. What has been checked stays as
+it was: an object gets its state once, before anything else holds it, and a copy of it.
 """
 
 import enum
@@ -10,7 +11,7 @@ import pickle
 import sys
 from collections import Counter, OrderedDict, defaultdict, deque, namedtuple
 from collections.abc import Callable
-from types import FunctionType
+from types import BuiltinFunctionType, FunctionType, MemberDescriptorType, MethodType
 from typing import Any, ClassVar
 
 from xftbench.execution.inside import kinds
@@ -59,6 +60,9 @@ class PlainUnpickler(_InPython):  # type: ignore[misc]
         self._named: list[Any] = []
         """What is the process' own: every other value is the pickle's."""
         self._callable: list[Any] = []
+        self._constants: list[Any] = []
+        self._finished: dict[int, Any] = {}
+        """What gets no state any more, by its id; held here, so that nothing else gets the same."""
 
     def find_class(self, module: str, name: str) -> Any:
         """Return what a pickle names.
@@ -77,7 +81,10 @@ class PlainUnpickler(_InPython):  # type: ignore[misc]
         if (module, name) == ("numpy", "dtype"):
             return _fresh_dtype, True  # the rest of a pickle may change it, and numpy's own are shared
         if (module, name) in self.rebuilders or (module, name) in self.constants:
-            return super().find_class(module, name), (module, name) in self.rebuilders
+            found = super().find_class(module, name)
+            if (module, name) in self.constants:
+                self._constants.append(found)
+            return found, (module, name) in self.rebuilders
         found = class_of(module, name)
         if found is None or not self.is_plain(module, name, found):
             raise NotPlain(f"a {name[:80]} of {module[:80]} is not plain data")
@@ -85,6 +92,11 @@ class PlainUnpickler(_InPython):  # type: ignore[misc]
 
     is_plain = staticmethod(kinds.is_plain)
     is_made_by_calling = staticmethod(kinds.is_made_by_calling)
+
+    @staticmethod
+    def may_be_cyclic(kind: type) -> bool:
+        """Return whether an instance may be part of what it holds, and so be held before it has its state."""
+        return False
 
     def load_reduce(self) -> None:
         """Call something: constructors of the libraries may read files, write them, and run texts."""
@@ -94,8 +106,40 @@ class PlainUnpickler(_InPython):  # type: ignore[misc]
             raise NotPlain(f"a {name[:80]} that is made by calling it is not plain data")
         self.check_call(name, function, arguments)
         super().load_reduce()
-        if name in _SHARED or isinstance(self.stack[-1], enum.Enum):
-            self._named.append(self.stack[-1])
+        made = self.stack[-1]
+        if name in _SHARED or isinstance(made, enum.Enum):
+            self._named.append(made)
+        if not self.has_state(name):
+            self._finish(made)
+            _check_made(made)
+
+    @staticmethod
+    def has_state(name: str) -> bool:
+        """Return whether what a function of this name makes is given a state."""
+        return name in _WITH_STATE
+
+    def _finish(self, made: Any) -> None:
+        self._finished[id(made)] = made
+
+    def _hold(self) -> None:
+        """Note that what has just been fetched is held by two."""
+        if not self.may_be_cyclic(type(self.stack[-1])):
+            self._finish(self.stack[-1])
+
+    def load_get(self) -> None:
+        """Fetch what stands in the pickle before."""
+        super().load_get()
+        self._hold()
+
+    def load_binget(self) -> None:
+        """Fetch what stands in the pickle before."""
+        super().load_binget()
+        self._hold()
+
+    def load_long_binget(self) -> None:
+        """Fetch what stands in the pickle before."""
+        super().load_long_binget()
+        self._hold()
 
     def check_call(self, name: str, function: Any, arguments: tuple[Any, ...]) -> None:
         """Check that a call runs nothing but its function, on plain data.
@@ -114,6 +158,8 @@ class PlainUnpickler(_InPython):  # type: ignore[misc]
             raise NotPlain("an array that is not made empty is not plain data")
         if name == "scalar" and type(arguments[-1]) is not bytes:
             raise NotPlain("a scalar that is not made of bytes is not plain data")
+        if name in ("BlockManager", "SingleBlockManager") and len(arguments) != 2:
+            raise NotPlain("a table that is not checked is not plain data")
         if function in _CONVERTERS and not {*map(type, arguments)} <= _CONVERTERS[function]:
             raise NotPlain(f"a {name} of something else is not plain data")
 
@@ -128,68 +174,93 @@ class PlainUnpickler(_InPython):  # type: ignore[misc]
         super().load_newobj_ex()
 
     def _check_class(self, kind: Any, arguments: tuple[Any, ...]) -> None:
-        """Check that the class has no code of its own for what it is given, unless it is a tuple's.
+        """Check that the class has no code of its own that makes instances, unless it is a tuple's.
 
         Raises:
             NotPlain: If it has.
         """
         if not (isinstance(kind, type) and _is_one_of(kind, self._named)):
             raise NotPlain("an instance of no class is not plain data")
-        has_code = isinstance(kind.__new__, FunctionType) and not issubclass(kind, tuple)
+        has_code = not isinstance(kind.__new__, BuiltinFunctionType) and not issubclass(kind, tuple)
+        is_known = (kind.__module__, kind.__qualname__) in kinds.CLASSES
         is_array = "numpy" in sys.modules and issubclass(kind, sys.modules["numpy"].ndarray)
-        if arguments and (has_code or is_array):
+        if (has_code and (arguments or not is_known)) or (is_array and arguments):
             raise NotPlain(f"a {kind.__name__[:80]} that is made of something is not plain data")
 
     def load_build(self) -> None:
-        """Set attributes."""
+        """Give an object its state."""
         instance, state = self.stack[-2:]
         if _is_one_of(instance, self._named):
             raise Tampered(f"a pickle that changes {getattr(instance, '__name__', 'a constant')}")
         kind = type(instance)
+        if id(instance) in self._finished:
+            raise NotPlain(f"a {kind.__name__[:80]} that is changed is not plain data")
+        self._finish(instance)
         if "numpy" in sys.modules and isinstance(instance, sys.modules["numpy"].dtype):
-            _check_dtype(instance, state)
-        for attributes in state if type(state) is tuple else (state,):
-            if type(attributes) is dict:
-                self._check_attributes(kind, attributes)
+            self.stack[-1] = _dtype_state(instance, state)
+        else:
+            self.stack[-1] = self._state(kind, state)
         super().load_build()
-        if kind.__module__.startswith("scipy.sparse"):  # whose C++ trusts their indices
-            if hasattr(kind, "check_format"):
-                instance.check_format(full_check=True)
-            elif hasattr(kind, "_check"):
-                instance._check()
+        _check_made(instance)
 
-    def _check_attributes(self, kind: type, attributes: dict[Any, Any]) -> None:
+    def _state(self, kind: type, state: Any) -> Any:
+        """Return a copy of a state: a dictionary of attributes, or a tuple with such.
+
+        Raises:
+            NotPlain: If it is none, or holds what may not stand there.
+        """
+        if type(state) is dict:
+            return self._attributes(kind, state)
+        if type(state) is not tuple:
+            raise NotPlain(f"a {kind.__name__[:80]} whose state is none is not plain data")
+        parts = tuple(self._attributes(kind, part) if isinstance(part, dict) else part for part in state)
+        if not hasattr(kind, "__setstate__"):
+            _, slots = parts
+            places = [getattr(kind, name, None) for name in slots or ()]
+            if not all(isinstance(place, MemberDescriptorType) for place in places):
+                raise NotPlain(f"a {kind.__name__[:80]} whose state sets more than slots is not plain data")
+        return parts
+
+    def _attributes(self, kind: type, attributes: dict[Any, Any]) -> dict[str, Any]:
+        if type(attributes) is not dict or not all(type(name) is str for name in attributes):
+            raise NotPlain(f"a {kind.__name__[:80]} with attributes that have no names is not plain data")
         for name, value in attributes.items():
-            is_method = isinstance(name, str) and callable(getattr(kind, name, None)) and callable(value)
-            if (is_method and type(value) not in self.stubs) or name in ("__setstate__", "__dict__"):
-                raise NotPlain(f"a {kind.__name__[:80]} with a {name} of its own is not plain data")
+            is_method = callable(getattr(kind, name, None)) and callable(value)
+            is_function = isinstance(value, _FUNCTIONS) and not _is_one_of(value, self._constants)
+            is_own = name == "__setstate__" or (name.startswith("__") and hasattr(kind, name))
+            if is_own or ((is_method or is_function) and type(value) not in self.stubs):
+                raise NotPlain(f"a {kind.__name__[:80]} with a {name[:80]} of its own is not plain data")
+        return dict(attributes)
 
     def load_append(self) -> None:
         """Append to a list."""
-        _check_container(self.stack[-2], (list, deque))
+        _check_container(self.stack[-2], list, deque)
         super().load_append()
 
     def load_appends(self) -> None:
         """Append to a list."""
-        _check_container(self.metastack[-1][-1], (list, deque))
+        _check_container(self.metastack[-1][-1], list, deque)
         super().load_appends()
 
     def load_setitem(self) -> None:
         """Set an item of a dictionary."""
-        _check_container(self.stack[-3], (dict,))
+        _check_container(self.stack[-3], *_DICTIONARIES)
         super().load_setitem()
 
     def load_setitems(self) -> None:
         """Set items of a dictionary."""
-        _check_container(self.metastack[-1][-1], (dict,))
+        _check_container(self.metastack[-1][-1], *_DICTIONARIES)
         super().load_setitems()
 
     def load_additems(self) -> None:
         """Add to a set."""
-        _check_container(self.metastack[-1][-1], (set,))
+        _check_container(self.metastack[-1][-1], set)
         super().load_additems()
 
     dispatch |= {
+        pickle.GET[0]: load_get,
+        pickle.BINGET[0]: load_binget,
+        pickle.LONG_BINGET[0]: load_long_binget,
         pickle.REDUCE[0]: load_reduce,
         pickle.NEWOBJ[0]: load_newobj,
         pickle.NEWOBJ_EX[0]: load_newobj_ex,
@@ -200,7 +271,8 @@ class PlainUnpickler(_InPython):  # type: ignore[misc]
         pickle.SETITEMS[0]: load_setitems,
         pickle.ADDITEMS[0]: load_additems,
     }
-    for _old in (pickle.INST, pickle.OBJ):  # which make instances, too, and which no pickler writes any more
+    # The first two make instances, too, and the last has one held by two; no pickler writes them any more.
+    for _old in (pickle.INST, pickle.OBJ, pickle.DUP):
         del dispatch[_old[0]]
 
 
@@ -236,40 +308,118 @@ _CONVERTERS: dict[Any, set[type]] = {
 """Class -> exact types of what it may be made of: it would call methods of anything else."""
 
 
-def _check_container(container: object, types: tuple[type, ...]) -> None:
-    """Check that something takes items as a builtin container does.
+_DICTIONARIES = (dict, OrderedDict, defaultdict, Counter)
+_SETTERS = {
+    list: ("append", "extend"),
+    deque: ("append", "extend"),
+    dict: ("__setitem__",),
+    set: ("add", "update"),
+}
+_FUNCTIONS = (type, FunctionType, BuiltinFunctionType, MethodType)
+
+
+def _check_container(container: object, *types: type) -> None:
+    """Check that something takes items as a builtin container does, with no code of its own.
 
     Raises:
         NotPlain: If it does not.
     """
-    if not isinstance(container, types):
-        raise NotPlain(f"items of a {type(container).__name__[:80]} are not plain data")
+    kind = type(container)
+    bases = [base for base in types if base in _SETTERS and issubclass(kind, base)]
+    has_theirs = any(
+        all(getattr(kind, name) is getattr(base, name) for name in _SETTERS[base]) for base in bases
+    )
+    if kind not in types and not has_theirs:
+        raise NotPlain(f"items of a {kind.__name__[:80]} are not plain data")
 
 
-def _check_dtype(dtype: Any, state: Any) -> None:
-    """Check that a dtype's state is what numpy would write of one that it can make itself.
-
-    With another one, bytes can be taken for the addresses of objects.
+def _dtype_state(dtype: Any, state: Any) -> tuple[Any, ...]:
+    """Return a copy of a dtype's state, which numpy keeps parts of.
 
     Raises:
-        NotPlain: If it is not.
+        NotPlain: If it is not what numpy would write of a dtype that it can make itself: with another one,
+            bytes can be taken for the addresses of objects.
     """
     numpy = sys.modules["numpy"]
-    names, fields, flags = state[3], state[4], state[7]
+    if type(state) is not tuple or len(state) not in (8, 9):
+        raise NotPlain("a dtype with a state that is none is not plain data")
+    version, order, base, names, fields, size, alignment, flags, *unit = state
     made = dtype
     if fields is not None:
-        parts = [fields[name] for name in names]
+        is_plain = type(names) is tuple and type(fields) is dict and {*map(type, (*names, *fields))} == {str}
+        parts: list[Any] = [fields[name] for name in names] if is_plain else [None]
+        if not all(type(part) is tuple and isinstance(part[0], numpy.dtype) for part in parts):
+            raise NotPlain("a dtype with fields that are none is not plain data")
+        fields = {name: tuple(part) for name, part in fields.items()}
         made = numpy.dtype(
             {
                 "names": list(names),
                 "formats": [part[0] for part in parts],
                 "offsets": [part[1] for part in parts],
-                "itemsize": state[5],
+                "itemsize": size,
             }
         )
     is_right = flags in (0, made.flags) if not made.hasobject else flags == made.flags
-    if not is_right or state[2] is not None:
+    is_sized = size in (-1, made.itemsize) and {type(size), type(alignment)} == {int}
+    if not (is_right and is_sized) or base is not None:
         raise NotPlain("a dtype that numpy would not make is not plain data")
+    if dtype.kind in "mM":
+        _, count = unit[0]
+        unit = [({}, tuple(count))]
+    else:
+        unit = [None] * len(unit)  # what a program noted down there no test looks at
+    return (version, order, base, names, fields, size, alignment, flags, *unit)
+
+
+def _check_made(made: Any) -> None:
+    """Check that the parts of something fit together where a library's C code takes that for granted.
+
+    Raises:
+        NotPlain: If they don't.
+    """
+    kind = type(made)
+    if kind.__module__.startswith("scipy.sparse"):
+        if hasattr(kind, "check_format"):
+            made.check_format(full_check=True)
+        elif hasattr(kind, "_check"):
+            made._check()
+    elif kind.__module__.partition(".")[0] == "pandas":
+        fits = _FITS.get(kind.__name__)
+        if fits and not fits(made):
+            raise NotPlain(f"a {kind.__name__} whose parts don't fit together is not plain data")
+
+
+def _has_codes(categorical: Any) -> bool:
+    codes = categorical._ndarray
+    return codes.dtype.kind == "i" and bool(((codes >= -1) & (codes < len(categorical.categories))).all())
+
+
+def _has_levels(index: Any) -> bool:
+    return index._verify_integrity() is not None  # it raises
+
+
+def _has_places(manager: Any) -> bool:
+    numpy = sys.modules["numpy"]
+    places = numpy.concatenate([block.mgr_locs.as_array for block in manager.blocks] or [[]])
+    shapes = {block.shape[1:] for block in manager.blocks}
+    return bool((numpy.sort(places) == range(len(manager.items))).all()) and shapes <= {manager.shape[1:]}
+
+
+def _has_length(manager: Any) -> bool:
+    return bool(manager.blocks[0].shape == (len(manager.axes[0]),))
+
+
+_FITS: dict[str, Callable[[Any], bool]] = {
+    "Categorical": _has_codes,
+    "MultiIndex": _has_levels,
+    "BlockManager": _has_places,
+    "SingleBlockManager": _has_length,
+}
+_WITH_STATE = {
+    "_fresh_dtype", "_mareconstruct", "_reconstruct", "_reconstructor",
+    "__pyx_unpickle_IntervalMixin", "__pyx_unpickle_NDArrayBacked",
+}  # fmt: skip
+"""Functions whose results are given a state; those of others may be what the process has, too."""
 
 
 def _is_one_of(value: object, others: list[Any]) -> bool:

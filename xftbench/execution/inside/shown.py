@@ -26,7 +26,7 @@ def shown(value: object) -> str:
     """Return a short text for a value."""
     try:
         return _Short().repr(value)[:LONGEST]
-    except Exception:  # noqa: BLE001 - too deep, or whatever: it is only shown
+    except BaseException:  # noqa: BLE001 - too deep, or whatever: it is only shown
         return f"<{type(value).__name__}>"
 
 

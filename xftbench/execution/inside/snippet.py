@@ -111,7 +111,7 @@ def _move(variables: dict[str, Any]) -> tuple[str, str, list[bytes]]:
     try:
         return kind, "", [transport.pack(variables["result"])]
     except rebuild.NotPlain as error:
-        return kind, str(error), []
+        return kind, str(error)[:_TEXT], []
 
 
 def _figures() -> list[bytes]:

@@ -7,11 +7,11 @@ from xftbench.execution.native.languages import LANGUAGES
 from xftbench.execution.native.proof import plain, seal
 from xftbench.records import NativeProgram, Outcome, Record
 
-_NAMED = r'(?::|\(|:? (?:on )?line |", (?:line )?)(\d+)'
+_NAMED = r'(?::|\(|:? (?:on )?line |", (?:line )?)(\d{1,9})'
 """What stands behind a file's name: Problem.java:44, program.php(30), program.pl line 30, "program.ml", 5."""
 _CHECK = re.compile(r"assert|candidate|\bthrow\b|\bcheck-|@test", re.IGNORECASE)
 """What a line with a check has, and the others that a trace names have not: those that call the test."""
-_GO_CASE = re.compile(r"--- FAIL: \S+/test_num__(\d+) ")
+_GO_CASE = re.compile(r"--- FAIL: \S+/test_num__(\d{1,9}) ")
 _GO_CASES = re.compile(r"^\s*\{ actual: ")
 
 

@@ -108,7 +108,7 @@ RUBY = Language(
         memory=r"NoMemoryError|failed to allocate memory",
         syntax=r"^\S*program\.rb:\d+: (?!warning: )",
         crash=r"^Error: test.*\n.*",
-        assertion=r"^Failure:|[1-9]\d* failures",
+        assertion=r"^Failure:|[1-9]\d{0,8} failures",
     ),
     proof=Proof(
         comment="# xftbench",
@@ -138,7 +138,7 @@ LUA = Language(
         memory=r"not enough memory",
         syntax=r"\A\S*lua5\.3: program\.lua:\d+: (?![\s\S]*^stack traceback:)",
         crash=r"^\S*lua5\.3: |^Tests with errors:\n-+\n1\) .*\n(.*)",
-        assertion=r"[1-9]\d* failure|expected:",
+        assertion=r"[1-9]\d{0,8} failure|expected:",
     ),
     proof=Proof(
         comment="-- xftbench",
@@ -339,7 +339,8 @@ ELIXIR = Language(
         ),
     ),
     signs=Signs(
-        syntax=r"SyntaxError|TokenMissingError|CompileError", assertion=r"Assertion with|[1-9]\d* failures?"
+        syntax=r"SyntaxError|TokenMissingError|CompileError",
+        assertion=r"Assertion with|[1-9]\d{0,8} failures?",
     ),
     runtime_memory=True,
 )
@@ -360,7 +361,9 @@ CLOJURE = Language(
     ),
     rule=Rule(stdout_has="\n0 failures, 0 errors.\n"),
     signs=Signs(
-        memory=r"java\.lang\.OutOfMemoryError", syntax=r"Syntax error", assertion=r"[1-9]\d* failures|FAIL in"
+        memory=r"java\.lang\.OutOfMemoryError",
+        syntax=r"Syntax error",
+        assertion=r"[1-9]\d{0,8} failures|FAIL in",
     ),
     proof=Proof(
         comment="; xftbench",

@@ -6,25 +6,53 @@ import os
 import select
 import signal
 import socket
+import struct
 import time
 from contextlib import suppress
 from typing import Any
+
+import msgspec
 
 from xftbench.execution.inside import channel
 from xftbench.execution.native.judge import Ended, Ending
 from xftbench.execution.worker import GRACE_S, Worker, WorkerLostError
 
 _MAX_REPORT = 64 << 20
+_READ_S = 30
+"""A report is sent at once; seconds that the rest of one may take."""
+_RECEIVE_TIMEOUT = struct.pack("ll", _READ_S, 0)
 _MAX_STRETCH = 8
 _ABOUT = ("cpu_s", "memory_bytes", "runtime_memory")
 
 Files = dict[str, bytes]
 
 
+class _StepReport(msgspec.Struct):
+    """How one command ended."""
+
+    unstarted: str
+    status: int
+    why: str
+    cpu_s: float
+    wall_s: float = 0.0
+    stdout: list[str] = []
+    stderr: list[str] = []
+
+
+class _Report(msgspec.Struct):
+    """What a supervisor says of a program; how it failed itself, if it has no steps."""
+
+    steps: list[_StepReport] = []
+    again: bool = False
+    unjailed: str = ""
+    broken: str = ""
+
+
 class _Supervisor:
     """What runs a program's steps, as the harness sees it; perhaps those of one program after another."""
 
     def __init__(self, connection: socket.socket, about: object) -> None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _RECEIVE_TIMEOUT)
         self.connection = connection
         self.about = about
         """The steps' limits, which only ever get narrower."""
@@ -115,7 +143,7 @@ class _Job:
         self._steps = steps
         self._deadline = time.monotonic() + GRACE_S + sum(_MAX_STRETCH * step["wall_s"] for step in steps)
         self._supervisor = supervisor
-        self._report: dict[str, Any] | None = None
+        self._report: _Report | None = None
         self.has_ended = False
         """Whether the supervisor is dead: its jail was for this program alone."""
 
@@ -137,11 +165,13 @@ class _Job:
         return self._ending()
 
     def _may_serve_again(self) -> bool:
-        return self._report is not None and bool(self._report.get("again")) and self._supervisor.pidfd >= 0
+        is_asked = self._supervisor.about is not None and self._report is not None and self._report.again
+        return is_asked and self._supervisor.pidfd >= 0
 
     def _hear_supervisor(self) -> None:
-        with suppress(channel.ChannelClosed, ValueError):
-            self._report = json.loads(self._supervisor.frames.read(_MAX_REPORT))
+        with suppress(channel.ChannelClosed, OSError, ValueError):
+            body = self._supervisor.frames.read(_MAX_REPORT)
+            self._report = msgspec.json.decode(body, type=_Report)
         if not self._may_serve_again():
             self._supervisor.kill()  # it has nothing more to do; no need to wait for its own end
 
@@ -159,26 +189,26 @@ class _Job:
         out_of_memory = group is not None and group.had_oom_kill()
         limits_s = tuple(float(step["cpu_s"]) for step in self._steps)
         report = self._report
-        if report is None or "steps" not in report:
+        if report is None or not 0 < len(report.steps) <= len(self._steps):
             if out_of_memory:
                 lost = Ended(status=signal.SIGKILL, why="", cpu_s=0.0, wall_s=0.0, stdout="", stderr="")
                 return Ending(steps=(lost,), limits_s=limits_s, out_of_memory=True)
             raise WorkerLostError(
                 f"no report from a program's supervisor: {report}{self._worker.last_words()}"
             )
-        for step in report["steps"]:
-            if step["unstarted"]:
-                raise WorkerLostError(f"a command could not be started: {step['unstarted']}")
-        steps = tuple(_ended(step) for step in report["steps"])
+        for step in report.steps:
+            if step.unstarted:
+                raise WorkerLostError(f"a command could not be started: {step.unstarted}")
+        steps = tuple(_ended(step) for step in report.steps)
         return Ending(steps=steps, limits_s=limits_s, out_of_memory=out_of_memory)
 
 
-def _ended(step: dict[str, Any]) -> Ended:
+def _ended(step: _StepReport) -> Ended:
     return Ended(
-        status=step["status"],
-        why=step["why"],
-        cpu_s=step["cpu_s"],
-        wall_s=step["wall_s"],
-        stdout="\n".join(part for part in step["stdout"] if part),
-        stderr="\n".join(part for part in step["stderr"] if part),
+        status=step.status,
+        why=step.why,
+        cpu_s=step.cpu_s,
+        wall_s=step.wall_s,
+        stdout="\n".join(filter(None, step.stdout)),
+        stderr="\n".join(filter(None, step.stderr)),
     )
