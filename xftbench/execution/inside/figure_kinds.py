@@ -153,6 +153,10 @@ _SCALARS = {
 _PANDAS_SCALARS = ("Period", "Timestamp", "Timedelta", "NaTType", "NAType")
 
 
+_DATE_TICKS = ("val", "maj", "min", "fmt")
+"""Fields of what pandas makes of an axis of dates."""
+
+
 def is_scalar(value: object) -> bool:
     """Return whether something equals nothing but what is the same."""
     kind = type(value)
@@ -167,7 +171,7 @@ def is_array(array: Any) -> bool:
     """Return whether an array of numpy's is one of numbers, texts and times."""
     if array.dtype.kind == "O":
         return all(is_scalar(value) for value in sys.modules["numpy"].asarray(array).ravel().tolist())
-    return array.dtype.kind != "V"
+    return array.dtype.kind != "V" or array.dtype.names == _DATE_TICKS
 
 
 def check_state(part: Any, state: Any) -> None:

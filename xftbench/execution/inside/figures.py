@@ -18,7 +18,7 @@ from typing import Any, ClassVar, NoReturn
 from xftbench.execution.inside import figure_kinds, rebuild, transport
 from xftbench.execution.inside.rebuild import NotPlain
 
-_REBUILDERS = {(__name__, "absent"), (__name__, "labels"), (__name__, "made_class")}
+_REBUILDERS = {(__name__, name) for name in ("absent", "labels", "made_class", "outline")}
 _CALLBACKS = {
     ("matplotlib.cbook", "_exception_printer"), ("matplotlib.artist", "_stale_axes_callback"),
     ("pandas.plotting._matplotlib.converter", "_daily_finder"),
@@ -162,9 +162,8 @@ class _Pickler(transport.Pickler):
         self._ticker = sys.modules["matplotlib.ticker"]
         self._path = sys.modules["matplotlib.path"].Path
         numpy, pandas = sys.modules["numpy"], sys.modules["pandas"]
-        self._tables = (
-            numpy.ndarray, pandas.DataFrame, pandas.Series, pandas.Index, pandas.api.extensions.ExtensionArray,
-        )  # fmt: skip
+        tables = (pandas.DataFrame, pandas.Series, pandas.Index, pandas.api.extensions.ExtensionArray)
+        self._tables = (numpy.ndarray, *tables)
         self._functions = (
             FunctionType, BuiltinFunctionType, MethodType, GeneratorType, partial, numpy.ufunc,
             type(numpy.sum),
@@ -182,8 +181,7 @@ class _Pickler(transport.Pickler):
             return (made_class, recipe) if recipe else NotImplemented
         kind = type(value)
         if kind.__module__ == "matplotlib.textpath" and isinstance(value, self._path):
-            value, kind = self._path(value.vertices, value.codes), self._path
-            return copyreg.__newobj__, (kind,), value.__getstate__()  # type: ignore[attr-defined]
+            return outline, (value.vertices, value.codes)
         if figure_kinds.is_of_plots(kind.__module__) and not figure_kinds.is_part(kind):
             return absent, (kind.__name__,)
         if isinstance(value, self._tables):
@@ -281,6 +279,22 @@ def _is_known(function: Any) -> bool:
     """Return whether the referee takes it by its name."""
     place = (getattr(function, "__module__", ""), getattr(function, "__qualname__", ""))
     return place in _Unpickler.rebuilders or place in _Unpickler.constants
+
+
+def outline(vertices: Any, codes: Any) -> object:
+    """Return the path that a text's letters are.
+
+    Raises:
+        NotPlain: If it is none.
+    """
+    array = sys.modules["numpy"].ndarray
+    if (
+        type(vertices) is not array
+        or type(codes) is not array
+        or "O" in (vertices.dtype.kind, codes.dtype.kind)
+    ):
+        raise NotPlain("an outline that is none is not plain data")
+    return sys.modules["matplotlib.path"].Path(vertices, codes)
 
 
 def absent(name: str) -> "_Absent":
