@@ -380,6 +380,14 @@ class _Unpickler(rebuild.PlainUnpickler):
             self._code[id(found)] = found
         return found
 
+    @staticmethod
+    def may_be_cyclic(kind: type) -> bool:
+        return figure_kinds.is_of_plots(kind.__module__)
+
+    @staticmethod
+    def has_state(name: str) -> bool:
+        return name == "FuncFormatter" or rebuild.PlainUnpickler.has_state(name)
+
     def note(self, made: tuple[Any, ...]) -> None:
         """Remember a tuple, if a class or a function is in it."""
         if any(id(value) in self._code for value in made):
@@ -454,7 +462,10 @@ class _Unpickler(rebuild.PlainUnpickler):
     def load_setitems(self) -> None:
         """Set items of a dictionary."""
         self._check_values(self.stack)
-        super().load_setitems()
+        if figure_kinds.is_dictionary(self.metastack[-1][-1]):
+            super(rebuild.PlainUnpickler, self).load_setitems()
+        else:
+            super().load_setitems()
 
     def load_additems(self) -> None:
         """Add to a set."""
