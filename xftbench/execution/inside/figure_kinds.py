@@ -177,7 +177,7 @@ def is_array(array: Any) -> bool:
     """Return whether an array of numpy's is one of numbers, texts and times."""
     if array.dtype.kind == "O":
         return all(is_scalar(value) for value in sys.modules["numpy"].asarray(array).ravel().tolist())
-    return array.dtype.kind != "V" or array.dtype.names == _DATE_TICKS
+    return bool(array.dtype.kind != "V" or array.dtype.names == _DATE_TICKS)
 
 
 def check_state(part: Any, state: Any) -> None:
@@ -202,7 +202,7 @@ def is_right(kind: type, state: dict[Any, Any]) -> bool:
                 _holds_none(state, "callbacks", dict)
                 and _holds_none(state, "_pickled_cids", set)
                 and type(state.get("_cid_gen")) is int
-                and state.get("exception_handler") in (None, modules["matplotlib.cbook"]._exception_printer)
+                and state.get("exception_handler") is None
             )
         case "matplotlib.cbook", "Grouper":
             mapping = state.get("_mapping")

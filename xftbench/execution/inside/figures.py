@@ -20,7 +20,7 @@ from xftbench.execution.inside.rebuild import NotPlain
 
 _REBUILDERS = {(__name__, name) for name in ("absent", "labels", "made_class", "outline")}
 _CALLBACKS = {
-    ("matplotlib.cbook", "_exception_printer"), ("matplotlib.artist", "_stale_axes_callback"),
+    ("matplotlib.artist", "_stale_axes_callback"),
     ("pandas.plotting._matplotlib.converter", "_daily_finder"),
     ("pandas.plotting._matplotlib.converter", "_monthly_finder"),
     ("pandas.plotting._matplotlib.converter", "_annual_finder"),
@@ -162,6 +162,7 @@ class _Pickler(transport.Pickler):
         self._ticker = sys.modules["matplotlib.ticker"]
         self._path = sys.modules["matplotlib.path"].Path
         numpy, pandas = sys.modules["numpy"], sys.modules["pandas"]
+        self._record = numpy.void
         tables = (pandas.DataFrame, pandas.Series, pandas.Index, pandas.api.extensions.ExtensionArray)
         self._tables = (numpy.ndarray, *tables)
         self._functions = (
@@ -182,7 +183,8 @@ class _Pickler(transport.Pickler):
         kind = type(value)
         if kind.__module__ == "matplotlib.textpath" and isinstance(value, self._path):
             return outline, (value.vertices, value.codes)
-        if figure_kinds.is_of_plots(kind.__module__) and not figure_kinds.is_part(kind):
+        is_foreign = figure_kinds.is_of_plots(kind.__module__) and not figure_kinds.is_part(kind)
+        if is_foreign or isinstance(value, self._record):
             return absent, (kind.__name__,)
         if isinstance(value, self._tables):
             return self._reduce_table(value)
@@ -209,7 +211,7 @@ class _Pickler(transport.Pickler):
             state = {name: part for name, part in value.__getstate__().items() if name not in _WRAPPED}
             return copyreg.__newobj__, (kind,), state  # type: ignore[attr-defined]
         if kind is sys.modules["matplotlib.cbook"].CallbackRegistry:
-            none = {"callbacks": {}, "_pickled_cids": set(), "exception_handler": None}
+            none: dict[str, Any] = {"callbacks": {}, "_pickled_cids": set(), "exception_handler": None}
             return copyreg.__newobj__, (kind,), value.__getstate__() | none  # type: ignore[attr-defined]
         is_norm = isinstance(value, sys.modules["matplotlib.colors"].Normalize)
         if (is_norm and kind.__module__.startswith("matplotlib.")) or _recipe(kind):
@@ -222,7 +224,7 @@ class _Pickler(transport.Pickler):
 
 def _classless(state: dict[str, Any]) -> dict[str, Any]:
     """Return a part's attributes without the classes among them, which nothing asks for any more."""
-    found = {
+    found: dict[str, Any] = {
         name: _Absent(value.__name__) if isinstance(value, type) else value for name, value in state.items()
     }
     if "_projection_init" in found:
