@@ -375,7 +375,6 @@ EXTRAS = [
     "new(mpl.axes.Axes, {'_shared_axes': {'x': [plt.gca().title._fontproperties]}, '_twinned_axes': None})",
     "(itertools.count, (1.5,))",
     "(figures.absent, (plt.gca().title,))",
-    "(figures.made_class, ('mixed', 'mpl_toolkits.axes_grid1.parasite_axes', 'HostAxesBase', 1))",
     "(collections.defaultdict, (int,))",
 ]
 CALLBACKS = (

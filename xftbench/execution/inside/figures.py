@@ -408,9 +408,8 @@ class _Unpickler(rebuild.PlainUnpickler):
         super().check_call(name, function, arguments)
         if name not in _OF_CLASSES:
             self._check_values([arguments])
-        if name == "FuncFormatter" and [type(argument) in (_Absent, _Labels) for argument in arguments] != [
-            True
-        ]:
+        is_text = [*map(type, arguments)] in ([_Absent], [_Labels])
+        if name == "FuncFormatter" and not is_text:
             raise NotPlain("a formatter that calls something is not plain data")
         if name == "count" and not {*map(type, arguments)} <= {int}:
             raise NotPlain("a count of something else is not plain data")
