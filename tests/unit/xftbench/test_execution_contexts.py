@@ -208,6 +208,28 @@ SERIES = """
 import pandas as pd
 pd.Series([1, 2, 3], index=pd.date_range('2020', periods=3)).plot()
 """
+TABLES = """
+import pandas as pd
+from matplotlib.patches import PathPatch
+from matplotlib.textpath import TextPath
+plt.gca().add_patch(PathPatch(TextPath((0, 0), "text")))
+table = pd.DataFrame({"a": [1, 2], "b": pd.array([1, None], dtype="Int64"), "c": ["x", "y"]})
+plt.gcf().tables = [table, table.index, table.a, table.b.array, table.to_records(), pd.cut(table.a, 2)]
+plt.gcf().arrays = np.matrix([1]), np.array([[1], [2, 3], None, np.zeros(3)], dtype=object)
+plt.plot(table.c, table.a)
+plt.plot(table.b[:1], table.a[:1])
+"""
+OTHERS = """
+from matplotlib import legend_handler, widgets
+plt.gca().callbacks.connect("xlim_changed", print)
+plt.gcf().canvas.mpl_connect("button_press_event", plt.gca().set_title)
+plt.gcf().button = widgets.Button(plt.axes([0.9, 0.9, 0.1, 0.1]), "q"), plt.gcf().canvas, plt.rcParams
+plt.sca(plt.gcf().axes[0])
+first, second = plt.plot([1, 2]) + plt.plot([2, 1])
+plt.legend([(first, second)], ["both"], handler_map={tuple: legend_handler.HandlerTuple(ndivide=None)})
+plt.gca().kind = int
+plt.gca().yaxis.set_major_formatter("{x:.2f} m")
+"""
 FIGURES = [
     (TICKS, THREE_TICKS + FORMATTER.format("plt.FuncFormatter(lambda x, _: f'<{x:.0f}>')")),
     (TICKS, THREE_TICKS + "def named(x, pos):\n    return f'<{pos}>'\n" + FORMATTER.format("named")),
@@ -231,6 +253,8 @@ FIGURES = [
     (DRAWN, SERIES),
     (contexts.PLOT, ARTISTS),
     (contexts.PLOT, MADE_BY_FACTORIES),
+    (DRAWN, TABLES),
+    (DRAWN, OTHERS),
 ]
 
 
@@ -256,7 +280,7 @@ NO_LINES = contexts.PLOT.replace('ax.get_title() == "the secret title"', "ax.get
 LIES = [
     (TICKS, THREE_TICKS + FORMATTER.format("lambda x, _: f'[{x:.0f}]'"), "exec_test"),
     (contexts.PLOT, "plt.gca().get_title = lambda *_: 'the secret title'", "calls <lambda>"),
-    (NO_LINES, "plt.plot([1, 2])\nplt.gca().get_lines = list", "of its own"),
+    (NO_LINES, "plt.plot([1, 2])\nplt.gca().get_lines = list", "calls list"),
 ]
 
 
@@ -298,6 +322,97 @@ def test_a_pickle_of_a_figure_that_the_pickler_would_not_make_is_refused(
     assert honest.verdict == "passed", honest
     outcome = judge(contexts.PLOT, OWN_PICKLE.format(changes=changes))
     assert outcome.verdict in ("failed", "violation"), outcome
+
+
+OWN_EXTRA = """
+import collections, copyreg, io, itertools, pickle
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import matplotlib.pyplot as plt
+from xftbench.execution.inside import figures
+class Extra:
+    pass
+extra = Extra()
+def new(kind, state, *parts):
+    global extra
+    extra = {dict: dict, tuple: tuple}.get(kind.__base__, object).__new__(kind)
+    return copyreg.__newobj__, (kind, *parts), state
+class Pickler(figures._Pickler):
+    def reducer_override(self, value):
+        if value is extra:
+            return reduced
+        if value is int or type(value).__module__.startswith(("numpy", "pandas.core")):
+            return NotImplemented
+        return super().reducer_override(value)
+figures._Pickler = Pickler
+plt.title("the secret title")
+reduced = {extra}
+plt.gca().extra = extra
+"""
+OBJECTS = "np.array([{}, None], dtype=object).__reduce_ex__(5)"
+EXTRAS = [
+    "new(mpl.cbook._StrongRef, {'_obj': 1})",
+    "new(mpl.RcParams, {'a': 1})",
+    "new(mpl.texmanager.TexManager, {'a': 1})",
+    "new(mpl.backend_bases.TimerBase, {'callbacks': []})",
+    "new(mpl.text.Text, {'_text': pd.array([0])})",
+    "new(mpl.text.Text, {'_text': pd.Series([0])})",
+    "pd.Index([0]).__reduce_ex__(5)",
+    "np.matrix([0]).__reduce_ex__(5)",
+    "np.zeros(2, dtype=[('a', int)]).__reduce_ex__(5)",
+    "np.void(b'ab').__reduce_ex__(5)",
+    "np.ma.masked.__reduce__()",
+    OBJECTS.format("pd.array([0])"),
+    OBJECTS.format("[0]"),
+    OBJECTS.format("plt.gca()"),
+    "np.ma.array([[0], None], dtype=object).__reduce__()",
+    "(list, ([list],))",
+    "new(mpl.text.Text, {'a': [plt.Axes]})",
+    "new(mpl.text.Text, {'a': {plt.Axes: 1}})",
+    "new(mpl.text.Text, {'a': {1: (0, (plt.Axes,))}})",
+    "new(mpl.text.Text, {'a': plt.Axes})",
+    "new(mpl.text.Text, {'a': {np.ndarray}})",
+    "new(mpl.container.Container, {}, [plt.Axes])",
+    "new(mpl.lines.Line2D, (None, {'color': 'red'}))",
+    "new(mpl.cbook.CallbackRegistry, CALLBACKS | {'callbacks': {'a': {1: plt.gca()}}})",
+    "new(mpl.cbook.CallbackRegistry, CALLBACKS | {'_pickled_cids': {1}})",
+    "new(mpl.cbook.CallbackRegistry, CALLBACKS | {'_cid_gen': 1.5})",
+    "new(mpl.cbook.Grouper, {'_mapping': {mpl.font_manager.FontProperties(): set()}})",
+    "new(mpl.spines.Spines, {'get_text': 1})",
+    "new(mpl.figure._AxesStack, {'_axes': {}, '_counter': 1.5})",
+    "new(mpl.ticker.StrMethodFormatter, {'fmt': '{x.__class__}'})",
+    "new(mpl.ticker.StrMethodFormatter, {'fmt': '{x:{pos[0]}}'})",
+    "new(mpl.dates.rrulewrapper, {'_rrule': plt.gca().title, '_tzinfo': None})",
+    "new(mpl.transforms.Affine2D, {'_parents': {1: plt.gca().title}})",
+    "new(mpl.axes.Axes, {'_shared_axes': {'x': [plt.gca().title._fontproperties]}, '_twinned_axes': None})",
+    "(itertools.count, (1.5,))",
+    "(figures.absent, (plt.gca().title,))",
+    "(collections.defaultdict, (int,))",
+]
+CALLBACKS = (
+    "{'callbacks': {}, '_pickled_cids': set(), '_cid_gen': 1, '_signals': None, 'exception_handler': None}"
+)
+
+
+@pytest.mark.parametrize("extra", EXTRAS)
+def test_what_no_figure_holds_is_refused(judge: contexts.Judge, extra: str) -> None:
+    outcome = judge(contexts.PLOT, OWN_EXTRA.replace("{extra}", extra.replace("CALLBACKS", CALLBACKS)))
+    assert outcome.verdict in ("failed", "violation"), outcome
+    assert "plain data" in outcome.detail or outcome.verdict == "violation", outcome
+
+
+def test_what_figures_hold_is_not_refused(judge: contexts.Judge) -> None:
+    held = [
+        "(complex, (1, 2))",
+        f"new(mpl.cbook.CallbackRegistry, {CALLBACKS})",
+        "new(mpl.ticker.StrMethodFormatter, {'fmt': '{x:>9.2f} {{m}} {pos}'})",
+        "new(mpl.text.Text, {'a': [np.array(['x', None], dtype=object), np.ma.array([1, 2], mask=[0, 1])]})",
+        "new(mpl.text.Text, {'a': [pd.Period('2020', freq='M'), pd.Timestamp('2020'), pd.NaT]})",
+    ]
+    for extra in held:
+        outcome = judge(contexts.PLOT, OWN_EXTRA.replace("{extra}", extra))
+        assert outcome.verdict == "passed", (extra, outcome)
 
 
 LISTED = contexts.EQUALITY.replace("assert result == ans", "assert list(result) == ans")

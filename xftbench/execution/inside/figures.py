@@ -6,33 +6,26 @@ refuses to be called, because nothing of a solution's may run in the referee.
 """
 
 import copyreg
-import enum
 import importlib
 import io
 import pickle
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from types import BuiltinFunctionType, FunctionType, GeneratorType, MethodType
 from typing import Any, ClassVar, NoReturn
 
-from xftbench.execution.inside import kinds, rebuild, transport
+from xftbench.execution.inside import figure_kinds, rebuild, transport
 from xftbench.execution.inside.rebuild import NotPlain
 
-_LIBRARIES = ("matplotlib", "mpl_toolkits", "seaborn")
-_REBUILDERS = {
-    (__name__, "absent"), (__name__, "labels"), (__name__, "made_class"), ("itertools", "count"),
-}  # fmt: skip
-_DATES = {("dateutil.rrule", "rrule"), ("dateutil.rrule", "weekday")}
-"""Classes of what a locator of dates holds."""
+_REBUILDERS = {(__name__, name) for name in ("absent", "labels", "made_class", "outline")}
 _CALLBACKS = {
-    ("matplotlib.backend_bases", "_key_handler"), ("matplotlib.backend_bases", "_mouse_handler"),
-    ("matplotlib.cbook", "_exception_printer"), ("matplotlib.artist", "_stale_axes_callback"),
+    ("matplotlib.artist", "_stale_axes_callback"),
     ("pandas.plotting._matplotlib.converter", "_daily_finder"),
     ("pandas.plotting._matplotlib.converter", "_monthly_finder"),
     ("pandas.plotting._matplotlib.converter", "_annual_finder"),
-    ("pandas.plotting._matplotlib.timeseries", "_format_coord"),
 }  # fmt: skip
+"""Functions that a part may hold."""
 _ON_DEMAND = ("matplotlib.patheffects", "matplotlib.sankey")
 _ON_DEMAND_IN = (
     "mpl_toolkits.axes_grid1", "mpl_toolkits.axisartist", "mpl_toolkits.mplot3d",
@@ -52,6 +45,8 @@ _WRAPPED = (
     "transform_path_non_affine", "get_affine", "inverted", "get_matrix",
 )  # fmt: skip
 """The methods that a `TransformWrapper` takes from the transform that it wraps."""
+_OF_CLASSES = ("_reconstruct", "_mareconstruct", "made_class")
+"""Functions that are called with a class."""
 
 _Texts = dict[tuple[float, int], str]
 
@@ -125,11 +120,7 @@ def _is_own(formatter: Any) -> bool:
     """Return whether what it makes is made by a function or a class of the solution's own."""
     kind = type(formatter)
     is_function = kind is sys.modules["matplotlib.ticker"].FuncFormatter
-    return is_function or not _is_of_plots(kind.__module__)
-
-
-def _is_of_plots(module: str) -> bool:
-    return module.partition(".")[0] in _LIBRARIES or module.startswith("pandas.plotting.")
+    return is_function or not figure_kinds.is_of_plots(kind.__module__)
 
 
 def _parts(open_ones: list[Any]) -> Iterator[Any]:
@@ -145,7 +136,7 @@ def _parts(open_ones: list[Any]) -> Iterator[Any]:
             waiting += part
         elif kind is dict:
             waiting += part.values()
-        elif _is_of_plots(kind.__module__) and hasattr(part, "__dict__"):
+        elif figure_kinds.is_of_plots(kind.__module__) and hasattr(part, "__dict__"):
             yield part
             waiting += vars(part).values()
 
@@ -169,7 +160,11 @@ class _Pickler(transport.Pickler):
         super().__init__(buffer, protocol=5)
         self._texts = texts
         self._ticker = sys.modules["matplotlib.ticker"]
-        numpy = sys.modules["numpy"]
+        self._path = sys.modules["matplotlib.path"].Path
+        numpy, pandas = sys.modules["numpy"], sys.modules["pandas"]
+        self._record = numpy.void
+        tables = (pandas.DataFrame, pandas.Series, pandas.Index, pandas.api.extensions.ExtensionArray)
+        self._tables = (numpy.ndarray, *tables)
         self._functions = (
             FunctionType, BuiltinFunctionType, MethodType, GeneratorType, partial, numpy.ufunc,
             type(numpy.sum),
@@ -185,7 +180,29 @@ class _Pickler(transport.Pickler):
         if isinstance(value, type):
             recipe = _recipe(value)
             return (made_class, recipe) if recipe else NotImplemented
+        kind = type(value)
+        if kind.__module__ == "matplotlib.textpath" and isinstance(value, self._path):
+            return outline, (value.vertices, value.codes)
+        is_foreign = figure_kinds.is_of_plots(kind.__module__) and not figure_kinds.is_part(kind)
+        if is_foreign or isinstance(value, self._record):
+            return absent, (kind.__name__,)
+        if isinstance(value, self._tables):
+            return self._reduce_table(value)
         return self._reduce_by_state(value) or super().reducer_override(value)
+
+    def _reduce_table(self, value: Any) -> Any:
+        """Return how a table's values, or an array's, are rebuilt as an array of such as is moved."""
+        numpy = sys.modules["numpy"]
+        is_moved = type(value) in (numpy.ndarray, numpy.ma.MaskedArray)
+        if is_moved and figure_kinds.is_array(value):
+            return NotImplemented
+        array = numpy.asarray(value)
+        if array.dtype.kind == "V":
+            return absent, (type(value).__name__,)
+        if not figure_kinds.is_array(array):
+            parts = [part if figure_kinds.is_scalar(part) else str(part) for part in array.ravel().tolist()]
+            array = numpy.array(parts, dtype=object).reshape(array.shape)
+        return array.__reduce_ex__(5)
 
     def _reduce_by_state(self, value: Any) -> Any:
         """Return how something is rebuilt whose own way names a function of Matplotlib's."""
@@ -193,10 +210,30 @@ class _Pickler(transport.Pickler):
         if kind is sys.modules["matplotlib.transforms"].TransformWrapper:
             state = {name: part for name, part in value.__getstate__().items() if name not in _WRAPPED}
             return copyreg.__newobj__, (kind,), state  # type: ignore[attr-defined]
+        if kind is sys.modules["matplotlib.cbook"].CallbackRegistry:
+            none: dict[str, Any] = {"callbacks": {}, "_pickled_cids": set(), "exception_handler": None}
+            return copyreg.__newobj__, (kind,), value.__getstate__() | none  # type: ignore[attr-defined]
         is_norm = isinstance(value, sys.modules["matplotlib.colors"].Normalize)
         if (is_norm and kind.__module__.startswith("matplotlib.")) or _recipe(kind):
-            return copyreg.__newobj__, (kind,), value.__getstate__()  # type: ignore[attr-defined]
+            return copyreg.__newobj__, (kind,), _classless(value.__getstate__())  # type: ignore[attr-defined]
+        if isinstance(value, sys.modules["matplotlib.artist"].Artist):
+            how = value.__reduce_ex__(5)
+            return (*how[:2], _classless(how[2]), *how[3:]) if isinstance(how[2], dict) else how
         return None
+
+
+def _classless(state: dict[str, Any]) -> dict[str, Any]:
+    """Return a part's attributes without the classes among them, which nothing asks for any more."""
+    found: dict[str, Any] = {
+        name: _Absent(value.__name__) if isinstance(value, type) else value for name, value in state.items()
+    }
+    if "_projection_init" in found:
+        found["_projection_init"] = None
+    if handlers := found.get("_custom_handler_map"):
+        found["_custom_handler_map"] = {
+            kind: handler for kind, handler in handlers.items() if not isinstance(kind, type)
+        }
+    return found
 
 
 def _recipe(kind: type) -> tuple[Any, ...] | None:
@@ -227,7 +264,7 @@ def made_class(how: str, *parts: Any) -> Any:
             _import(module)
             mixin = getattr(sys.modules[module], name)
             artist = sys.modules["matplotlib.artist"].Artist
-            if issubclass(other, artist) and _is_of_plots(other.__module__):
+            if issubclass(other, artist) and figure_kinds.is_part(other):
                 make = sys.modules["matplotlib.cbook"]._make_class_factory
                 return make(mixin, *_MIXED[module, name])(other)
     raise NotPlain("a class that Matplotlib does not make is not plain data")
@@ -246,14 +283,39 @@ def _is_known(function: Any) -> bool:
     return place in _Unpickler.rebuilders or place in _Unpickler.constants
 
 
+def outline(vertices: Any, codes: Any) -> object:
+    """Return the path that a text's letters are.
+
+    Raises:
+        NotPlain: If it is none.
+    """
+    array = sys.modules["numpy"].ndarray
+    if (
+        type(vertices) is not array
+        or type(codes) is not array
+        or "O" in (vertices.dtype.kind, codes.dtype.kind)
+    ):
+        raise NotPlain("an outline that is none is not plain data")
+    return sys.modules["matplotlib.path"].Path(vertices, codes)
+
+
 def absent(name: str) -> "_Absent":
-    """Return what stands for a function of the solution's own."""
-    return _Absent(str(name)[:80])
+    """Return what stands for a function of the solution's own.
+
+    Raises:
+        NotPlain: If it has no name.
+    """
+    if type(name) is not str:
+        raise NotPlain("a function without a name is not plain data")
+    return _Absent(name[:80])
 
 
 class _Absent:
     def __init__(self, name: str) -> None:
         self._name = name
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return absent, (self._name,)
 
     def __call__(self, *_: object, **__: object) -> NoReturn:
         raise NotPlain(f"the test calls {self._name}, a function that the figure holds")
@@ -265,8 +327,10 @@ def labels(texts: _Texts) -> "_Labels":
     Raises:
         NotPlain: If that are no texts of ticks.
     """
+    if type(texts) is not dict:
+        raise NotPlain("labels that are no texts")
     for place, text in texts.items():
-        if tuple(map(type, place)) != (float, int) or type(text) is not str:
+        if type(place) is not tuple or tuple(map(type, place)) != (float, int) or type(text) is not str:
             raise NotPlain("labels that are no texts")
     return _Labels(texts)
 
@@ -287,9 +351,17 @@ class _Labels:
             raise NotPlain(f"the test asks for a label that is none of a tick's: {value!r}") from None
 
 
+def _load_tuple(make: Callable[[Any], None], unpickler: "_Unpickler") -> None:
+    """Make a tuple; one with a class in it may only be what a function is called with."""
+    make(unpickler)
+    unpickler.note(unpickler.stack[-1])
+
+
 class _Unpickler(rebuild.PlainUnpickler):
-    rebuilders = kinds.REBUILDERS | _REBUILDERS
-    constants = kinds.CONSTANTS | _CALLBACKS
+    """Names the parts of figures only, and lets none hold a class or a function."""
+
+    rebuilders = figure_kinds.REBUILDERS | _REBUILDERS
+    constants = _CALLBACKS | {("pandas._libs.missing", "NA")}
     stubs = (_Absent,)
     dispatch: ClassVar[dict[int, Callable[[Any], None]]] = dict(rebuild.PlainUnpickler.dispatch)
 
@@ -297,40 +369,128 @@ class _Unpickler(rebuild.PlainUnpickler):
         super().__init__(buffer)
         self.with_methods: list[Any] = []
         """What has methods of another object's, or gives others its own: no pickle may name one."""
+        self._code: dict[int, Any] = {}
+        """Classes and functions that were named, and the tuples with one in them, by their ids."""
 
-    def load_build(self) -> None:
-        instance = self.stack[-2]
-        super().load_build()
-        wrapper = sys.modules["matplotlib.transforms"].TransformWrapper
-        if isinstance(instance, (wrapper, sys.modules["matplotlib.legend"].Legend)):
-            self.with_methods.append(instance)
+    is_plain = staticmethod(figure_kinds.is_plain)
+    is_made_by_calling = staticmethod(figure_kinds.is_made_by_calling)
 
-    dispatch[pickle.BUILD[0]] = load_build
-
-    @staticmethod
-    def is_plain(module: str, name: str, found: type) -> bool:
-        is_of_plots = _is_of_plots(module) and _is_of_plots(found.__module__)
-        return is_of_plots or (module, name) in _DATES or kinds.is_plain(module, name, found)
-
-    @staticmethod
-    def is_made_by_calling(module: str, name: str, found: type) -> bool:
-        is_constant = module == "matplotlib._enums" and issubclass(found, enum.Enum)
-        is_formatter = (module, name) == ("matplotlib.ticker", "FuncFormatter")
-        return is_constant or is_formatter or kinds.is_made_by_calling(module, name, found)
+    def find_class(self, module: str, name: str) -> object:
+        _import(module)
+        found = super().find_class(module, name)
+        if (module, name) not in self.constants:
+            self._code[id(found)] = found
+        return found
 
     @staticmethod
     def may_be_cyclic(kind: type) -> bool:
-        return _is_of_plots(kind.__module__)
+        return figure_kinds.is_of_plots(kind.__module__)
 
     @staticmethod
     def has_state(name: str) -> bool:
         return name == "FuncFormatter" or rebuild.PlainUnpickler.has_state(name)
 
+    def note(self, made: tuple[Any, ...]) -> None:
+        """Remember a tuple, if a class or a function is in it."""
+        if any(id(value) in self._code for value in made):
+            self._code[id(made)] = made
+
+    def _check_values(self, values: Iterable[Any]) -> None:
+        """Check that nothing that a part is to hold is a class or a function: it may be called.
+
+        Raises:
+            NotPlain: If something is.
+        """
+        if any(id(value) in self._code for value in values):
+            raise NotPlain("a figure that holds a class or a function is not plain data")
+
     def check_call(self, name: str, function: Any, arguments: tuple[Any, ...]) -> None:
         super().check_call(name, function, arguments)
-        if name == "FuncFormatter" and type(arguments[0]) not in (_Absent, _Labels):
+        if name not in _OF_CLASSES:
+            self._check_values([arguments])
+        is_text = [*map(type, arguments)] in ([_Absent], [_Labels])
+        if name == "FuncFormatter" and not is_text:
             raise NotPlain("a formatter that calls something is not plain data")
+        if name == "count" and not {*map(type, arguments)} <= {int}:
+            raise NotPlain("a count of something else is not plain data")
 
-    def find_class(self, module: str, name: str) -> object:
-        _import(module)
-        return super().find_class(module, name)
+    def load_reduce(self) -> None:
+        """Call something."""
+        super().load_reduce()
+        made, numpy = self.stack[-1], sys.modules["numpy"]
+        if isinstance(made, type):
+            self._code[id(made)] = made
+        if isinstance(made, (numpy.ndarray, numpy.generic)) and not figure_kinds.is_array(made):
+            raise NotPlain("a figure that holds records is not plain data")
+
+    def load_newobj(self) -> None:
+        """Make an instance without initialising it."""
+        self._check_values([self.stack[-1]])
+        super().load_newobj()
+
+    def load_newobj_ex(self) -> None:
+        """Make an instance without initialising it."""
+        self._check_values(self.stack[-2:])
+        super().load_newobj_ex()
+
+    def load_build(self) -> None:
+        """Set attributes."""
+        instance, state = self.stack[-2:]
+        self._check_values([state])
+        figure_kinds.check_state(instance, state)
+        super().load_build()
+        if isinstance(instance, sys.modules["numpy"].ndarray) and not figure_kinds.is_array(instance):
+            raise NotPlain("an array of something else than numbers and texts is not plain data")
+        wrapper = sys.modules["matplotlib.transforms"].TransformWrapper
+        if isinstance(instance, (wrapper, sys.modules["matplotlib.legend"].Legend)):
+            self.with_methods.append(instance)
+
+    def load_append(self) -> None:
+        """Append to a list."""
+        self._check_values(self.stack[-1:])
+        super().load_append()
+
+    def load_appends(self) -> None:
+        """Append to a list."""
+        self._check_values(self.stack)
+        super().load_appends()
+
+    def load_setitem(self) -> None:
+        """Set an item of a dictionary."""
+        self._check_values(self.stack[-2:])
+        super().load_setitem()
+
+    def load_setitems(self) -> None:
+        """Set items of a dictionary."""
+        self._check_values(self.stack)
+        if figure_kinds.is_dictionary(self.metastack[-1][-1]):
+            super(rebuild.PlainUnpickler, self).load_setitems()
+        else:
+            super().load_setitems()
+
+    def load_additems(self) -> None:
+        """Add to a set."""
+        self._check_values(self.stack)
+        super().load_additems()
+
+    def load_frozenset(self) -> None:
+        """Make a set."""
+        self._check_values(self.stack)
+        super().load_frozenset()
+
+    dispatch |= {
+        pickle.REDUCE[0]: load_reduce,
+        pickle.NEWOBJ[0]: load_newobj,
+        pickle.NEWOBJ_EX[0]: load_newobj_ex,
+        pickle.BUILD[0]: load_build,
+        pickle.APPEND[0]: load_append,
+        pickle.APPENDS[0]: load_appends,
+        pickle.SETITEM[0]: load_setitem,
+        pickle.SETITEMS[0]: load_setitems,
+        pickle.ADDITEMS[0]: load_additems,
+        pickle.FROZENSET[0]: load_frozenset,
+    }
+    for _old in (pickle.LIST, pickle.DICT):  # which make both with what is in them
+        del dispatch[_old[0]]
+    for _tuple in (pickle.TUPLE, pickle.TUPLE1, pickle.TUPLE2, pickle.TUPLE3):
+        dispatch[_tuple[0]] = partial(_load_tuple, dispatch[_tuple[0]])
