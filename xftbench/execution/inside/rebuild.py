@@ -309,7 +309,7 @@ _CONVERTERS: dict[Any, set[type]] = {
 
 
 _DICTIONARIES = (dict, OrderedDict, defaultdict, Counter)
-_SETTERS = {
+_SETTERS: dict[type, tuple[str, ...]] = {
     list: ("append", "extend"),
     deque: ("append", "extend"),
     dict: ("__setitem__",),
