@@ -121,12 +121,6 @@ def _families() -> tuple[type, ...]:
                  if f"matplotlib.{module}" in sys.modules)  # fmt: skip
 
 
-def is_dictionary(part: object) -> bool:
-    """Return whether a part is a dictionary that takes items as any other."""
-    module = sys.modules.get("mpl_toolkits.axes_grid1.mpl_axes")
-    return module is not None and type(part) is module.Axes.AxisDict
-
-
 def is_plain(module: str, name: str, found: type) -> bool:
     """Return whether a figure's pickle may name a class."""
     if is_of_plots(module) and is_part(found):

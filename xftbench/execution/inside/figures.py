@@ -463,10 +463,7 @@ class _Unpickler(rebuild.PlainUnpickler):
     def load_setitems(self) -> None:
         """Set items of a dictionary."""
         self._check_values(self.stack)
-        if figure_kinds.is_dictionary(self.metastack[-1][-1]):
-            super(rebuild.PlainUnpickler, self).load_setitems()
-        else:
-            super().load_setitems()
+        super().load_setitems()
 
     def load_additems(self) -> None:
         """Add to a set."""
