@@ -80,10 +80,11 @@ def test_a_control_differs_only_in_that_its_check_can_not_be_met() -> None:
 )
 def test_a_control_has_another_value_in_the_check_and_nothing_else(language: str) -> None:
     test = CASES[language].test
-    (changed,) = control.falsified(test, LANGUAGES[language])
+    changed, *others = control.falsified(test, LANGUAGES[language])
     if language == "sh":
-        assert changed == test.replace('"3"', '"x3"')
+        assert [changed, *others] == [test.replace('"3"', text) for text in ('"x3"', '"x"')]
     else:
+        assert not others
         pairs = [pair for pair in zip(test, changed, strict=True) if pair[0] != pair[1]]
         assert pairs == [("3", "2")]
     assert proof.is_wary(native(language, CASES[language].right), LANGUAGES[language]) is False
@@ -115,10 +116,9 @@ def test_what_a_control_expects_is_certainly_another_value(
     language: str, check: str, expected: str | None
 ) -> None:
     changed = control.falsified(f"begin\n    {check}\nend\n", LANGUAGES[language])
-    assert len(changed) == (expected is not None)
+    assert bool(changed) == (expected is not None)
+    assert all(expected and expected in text for text in changed[:1])
     for text in changed:
-        assert expected
-        assert expected in text
         assert text.startswith("begin\n    ")
         assert text.endswith("\nend\n")
 
@@ -130,6 +130,12 @@ def test_the_last_check_is_made_false_first_and_then_the_first_one() -> None:
         for text in control.falsified(test, LANGUAGES["cpp"])
     ]
     assert changed == [[6], [2], [4]]
+
+
+def test_the_second_control_expects_a_text_as_long_as_the_right_one() -> None:
+    test = "".join(f'assert(candidate() == ("{text}"));\n' for text in ("", "\\n", "xa", "Bb"))
+    changed = [re.findall('"(.*)"', text) for text in control.falsified(test, LANGUAGES["cpp"])]
+    assert changed[:2] == [["", "\\n", "xa", "xBb"], ["", "\\n", "ya", "Bb"]]
 
 
 @pytest.mark.parametrize(
@@ -159,7 +165,7 @@ def test_a_solution_that_binds_a_name_of_the_tests_is_told(solution: str) -> Non
 )  # fmt: skip
 def test_one_that_only_uses_them_is_not(solution: str) -> None:
     program = NativeProgram(task_id="HumanEval_0_add", language="java", solution=solution, test="Arrays(add)")
-    assert not proof.is_wary(program, LANGUAGES["java"])
+    assert not control.binds_what_the_test_uses(solution, program)
 
 
 def test_a_test_without_a_place_for_the_proof_gets_none() -> None:

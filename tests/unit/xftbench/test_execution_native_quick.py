@@ -147,10 +147,6 @@ def test_the_ordinary_command_is_asked_where_the_quick_one_refuses_and_only_ther
         return step | {"quick": [quick]}
 
     monkeypatch.setattr("xftbench.execution.native.builders.hastened", hastened)
-    if verdict != "passed":
-        with pytest.raises(WorkerLostError, match="could not be started"):
-            runner.run(native("cpp", CASES["cpp"].right))
-        return
     assert runner.run(native("cpp", CASES["cpp"].right)).verdict == verdict
 
 

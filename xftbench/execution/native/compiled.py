@@ -35,6 +35,10 @@ CPP = Language(
         check=(r"assert\(candidate\(", ");"),
         # Nothing but a macro can take `assert` away.
         wary=_ENDING + r"|_Pragma|#\s*(?!include)|\b(?:operator|asm|terminate|goto)\b|std::set_"
+        r"|\b(?:f|fre|p|shm_|fd)?open\s*\(|\b(?:mmap|mprotect|dl(?:sym|open)|write|read|dup2?|getenv|setjmp|rename)\s*\("
+        r"|\b[io]?fstream\b"
+        # A program's own function takes the C library's place.
+        r"|\b(?:mem|bcmp|wmem|str(?!len\s*\((?!const|char))|wcs)\w*+\s*\((?!\s*std::string)[^()\n]{0,200}[*\[]"
         r"|\busing\s++(?!std\b)(?:namespace\s++(?!std\s*;)|[\w:]+\s*[;=]|typename)",
         equality=r"operator\s*(?:!=|<=>|==(?!" + _OF_UNION + "))",
     ),
@@ -120,7 +124,7 @@ RUST = Language(
         wary=_ENDING
         + r"|\bas\s+(?:assert|[A-Z])|macro_rules|unsafe|extern|std::process|panic|no_mangle|link_section|"
         r"include|env!|std::fs"
-        r"|\bmod\s+(?:std|core|alloc)\b|\buse\s++(?!(?:std|core|alloc|super)\b)|\bPartialEq\b(?![\w\s,]*\)\])",
+        r"|\bmod\s+(?:std|core|alloc)\b|\buse\s++(?!(?:std|core|alloc|super)\b)|\bPartialEq\b(?![\w\s,]{0,200}\)\])",
         equality=r"\bPartialEq\s*(?:<|as\b)",
     ),
 )

@@ -51,27 +51,35 @@ _BINDS = tuple(
     )
 )
 """What gives a name a meaning, in whatever language."""
+_BEHIND_TYPES = _BINDS[3:5]
 
 
 def falsified(test: str, language: Language) -> list[str]:
     """Return a test with one of its checks made false: the last one, the first, and then the others.
 
-    Checks whose expected value has nothing that can be changed for certain are left out.
+    Checks whose expected value has nothing that can be changed for certain are left out. Where texts are
+    expected, the second one expects another that is as long: by that one is told who compares nothing but
+    lengths, by the others who compares no lengths.
     """
     assert language.proof is not None
     check, end = language.proof.check
-    texts = []
+    texts: list[str] = []
+    as_long: list[str] = []
     place = 0
     for line in test.splitlines(keepends=True) if check else ():
         match = re.match(rf"\s*{check}", line)
-        if match and (changed := _with_another_value(line, match.end(), end)):
-            texts.append(test[:place] + changed + test[place + len(line) :])
+        if match and (literal := _changeable(line, match.end(), end)):
+            head, tail = test[: place + literal.start()], test[place + literal.end() :]
+            other = another(literal[0])
+            texts.append(head + other + tail)
+            if not as_long and (other := _of_its_length(literal[0])):
+                as_long = [head + other + tail]
         place += len(line)
-    return [*texts[-1:], *texts[:-1]]
+    return [*texts[-1:], *as_long, *texts[:-1]]
 
 
-def _with_another_value(line: str, inside: int, end: str) -> str:
-    """Return a check that expects something else, or nothing; `inside` is behind its call's first bracket."""
+def _changeable(line: str, inside: int, end: str) -> re.Match[str] | None:
+    """Return what to change in a check's expected value; `inside` is behind its call's first bracket."""
     last = line.rfind(end)
     behind = _behind_call(line, inside)
     literals = [
@@ -79,11 +87,8 @@ def _with_another_value(line: str, inside: int, end: str) -> str:
         for match in _LITERAL.finditer(line)
         if match.end() <= inside or (behind and behind <= match.start() and match.end() <= last)
     ]
-    if not literals:
-        return ""
     # A large number beside a small one may make the small one's change too small to be seen.
-    chosen = max(literals, key=lambda match: _clearness(match[0]))
-    return line[: chosen.start()] + another(chosen[0]) + line[chosen.end() :]
+    return max(literals, key=lambda match: _clearness(match[0]), default=None)
 
 
 def _clearness(literal: str) -> tuple[bool, bool, int]:
@@ -109,16 +114,38 @@ def another(literal: str) -> str:
     return str(first - 1 if first > 1 else first + 1) + literal[1:]
 
 
-def bound_names(text: str) -> set[str]:
-    """Return the names that a text gives a meaning; too many rather than too few."""
-    found = (names for pattern in _BINDS for names in pattern.findall(text))
+def _of_its_length(literal: str) -> str:
+    """Return another text that is as long as a literal's; nothing if its first character is no plain one."""
+    if literal[0] not in "'\"" or not (literal[1].isascii() and literal[1].isalnum()):
+        return ""
+    return f"{literal[0]}{'y' if literal[1] in 'xX' else 'x'}{literal[2:]}"
+
+
+def bound_names(text: str, *, behind_types: bool = True) -> set[str]:
+    """Return the names that a text gives a meaning; too many rather than too few.
+
+    Args:
+        text: A program, or a part of one.
+        behind_types: Whether two words beside each other may be a type and a name.
+    """
+    found = (
+        names
+        for pattern in _BINDS
+        if behind_types or pattern not in _BEHIND_TYPES
+        for names in pattern.findall(text)
+    )
     return {name for names in found for name in re.findall(_WORD, names)}
 
 
 def binds_what_the_test_uses(solution: str, program: NativeProgram) -> set[str]:
     """Return names of the test's to which a solution gives a meaning, besides what was asked for."""
-    used = _used_names(program.test, program.task_id)
+    used = used_names(program)
     return bound_names(solution) & used if any(name in solution for name in used) else set()
+
+
+def used_names(program: NativeProgram) -> frozenset[str]:
+    """Return the names that a test uses, besides its own and what was asked for."""
+    return _used_names(program.test, program.task_id)
 
 
 @lru_cache(maxsize=64)

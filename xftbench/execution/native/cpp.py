@@ -38,11 +38,12 @@ _SMALL = (
 _PROBE = _FULL + "int main() { std::vector<int> a(1); assert(a[0] == 0); }\n"
 _LINKERS = ("mold", "lld", "gold")
 _INCLUDES = re.compile(
-    r"(?:[ \t]*(?:using\s+namespace\s+std;|//.*(?<!\\)|#include[ \t]*<[\w./+]+>)?[ \t\r]*\n)*?"
-    r"[ \t]*#include[ \t]*<bits/stdc\+\+\.h>[ \t\r]*\n"
+    r"(?:(?![ \t]*+#include[ \t]*+<bits/stdc\+\+\.h>[ \t\r]*+\n)"
+    r"[ \t]*+(?:using\s++namespace\s++std;|//[^\n]*+(?<!\\)|#include[ \t]*+<[\w./+]+>)?+[ \t\r]*+\n)*+"
+    r"[ \t]*+#include[ \t]*+<bits/stdc\+\+\.h>[ \t\r]*+\n"
 )
 """Nothing but includes before the one of everything: no macro that could change what the headers say."""
-_SPELLS = re.compile(r"##|%:|\\[ \t]*\r?\n|\\[uU]|\?\?|\bliterals\b|\d'[\da-fA-F]|\b(?:u8|[uUL])?R\"")
+_SPELLS = re.compile(r"##|%:|\\[ \t]*+\r?\n|\\[uU]|\?\?|\bliterals\b|\d'[\da-fA-F]|\b(?:u8|[uUL])?R\"")
 """What can make a name out of pieces, call a function without one (`5min`), or hide one from `_NAMELESS`."""
 _NAMELESS = re.compile(r""""(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])+'|//[^\n]*|/\*(?s:.*?)\*/""")
 _MACRO = re.compile(r"^#define (\w+)", re.MULTILINE)

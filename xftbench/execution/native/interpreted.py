@@ -273,8 +273,10 @@ RACKET = Language(
         '((lambda (b a) (write-string (string-append "\\n" a b "\\n")) (flush-output)) "@2@" "@1@")',
         check=(r"\(check-within \(candidate\b", " 0.001)"),
         wary=_MEDDLING
-        + r"|require|parameterize|current-|rackunit|check-|provide|module|syntax|custodian|plumber|set!"
-        r"|define-values",
+        + r"|require|parameterize|rackunit|provide|module|syntax|custodian|plumber|(?<![\w-])set!"
+        r"|define-values|current-(?:\w+-port|command|namespace|exit|thread|load|library|print|write|read|inspector|security|env"
+        r"|eval|param|continuation|logger|check|test)"
+        r"|check-(?:within|equal|eqv?\?|not|true|false|pred|=|match|exn|regexp|info|around|fail)|with-check",
     ),
     environment=(("PLTADDONDIR", "{work}/.racket"),),
     runtime_memory=True,
@@ -300,8 +302,8 @@ BASH = Language(
         comment="# xftbench",
         line='[[ "@A@" = "@B@" ]]; set -- \'@2@\' \'@1@\'; printf \'\\n%s%s\\n\' "$2" "$1"',
         check=(r"\[\[ \$\(candidate\b", "]]"),
-        wary=_MEDDLING
-        + r"|\bset\b|alias|enable|builtin|shopt|BASH|PIPE|\$0|function\s+(?:set|printf|candidate)|"
+        wary=r"\b(?:exit!?|_exit|abort|quit|kill|signal|trap|eval|system|exec\w*|fork|spawn\w*|f?open|File)\b|__\w"
+        r"|\bset\b|alias|enable|builtin|shopt|BASH|PIPE|\$0|function\s+(?:set|printf|candidate)|"
         r"(?:set|printf|candidate|run_test)\s*\(\)",
     ),
 )

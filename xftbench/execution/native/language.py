@@ -102,6 +102,37 @@ class Proof:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """How a language's code is told from its texts and comments, and what plain programs in it are made of.
+
+    All but `words` are patterns; none may have a group, save `own` one. What stands first counts.
+    """
+
+    text: str
+    """A text, or another literal, that ends on its line and has no code in it."""
+    comment: str
+    kept: str = ""
+    """What looks like the beginning of a text and is none."""
+    loose: str = ""
+    """What makes the rest of a line count as code, texts and all: a pattern, or a text with code in it."""
+    stray: str = r"[\"'`\\]"
+    """What can't be read, if none of these has it."""
+    refused: str = ""
+    """What can't be read, wherever it stands."""
+    odd: str = ""
+    """What can't be read, or is by no means plain, where it stands in code."""
+    across: str = ""
+    """Quotes whose texts may go on in the next line."""
+    typed: bool = False
+    """Whether names are declared behind their types."""
+    word: str = r"(?<!\w)[A-Za-z_]\w*"
+    own: str = ""
+    """Where names are bound, besides `reading.own_names`."""
+    words: str = ""
+    """The names that a plain program may use besides its own, with blanks between them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Language:
     """A row of the table in `languages`."""
 

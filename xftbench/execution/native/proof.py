@@ -7,23 +7,32 @@ made false (`control`), or the line's where none can be: if it passes then, too,
 
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import msgspec
 
 from xftbench.execution.native import control
-from xftbench.execution.native.language import Language
+from xftbench.execution.native.language import Language, Reading
+from xftbench.execution.native.reading import code_of, lasting_names, unknown_words
+from xftbench.execution.native.readings import READINGS
 from xftbench.records import NativeProgram
 
 _NAME = "xftbench"
-_HIDING = (
-    (re.compile(r"\\\r?\n"), ""),  # C's lines that go on in the next one
+
+
+def _character(match: re.Match[str]) -> str:
+    return chr(int(match[1], 16))
+
+
+_HIDING: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
+    (re.compile(r"\\[ \t]*+\r?\n"), ""),  # C's lines that go on in the next one
     (re.compile(r"%:"), "#"),
+    (re.compile(r"\\(?:u++|x|U)\{?0*+([0-9a-fA-F]{2})(?![0-9a-fA-F])\}?"), _character),
     (re.compile(r"(['\"])\s*(?:\+|\.\.?|<>|~)\s*['\"]"), ""),  # texts in pieces
     (re.compile(r"(\"(?:\\.|[^\"\\\n])*+\"?)|/\*(?s:.*?)(?:\*/|\Z)|//[^\n]*"), r"\1 "),  # comments
+    (re.compile(r"(['\"])\s*(?:\+|\.\.?|<>|~)\s*['\"]"), ""),
 )
-_ESCAPE = re.compile(r"\\(?:u+|x|U0*)\{?0*([0-9a-fA-F]{2})\}?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,18 +100,32 @@ def claims_equality(program: NativeProgram, language: Language) -> bool:
 
 
 def is_wary(program: NativeProgram, language: Language) -> bool:
-    """Return whether a solution has what it takes to disarm checks, or to change what they expect."""
+    """Return whether a solution may have what it takes to disarm checks, or to change what they expect.
+
+    It has not if it is plain: made of nothing but what honest programs are made of.
+    """
     assert language.proof is not None
     solution = _revealed(program.solution)
-    return re.search(language.proof.wary, solution) is not None or bool(
-        control.binds_what_the_test_uses(solution, program)
+    if re.search(language.proof.wary, solution) or control.binds_what_the_test_uses(solution, program):
+        return True
+    return language.name in READINGS and not _is_plain(program, READINGS[language.name])
+
+
+def _is_plain(program: NativeProgram, reading: Reading) -> bool:
+    code = code_of(program.solution, reading)
+    return (
+        code is not None
+        and not unknown_words(code, reading, program.task_id)
+        and lasting_names(code).isdisjoint(control.used_names(program))
     )
 
 
 def _revealed(text: str) -> str:
-    """Return a text, and what a compiler or interpreter may make of it: words in pieces are whole there."""
-    whole = text
+    """Return a text, and what a compiler or interpreter may make of it: words in pieces are whole there.
+
+    What each step makes of it is there, too: where a comment begins and where it ends is only guessed.
+    """
+    readings = [text]
     for pattern, meaning in _HIDING:
-        whole = pattern.sub(meaning, whole)
-    whole = _ESCAPE.sub(lambda match: chr(int(match[1], 16)), whole)
-    return text if whole == text else f"{text}\n{whole}"
+        readings.append(pattern.sub(meaning, readings[-1]))
+    return "\n".join(dict.fromkeys(readings))
