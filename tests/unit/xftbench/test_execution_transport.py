@@ -125,6 +125,7 @@ def pickled_by(name: str, monkeypatch: pytest.MonkeyPatch) -> bytes:
 @pytest.mark.parametrize(
     "name",
     ["with_a_state_of_a_subclass", "with_a_state_of_a_record", "of_codes_that_mean_nothing",
+     "of_codes_in_a_call",
      "of_levels_that_are_none", "that_resizes_a_dtype_in_use", "that_changes_a_shared_dtype"],
 )  # fmt: skip
 def test_a_state_is_checked_and_given_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -158,6 +158,8 @@ class PlainUnpickler(_InPython):  # type: ignore[misc]
             raise NotPlain("an array that is not made empty is not plain data")
         if name == "scalar" and type(arguments[-1]) is not bytes:
             raise NotPlain("a scalar that is not made of bytes is not plain data")
+        if name.startswith("__pyx_unpickle_") and name in _WITH_STATE and arguments[2:] != (None,):
+            raise NotPlain("something made with its state is not plain data")
         if name in ("BlockManager", "SingleBlockManager") and len(arguments) != 2:
             raise NotPlain("a table that is not checked is not plain data")
         if function in _CONVERTERS and not {*map(type, arguments)} <= _CONVERTERS[function]:
