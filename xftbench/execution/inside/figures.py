@@ -423,15 +423,13 @@ class _Unpickler(rebuild.PlainUnpickler):
         if isinstance(made, (numpy.ndarray, numpy.generic)) and not figure_kinds.is_array(made):
             raise NotPlain("a figure that holds records is not plain data")
 
-    def load_newobj(self) -> None:
-        """Make an instance without initialising it."""
-        self._check_values([self.stack[-1]])
-        super().load_newobj()
+    def check_class(self, kind: Any, arguments: tuple[Any, ...]) -> None:
+        self._check_values(arguments)
+        super().check_class(kind, arguments)
 
-    def load_newobj_ex(self) -> None:
-        """Make an instance without initialising it."""
-        self._check_values(self.stack[-2:])
-        super().load_newobj_ex()
+    def check_items(self, container: object, items: list[Any], *types: type) -> None:
+        self._check_values(items)
+        super().check_items(container, items, *types)
 
     def load_build(self) -> None:
         """Set attributes."""
@@ -445,48 +443,11 @@ class _Unpickler(rebuild.PlainUnpickler):
         if isinstance(instance, (wrapper, sys.modules["matplotlib.legend"].Legend)):
             self.with_methods.append(instance)
 
-    def load_append(self) -> None:
-        """Append to a list."""
-        self._check_values(self.stack[-1:])
-        super().load_append()
-
-    def load_appends(self) -> None:
-        """Append to a list."""
-        self._check_values(self.stack)
-        super().load_appends()
-
-    def load_setitem(self) -> None:
-        """Set an item of a dictionary."""
-        self._check_values(self.stack[-2:])
-        super().load_setitem()
-
-    def load_setitems(self) -> None:
-        """Set items of a dictionary."""
-        self._check_values(self.stack)
-        super().load_setitems()
-
-    def load_additems(self) -> None:
-        """Add to a set."""
-        self._check_values(self.stack)
-        super().load_additems()
-
     def load_frozenset(self) -> None:
         """Make a set."""
         self._check_values(self.stack)
         super().load_frozenset()
 
-    dispatch |= {
-        pickle.REDUCE[0]: load_reduce,
-        pickle.NEWOBJ[0]: load_newobj,
-        pickle.NEWOBJ_EX[0]: load_newobj_ex,
-        pickle.BUILD[0]: load_build,
-        pickle.APPEND[0]: load_append,
-        pickle.APPENDS[0]: load_appends,
-        pickle.SETITEM[0]: load_setitem,
-        pickle.SETITEMS[0]: load_setitems,
-        pickle.ADDITEMS[0]: load_additems,
-        pickle.FROZENSET[0]: load_frozenset,
-    }
     for _old in (pickle.LIST, pickle.DICT):  # which make both with what is in them
         del dispatch[_old[0]]
     for _tuple in (pickle.TUPLE, pickle.TUPLE1, pickle.TUPLE2, pickle.TUPLE3):

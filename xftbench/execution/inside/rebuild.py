@@ -11,6 +11,7 @@ import pickle
 import sys
 from collections import Counter, OrderedDict, defaultdict, deque, namedtuple
 from collections.abc import Callable
+from operator import methodcaller
 from types import BuiltinFunctionType, FunctionType, MemberDescriptorType, MethodType
 from typing import Any, ClassVar
 
@@ -167,15 +168,15 @@ class PlainUnpickler(_InPython):  # type: ignore[misc]
 
     def load_newobj(self) -> None:
         """Make an instance without initialising it."""
-        self._check_class(self.stack[-2], self.stack[-1])
+        self.check_class(self.stack[-2], self.stack[-1])
         super().load_newobj()
 
     def load_newobj_ex(self) -> None:
         """Make an instance without initialising it."""
-        self._check_class(self.stack[-3], (self.stack[-2], *self.stack[-1]))
+        self.check_class(self.stack[-3], (self.stack[-2], *self.stack[-1]))
         super().load_newobj_ex()
 
-    def _check_class(self, kind: Any, arguments: tuple[Any, ...]) -> None:
+    def check_class(self, kind: Any, arguments: tuple[Any, ...]) -> None:
         """Check that the class has no code of its own that makes instances, unless it is a tuple's.
 
         Raises:
@@ -234,44 +235,54 @@ class PlainUnpickler(_InPython):  # type: ignore[misc]
                 raise NotPlain(f"a {kind.__name__[:80]} with a {name[:80]} of its own is not plain data")
         return dict(attributes)
 
+    def check_items(self, container: object, items: list[Any], *types: type) -> None:
+        """Check that a container of one of these types may take items.
+
+        Raises:
+            NotPlain: If it may not.
+        """
+        _check_container(container, *types)
+
     def load_append(self) -> None:
         """Append to a list."""
-        _check_container(self.stack[-2], list, deque)
+        self.check_items(self.stack[-2], self.stack[-1:], list, deque)
         super().load_append()
 
     def load_appends(self) -> None:
         """Append to a list."""
-        _check_container(self.metastack[-1][-1], list, deque)
+        self.check_items(self.metastack[-1][-1], self.stack, list, deque)
         super().load_appends()
 
     def load_setitem(self) -> None:
         """Set an item of a dictionary."""
-        _check_container(self.stack[-3], *_DICTIONARIES)
+        self.check_items(self.stack[-3], self.stack[-2:], *_DICTIONARIES)
         super().load_setitem()
 
     def load_setitems(self) -> None:
         """Set items of a dictionary."""
-        _check_container(self.metastack[-1][-1], *_DICTIONARIES)
+        self.check_items(self.metastack[-1][-1], self.stack, *_DICTIONARIES)
         super().load_setitems()
 
     def load_additems(self) -> None:
         """Add to a set."""
-        _check_container(self.metastack[-1][-1], set)
+        self.check_items(self.metastack[-1][-1], self.stack, set)
         super().load_additems()
 
+    # By name, so that a subclass only has to define a method.
     dispatch |= {
-        pickle.GET[0]: load_get,
-        pickle.BINGET[0]: load_binget,
-        pickle.LONG_BINGET[0]: load_long_binget,
-        pickle.REDUCE[0]: load_reduce,
-        pickle.NEWOBJ[0]: load_newobj,
-        pickle.NEWOBJ_EX[0]: load_newobj_ex,
-        pickle.BUILD[0]: load_build,
-        pickle.APPEND[0]: load_append,
-        pickle.APPENDS[0]: load_appends,
-        pickle.SETITEM[0]: load_setitem,
-        pickle.SETITEMS[0]: load_setitems,
-        pickle.ADDITEMS[0]: load_additems,
+        pickle.GET[0]: methodcaller("load_get"),
+        pickle.BINGET[0]: methodcaller("load_binget"),
+        pickle.LONG_BINGET[0]: methodcaller("load_long_binget"),
+        pickle.REDUCE[0]: methodcaller("load_reduce"),
+        pickle.NEWOBJ[0]: methodcaller("load_newobj"),
+        pickle.NEWOBJ_EX[0]: methodcaller("load_newobj_ex"),
+        pickle.BUILD[0]: methodcaller("load_build"),
+        pickle.APPEND[0]: methodcaller("load_append"),
+        pickle.APPENDS[0]: methodcaller("load_appends"),
+        pickle.SETITEM[0]: methodcaller("load_setitem"),
+        pickle.SETITEMS[0]: methodcaller("load_setitems"),
+        pickle.ADDITEMS[0]: methodcaller("load_additems"),
+        pickle.FROZENSET[0]: methodcaller("load_frozenset"),
     }
     # The first two make instances, too, and the last has one held by two; no pickler writes them any more.
     for _old in (pickle.INST, pickle.OBJ, pickle.DUP):
