@@ -14,10 +14,9 @@ from types import CodeType, TracebackType
 from typing import Any, NoReturn
 
 from xftbench.execution.inside import channel, remote, wire
-from xftbench.execution.inside.shown import call, shown
+from xftbench.execution.inside.shown import LONGEST_OF_ERROR, call, shown, text_of
 
 _TEST = "<test>"
-_TEXT = 1000
 _LINES = 50
 _RENAMED = (StopIteration, StopAsyncIteration, GeneratorExit)
 
@@ -112,7 +111,7 @@ class Candidate:
             self._end("violation", str(error) or type(error).__name__)
 
     def _end(self, *trouble: str) -> NoReturn:
-        self.trouble = [text[:_TEXT] for text in trouble]
+        self.trouble = [text[:LONGEST_OF_ERROR] for text in trouble]
         raise _Ended
 
 
@@ -155,7 +154,7 @@ def judge(job: dict[str, Any], rpc: int) -> list[Any]:
         check: Callable[[object], object] = namespace["check"]
         namespace |= candidate.named
     except BaseException as error:  # noqa: BLE001 - whatever it is, it is the report
-        return ["broken", f"the test does not load: {type(error).__name__}: {_text(error)}"]
+        return ["broken", f"the test does not load: {type(error).__name__}: {text_of(error)}"]
     namespace["candidate"] = namespace[job["entry_point"]] = candidate
     try:
         candidate.wait_until_ready()
@@ -176,16 +175,8 @@ def _told(error: BaseException, test: str, candidate: Candidate) -> list[Any]:
 def _report(error: BaseException, test: str) -> list[str]:
     line = _failing_line(error.__traceback__, test)
     if type(error) is AssertionError:
-        return ["assertion", line, _text(error)]
-    return ["raised", type(error).__name__, _text(error), line]
-
-
-def _text(error: BaseException) -> str:
-    """Return an exception's text, which may hold an answer that is too long or too deep to be shown."""
-    try:
-        return str(error)[:_TEXT]
-    except BaseException:  # noqa: BLE001
-        return "(a text that can't be shown)"
+        return ["assertion", line, text_of(error)]
+    return ["raised", type(error).__name__, text_of(error), line]
 
 
 def _failing_line(traceback: TracebackType | None, test: str) -> str:

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from xftbench.execution.inside import channel, linux, rebuild, snippet
 from xftbench.execution.inside.answers import Recording, Unrecorded, record
 from xftbench.execution.inside.candidate import Answer, Candidate, RemoteError
-from xftbench.execution.inside.shown import shown
+from xftbench.execution.inside.shown import LONGEST_OF_ERROR, shown, text_of
 
 if TYPE_CHECKING:
     from xftbench.execution.inside.jail import NamespaceJail
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 Check = Callable[[object, object], object]
 """(result, expected) -> whether they are the same."""
-_TEXT = 1000
 _EXIT_MS = 1000
 
 
@@ -157,15 +156,7 @@ def seed() -> None:
 
 def describe(error: BaseException) -> str:
     """Return an exception as one text."""
-    return f"{type(error).__name__}: {_text(error)}"
-
-
-def _text(error: BaseException) -> str:
-    """Return an exception's text; what it is of may have code of its own that fails, or ends the process."""
-    try:
-        return str(error)[:_TEXT]
-    except BaseException:  # noqa: BLE001
-        return "(a text that can't be shown)"
+    return f"{type(error).__name__}: {text_of(error)}"
 
 
 class _Broken(BaseException):
@@ -207,7 +198,7 @@ def _tested(namespace: dict[str, Any], solution: str, candidate: Candidate) -> l
     except _Doubtful as error:
         return ["doubtful", *error.args]
     except _Stays as error:
-        return ["stays", str(error)[:_TEXT]]
+        return ["stays", str(error)[:LONGEST_OF_ERROR]]
     except RemoteError as error:
         return ["program_raised", *error.said, _told(candidate)]
     except BaseException as error:  # noqa: BLE001 - whatever it is, it is the report
@@ -229,7 +220,7 @@ def _make_test(make: Callable[[int], object], candidate: Candidate, made: list[i
         return make(number)
     except BaseException as error:
         if candidate.has_answered:
-            raise _Doubtful(type(error).__name__, _text(error), " ".join(map(str, made))) from error
+            raise _Doubtful(type(error).__name__, text_of(error), " ".join(map(str, made))) from error
         raise _Broken(f"the test has no input: {describe(error)}") from error
 
 
@@ -295,8 +286,8 @@ def _failure(error: BaseException, context: str) -> list[str]:
         line = "the result is not the expected one" if names[-1] == "test_execution" else ""
         line = line or f"exec_test: {context.splitlines()[number - 1].strip()}"
     if type(error) is AssertionError:
-        return ["assertion", line, _text(error)]
-    return ["raised", type(error).__name__, _text(error), line]
+        return ["assertion", line, text_of(error)]
+    return ["raised", type(error).__name__, text_of(error), line]
 
 
 def _end(pid: int, pidfd: int) -> list[float]:

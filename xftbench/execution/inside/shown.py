@@ -3,6 +3,7 @@
 import reprlib
 
 LONGEST = 300
+LONGEST_OF_ERROR = 1000
 
 
 class _Short(reprlib.Repr):
@@ -28,6 +29,14 @@ def shown(value: object) -> str:
         return _Short().repr(value)[:LONGEST]
     except BaseException:  # noqa: BLE001 - too deep, or whatever: it is only shown
         return f"<{type(value).__name__}>"
+
+
+def text_of(error: BaseException) -> str:
+    """Return an exception's text; what it is of may be too deep, have code that fails, or end the process."""
+    try:
+        return str(error)[:LONGEST_OF_ERROR]
+    except BaseException:  # noqa: BLE001
+        return "(a text that can't be shown)"
 
 
 def call(arguments: tuple[object, ...], keywords: dict[str, object]) -> str:
