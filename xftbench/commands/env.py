@@ -1,7 +1,6 @@
 """``xftbench env``: the environments that some suites' programs run in."""
 
 import logging
-import os
 import sys
 from concurrent.futures import as_completed
 from pathlib import Path
@@ -13,7 +12,7 @@ from xftbench.benchmarks.datafiles import MissingDataFileError, find
 from xftbench.benchmarks.ds1000 import DATA_FILES, Ds1000
 from xftbench.commands.options import DIRECTORY, data_dir_for, isolation_option, json_option
 from xftbench.errors import SandboxError, ToolchainError, UsageProblem
-from xftbench.execution import environments, offline_data
+from xftbench.execution import environments, offline_data, processors
 from xftbench.execution.environments import Environment, EnvironmentSpec
 from xftbench.execution.pool import Isolation, Pool
 from xftbench.records import Record
@@ -172,7 +171,7 @@ def _run_references(environment: Environment, data_dir: Path | None, isolation: 
     problems = benchmark.load(benchmark.versions[-1], data_dir).problems
     here = offline_data.available(environment) | {""}
     programs = benchmark.all_references([problem for problem in problems if problem.needs in here])
-    with _Ticker() as ticker, Pool(os.cpu_count() or 1, benchmark.limits, isolation) as pool:
+    with _Ticker() as ticker, Pool(processors.usable(), benchmark.limits, isolation) as pool:
         futures = {pool.submit(program): program.task_id for program in programs}
         failed = {}
         for done, future in enumerate(as_completed(futures), start=1):

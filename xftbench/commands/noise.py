@@ -1,6 +1,5 @@
 """``xftbench noise``: how far does one checkpoint differ from itself?"""
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -105,9 +104,8 @@ def _numbers(option: str, text: str, least: int) -> list[int]:
 
 
 def _measure(model: str, varied: Sequence[_Asked], options: dict[str, Any]) -> list[NoiseCertificate]:
-    workers = options.pop("workers") or os.cpu_count() or 1
-    no_cache, policy = options.pop("no_cache"), options.pop("extraction")
-    out = options.pop("out")
+    workers, no_cache = options.pop("workers"), options.pop("no_cache")
+    policy, out = options.pop("extraction"), options.pop("out")
     request = ModelsRequest(models=[model], suites=suite_request(options), policy=policy, out=out, **options)
     planned = _distinct([_plan(request, asked) for asked in varied])
     cache = outcomes_path(request.cache_dir, no_cache=no_cache)

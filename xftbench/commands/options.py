@@ -11,6 +11,7 @@ from click.core import ParameterSource
 
 from xft.commands.number import Number
 from xftbench.errors import UsageProblem
+from xftbench.execution import processors
 from xftbench.plan import SuiteOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -173,7 +174,9 @@ execution_options = _apply(
         click.option(
             "--workers",
             type=click.IntRange(min=1),
-            help="Programs executed at a time.  [default: the machine's CPUs]",
+            default=processors.usable,
+            show_default="the usable CPUs",
+            help="Programs executed at a time.",
         ),
         isolation_option,
         click.option(

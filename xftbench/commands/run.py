@@ -1,7 +1,6 @@
 """``xftbench run``: from checkpoints to a leaderboard."""
 
 import logging
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -41,7 +40,7 @@ _logger = logging.getLogger(__name__)
 @leaderboards_option
 @json_option
 def command(
-    workers: int | None, no_cache: bool, extraction: Any, leaderboards: Path, as_json: bool, **options: Any
+    workers: int, no_cache: bool, extraction: Any, leaderboards: Path, as_json: bool, **options: Any
 ) -> None:
     """Generate completions, execute them as they come, and write a leaderboard.
 
@@ -53,7 +52,7 @@ def command(
     runs = [run for model in models for run in model.runs]
     results: dict[Path, ScoresFile] = {}
     cache = outcomes_path(request.cache_dir, no_cache=no_cache)
-    with Court(workers or os.cpu_count() or 1, request.suites.isolation, cache) as court:
+    with Court(workers, request.suites.isolation, cache) as court:
         for suite in suites:
             if not all(is_settled(run.path) for run in runs if run.suite is suite):
                 _logger.info(

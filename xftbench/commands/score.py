@@ -1,7 +1,6 @@
 """``xftbench score``: judge samples that exist, made here or elsewhere."""
 
 import logging
-import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -63,7 +62,7 @@ _logger = logging.getLogger(__name__)
 @cache_option
 @no_cache_option
 @json_option
-def command(workers: int | None, no_cache: bool, cache_dir: Path, as_json: bool, **options: Any) -> None:
+def command(workers: int, no_cache: bool, cache_dir: Path, as_json: bool, **options: Any) -> None:
     """Judge samples; needs neither torch nor vllm.
 
     Of a run directory of ours the suite and its problems are known. A row's `completion` is read in the style
@@ -83,7 +82,7 @@ def command(workers: int | None, no_cache: bool, cache_dir: Path, as_json: bool,
     cache = outcomes_path(cache_dir, no_cache=no_cache)
     with (
         run as opened,
-        Court(workers or os.cpu_count() or 1, suite.executor.isolation, cache) as court,
+        Court(workers, suite.executor.isolation, cache) as court,
         ProgressView(path.name) as view,
     ):
         if not opened.is_complete():

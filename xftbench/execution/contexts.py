@@ -132,7 +132,7 @@ class ContextRunner(WorkerRunner):
         except ToolchainError as error:
             raise WorkerLostError(str(error)) from error
         interpreter = of_environment(environment, family.preload, family.arenas)
-        super().__init__(Worker(limits, isolation, interpreter, with_checker=False))
+        super().__init__(Worker(limits, isolation, interpreter, with_checker=False, service="context"))
         self._answers = Answers(environment, family.preload)
         self._nurseries = Nurseries(self._worker, family.preload)
 

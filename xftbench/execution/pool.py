@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Literal, Self
 
 from xftbench.errors import SandboxError
+from xftbench.execution import processors
 from xftbench.execution.lanes import Lanes
 from xftbench.execution.outcome import InfrastructureError, printable
 from xftbench.execution.runners import PROBED, Kind, Runner, kind_of
@@ -59,7 +60,7 @@ class Pool:
         self._first: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
         self._threads = [
             threading.Thread(
-                target=self._work, args=(index == 0,), name=f"xftbench-worker-{index}", daemon=True
+                target=self._work, args=(index, workers), name=f"xftbench-worker-{index}", daemon=True
             )
             for index in range(workers)
         ]
@@ -129,9 +130,9 @@ class Pool:
             if thread.ident is not None:
                 thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
 
-    def _work(self, is_first: bool) -> None:
-        slot = _Slot(self)
-        if is_first:
+    def _work(self, index: int, workers: int) -> None:
+        slot = _Slot(self, processors.of_worker(index, workers))
+        if index == 0:
             try:
                 slot.start(PROBED)
             except BaseException as error:  # noqa: BLE001 - raised again by the constructor
@@ -173,8 +174,9 @@ class _Closed(Exception):  # noqa: N818 - not an error
 class _Slot:
     """A thread's place for runners, one for each kind of program that it met: replaces one that is lost."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, processor: int | None) -> None:
         self._pool = pool
+        self._processor = processor
         self._runners: dict[str, Runner] = {}
         """Least recently used first."""
 
@@ -207,7 +209,8 @@ class _Slot:
         if runner is None:
             while len(self._runners) >= _RUNNERS_PER_SLOT:
                 self.discard(next(iter(self._runners)))
-            runner = kind.start(self._pool._limits, self._pool._isolation)
+            with processors.starting_on(self._processor if kind.is_together else None):
+                runner = kind.start(self._pool._limits, self._pool._isolation)
             with self._pool._lock:
                 self._pool._live.add(runner)
             if self._pool._closing.is_set():  # meanwhile: `close` has not seen it

@@ -50,6 +50,8 @@ class Kind(NamedTuple):
     """(limits, isolation) -> runner; raises `WorkerLostError`."""
     worth_a_second: int = 1
     """How many programs must wait before a second slot of the pool starts a runner of its own."""
+    is_together: bool = False
+    """Whether its processes do better on one processor; see `processors`."""
 
 
 class FunctionRunner(WorkerRunner):
@@ -64,7 +66,7 @@ class FunctionRunner(WorkerRunner):
         return job.run(self._worker, program)
 
 
-PROBED = Kind("function", FunctionRunner)
+PROBED = Kind("function", FunctionRunner, is_together=True)
 """What a pool starts at once, to find out whether its isolation works on this machine."""
 
 _LONG_S = 0.5
@@ -99,7 +101,7 @@ def kind_of(program: Program) -> Kind:
 def _plus() -> Kind:
     from xftbench.execution.plus import PlusRunner
 
-    return Kind("plus", PlusRunner)
+    return Kind("plus", PlusRunner, is_together=True)
 
 
 @cache

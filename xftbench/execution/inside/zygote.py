@@ -27,7 +27,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from xftbench.execution.inside import cell, channel, context, heap, linux, native, seccomp, solution, wire
+from xftbench.execution.inside import cell, channel, heap, linux, native, seccomp, solution, wire
 from xftbench.execution.inside.jail import NamespaceJail
 from xftbench.execution.inside.service import Service, asked_for
 
@@ -205,6 +205,8 @@ class _Zygote:
                 assert isinstance(self._jail, NamespaceJail)
                 cell.serve(channel.Control.of(fds[0]), self._jail, self._service)
             if role == "context":
+                from xftbench.execution.inside import context  # imported long since, see `service`
+
                 context.serve(fds, self._null, self._jail)
             job, rpc, *others = fds
             if role == "nursery":
