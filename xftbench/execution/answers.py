@@ -19,7 +19,7 @@ from xftbench.execution.environments import Environment
 from xftbench.records import ContextProgram
 
 _CODE = (
-    "inside/answers.py", "inside/candidate.py", "inside/context.py", "inside/rebuild.py",
+    "inside/answers.py", "inside/candidate.py", "inside/context.py", "inside/rebuilders.py",
     "inside/transport.py", "answers.py", "nurseries.py", "view.py",
 )  # fmt: skip
 _CLOCK = re.compile(r"\b(?:now|today|time|urandom|uuid\w*|getpid)\b\s*\(|\btime\.\w|\bimport time\b")

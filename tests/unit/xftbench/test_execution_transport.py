@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from numpy import memmap, vectorize
 
-from xftbench.execution.inside import rebuild, transport
+from xftbench.execution.inside import plain, rebuilders, transport
 
 
 class Reduced:
@@ -55,7 +55,7 @@ def made_as_a_vector(path: str) -> bytes:
 @pytest.mark.parametrize("make", [called, called_as_of_old, made, made_as_an_index, made_as_a_vector])
 def test_no_constructor_runs(make: Callable[[str], bytes], tmp_path: Path) -> None:
     target = tmp_path / "ans.png"
-    with pytest.raises(rebuild.NotPlain):
+    with pytest.raises(plain.NotPlain):
         transport.load(make(str(target)))
     assert not target.exists()
 
@@ -68,30 +68,30 @@ def test_what_is_refused_would_write_a_file(make: Callable[[str], bytes], tmp_pa
 
 def test_nothing_of_the_referee_s_own_is_changed() -> None:
     changes = b"cpandas.core.frame\nDataFrame\n(N(dV__eq__\ncbuiltins\nlist\nstb."
-    with pytest.raises(rebuild.Tampered):
+    with pytest.raises(plain.Tampered):
         transport.load(changes)
 
 
 FORGED = [
-    (rebuild.zone, "zoneinfo", "../../etc/passwd"),
-    (rebuild.zone, "zoneinfo", ["UTC"]),
-    (rebuild.zone, "os", "name"),
-    (rebuild.view, "clear", {}),
-    (rebuild.view, "keys", []),
-    (rebuild.tensor, "numpy", False, [1], "__class__"),
-    (rebuild.record, "A", ("b", "b"), (1,)),
+    (rebuilders.zone, "zoneinfo", "../../etc/passwd"),
+    (rebuilders.zone, "zoneinfo", ["UTC"]),
+    (rebuilders.zone, "os", "name"),
+    (rebuilders.view, "clear", {}),
+    (rebuilders.view, "keys", []),
+    (rebuilders.tensor, "numpy", False, [1], "__class__"),
+    (rebuilders.record, "A", ("b", "b"), (1,)),
 ]
 
 
 @pytest.mark.parametrize("call", FORGED)
 def test_what_our_own_functions_would_not_be_asked_for_is_refused(call: tuple[Any, ...]) -> None:
-    with pytest.raises(rebuild.NotPlain):
+    with pytest.raises(plain.NotPlain):
         transport.load(pickle.dumps(Reduced(*call)))
 
 
 def test_a_time_zone_that_others_have_too_is_not_changed() -> None:
-    zone = pickle.dumps(Reduced(rebuild.zone, "zoneinfo", "Europe/Rome"), protocol=0)
-    with pytest.raises(rebuild.Tampered):
+    zone = pickle.dumps(Reduced(rebuilders.zone, "zoneinfo", "Europe/Rome"), protocol=0)
+    with pytest.raises(plain.Tampered):
         transport.load(zone[:-1] + b"(dS'key'\nNsb.")
 
 
@@ -103,7 +103,7 @@ def test_a_factory_that_is_a_function_stays_behind() -> None:
 
 
 def test_an_endless_iterator_is_no_result() -> None:
-    with pytest.raises(rebuild.NotPlain, match="too many"):
+    with pytest.raises(plain.NotPlain, match="too many"):
         transport.pack(itertools.repeat(0))
 
 
@@ -130,7 +130,7 @@ def pickled_by(name: str, monkeypatch: pytest.MonkeyPatch) -> bytes:
 )  # fmt: skip
 def test_a_state_is_checked_and_given_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     data = pickled_by(name, monkeypatch)
-    with pytest.raises(rebuild.NotPlain):
+    with pytest.raises(plain.NotPlain):
         transport.load(data)
 
 

@@ -13,7 +13,7 @@ import socket
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from xftbench.execution.inside import channel, figures, rebuild, transport
+from xftbench.execution.inside import channel, figures, plain, transport
 from xftbench.execution.inside.answers import Recording
 
 _DRAWN = "output.png"
@@ -77,7 +77,7 @@ class Candidate:
         if not answer.stays:
             try:
                 answer.value = self._load(transport.load)
-            except rebuild.NotPlain as error:
+            except plain.NotPlain as error:
                 answer.stays = str(error)
         variables["result"] = answer if answer.stays or answer.has_figure else answer.value
 
@@ -85,17 +85,17 @@ class Candidate:
         """Have the child's figures become those of this process.
 
         Raises:
-            rebuild.NotPlain: If they can't be moved.
+            plain.NotPlain: If they can't be moved.
         """
         header = self._ask({"do": "figures", "files": {}})
         if header["kind"] != "moved":
-            raise rebuild.NotPlain(header.get("text") or "a figure that can't be moved")
+            raise plain.NotPlain(header.get("text") or "a figure that can't be moved")
         self._load(figures.load)
 
     def _load(self, load: Callable[[bytes], Any]) -> Any:
         try:
             return load(self._read())
-        except rebuild.Tampered as error:
+        except plain.Tampered as error:
             self._end("violation", str(error))
 
     def compare(self, expected: object) -> bool:

@@ -23,7 +23,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from xftbench.execution.inside import channel, linux, rebuild, snippet
+from xftbench.execution.inside import channel, linux, plain, snippet
 from xftbench.execution.inside.answers import Recording, Unrecorded, record
 from xftbench.execution.inside.candidate import Answer, Candidate, RemoteError
 from xftbench.execution.inside.shown import LONGEST_OF_ERROR, shown, text_of
@@ -236,7 +236,7 @@ def _check(check: Check, candidate: Candidate, result: object, expected: object)
         try:
             candidate.draw()
             return check(result.value, expected)
-        except rebuild.NotPlain as error:
+        except plain.NotPlain as error:
             result.stays = str(error)
     if candidate.compare(expected):
         raise _Stays(result.stays)

@@ -11,7 +11,7 @@ from datetime import date, datetime, time, timedelta, tzinfo
 from decimal import Decimal
 from typing import Any
 
-from xftbench.execution.inside.rebuild import NotPlain
+from xftbench.execution.inside.plain import NotPlain
 
 _LIBRARIES = ("matplotlib", "mpl_toolkits", "seaborn")
 
@@ -83,7 +83,7 @@ _VALUES = {
 """Classes of what parts hold. A table, its columns or an index compare as true with nearly anything."""
 
 REBUILDERS = {
-    ("xftbench.execution.inside.rebuild", "zone"), ("itertools", "count"), ("builtins", "set"),
+    ("xftbench.execution.inside.rebuilders", "zone"), ("itertools", "count"), ("builtins", "set"),
     ("builtins", "frozenset"), ("builtins", "complex"), ("builtins", "slice"), ("builtins", "range"),
     ("builtins", "bytearray"), ("collections", "OrderedDict"), ("collections", "deque"),
     ("datetime", "datetime"), ("datetime", "date"), ("datetime", "time"), ("datetime", "timedelta"),

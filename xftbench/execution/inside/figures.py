@@ -16,7 +16,7 @@ from types import BuiltinFunctionType, FunctionType, GeneratorType, MethodType
 from typing import Any, ClassVar, NoReturn
 
 from xftbench.execution.inside import figure_kinds, rebuild, transport
-from xftbench.execution.inside.rebuild import NotPlain
+from xftbench.execution.inside.plain import NotPlain
 
 _REBUILDERS = {(__name__, name) for name in ("absent", "labels", "made_class", "outline")}
 _CALLBACKS = {

@@ -7,7 +7,7 @@ class reads its methods first: the benchmark's tests will call them on attribute
 import sys
 
 REBUILDERS = {
-    ("xftbench.execution.inside.rebuild", name)
+    ("xftbench.execution.inside.rebuilders", name)
     for name in ("tensor", "iterator", "flat", "record", "view", "zone")
 } | {
     ("copyreg", "_reconstructor"), ("array", "array"), ("array", "_array_reconstructor"),

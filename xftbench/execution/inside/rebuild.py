@@ -9,21 +9,14 @@ import enum
 import io
 import pickle
 import sys
-from collections import Counter, OrderedDict, defaultdict, deque, namedtuple
+from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable
 from operator import methodcaller
 from types import BuiltinFunctionType, FunctionType, MemberDescriptorType, MethodType
 from typing import Any, ClassVar
 
-from xftbench.execution.inside import kinds
-
-
-class NotPlain(Exception):  # noqa: N818 - says what a value is
-    """A value that can't be moved as plain data; the text names it."""
-
-
-class Tampered(Exception):  # noqa: N818 - says what a value is
-    """A pickle that would change what it may only name: no value is pickled like that."""
+from xftbench.execution.inside import kinds, plain
+from xftbench.execution.inside.plain import NotPlain, Tampered
 
 
 def rebuilt(unpickler: "PlainUnpickler", what: str) -> Any:
@@ -112,12 +105,12 @@ class PlainUnpickler(_InPython):  # type: ignore[misc]
             self._named.append(made)
         if not self.has_state(name):
             self._finish(made)
-            _check_made(made)
+            plain.check_made(made)
 
     @staticmethod
     def has_state(name: str) -> bool:
         """Return whether what a function of this name makes is given a state."""
-        return name in _WITH_STATE
+        return name in plain.WITH_STATE
 
     def _finish(self, made: Any) -> None:
         self._finished[id(made)] = made
@@ -148,23 +141,7 @@ class PlainUnpickler(_InPython):  # type: ignore[misc]
         Raises:
             NotPlain: If it would.
         """
-        if name == "_reconstructor" and arguments[1] is not dict:  # it initialises the instance as this
-            raise NotPlain("something made as what it is not is not plain data")
-        if made := _MAKERS.get(name):
-            _check_kind(arguments[0], *made)
-        # An array is made empty: another one would have what stood in memory.
-        if (name == "_reconstruct" and arguments[1] != (0,)) or (
-            name == "_mareconstruct" and arguments[2] != (0,)
-        ):
-            raise NotPlain("an array that is not made empty is not plain data")
-        if name == "scalar" and type(arguments[-1]) is not bytes:
-            raise NotPlain("a scalar that is not made of bytes is not plain data")
-        if name.startswith("__pyx_unpickle_") and name in _WITH_STATE and arguments[2:] != (None,):
-            raise NotPlain("something made with its state is not plain data")
-        if name in ("BlockManager", "SingleBlockManager") and len(arguments) != 2:
-            raise NotPlain("a table that is not checked is not plain data")
-        if function in _CONVERTERS and not {*map(type, arguments)} <= _CONVERTERS[function]:
-            raise NotPlain(f"a {name} of something else is not plain data")
+        plain.check_call(name, function, arguments)
 
     def load_newobj(self) -> None:
         """Make an instance without initialising it."""
@@ -200,11 +177,11 @@ class PlainUnpickler(_InPython):  # type: ignore[misc]
             raise NotPlain(f"a {kind.__name__[:80]} that is changed is not plain data")
         self._finish(instance)
         if "numpy" in sys.modules and isinstance(instance, sys.modules["numpy"].dtype):
-            self.stack[-1] = _dtype_state(instance, state)
+            self.stack[-1] = plain.dtype_state(instance, state)
         else:
             self.stack[-1] = self._state(kind, state)
         super().load_build()
-        _check_made(instance)
+        plain.check_made(instance)
 
     def _state(self, kind: type, state: Any) -> Any:
         """Return a copy of a state: a dictionary of attributes, or a tuple with such.
@@ -241,7 +218,7 @@ class PlainUnpickler(_InPython):  # type: ignore[misc]
         Raises:
             NotPlain: If it may not.
         """
-        _check_container(container, *types)
+        plain.check_container(container, *types)
 
     def load_append(self) -> None:
         """Append to a list."""
@@ -289,150 +266,10 @@ class PlainUnpickler(_InPython):  # type: ignore[misc]
         del dispatch[_old[0]]
 
 
-_INDEX = ("pandas.core.indexes.base", "Index")
-_MAKERS = {
-    "_new_Index": _INDEX, "_new_DatetimeIndex": _INDEX, "_new_PeriodIndex": _INDEX,
-    "_new_IntervalIndex": _INDEX, "_mareconstruct": ("numpy.ma.core", "MaskedArray"),
-}  # fmt: skip
-"""Function that makes an instance of its first argument -> the class that this must be of."""
-
-
-def _check_kind(kind: object, module: str, name: str) -> None:
-    """Check that something is a class of a kind.
-
-    Raises:
-        NotPlain: If it is not.
-    """
-    if not (isinstance(kind, type) and issubclass(kind, getattr(sys.modules[module], name))):
-        raise NotPlain(f"something made as {name} that is none is not plain data")
-
-
 _SHARED = ("_UTC", "_p", "MaskedConstant", "tensor", "zone", "made_class")
 """Functions that may return what others have, too."""
-_SCALARS = {str, bytes, int, float, bool, type(None)}
-_CONVERTERS: dict[Any, set[type]] = {
-    **dict.fromkeys((str, int, float, bool, bytes, complex, range, bytearray), _SCALARS),
-    **dict.fromkeys((list, tuple, set, frozenset, deque), _SCALARS | {list, tuple}),
-    dict: set(),
-    OrderedDict: set(),
-    Counter: {dict},
-    defaultdict: {type, type(None)},
-}
-"""Class -> exact types of what it may be made of: it would call methods of anything else."""
-
-
 _DICTIONARIES = (dict, OrderedDict, defaultdict, Counter)
-_SETTERS: dict[type, tuple[str, ...]] = {
-    list: ("append", "extend"),
-    deque: ("append", "extend"),
-    dict: ("__setitem__",),
-    set: ("add", "update"),
-}
 _FUNCTIONS = (type, FunctionType, BuiltinFunctionType, MethodType)
-
-
-def _check_container(container: object, *types: type) -> None:
-    """Check that something takes items as a builtin container does, with no code of its own.
-
-    Raises:
-        NotPlain: If it does not.
-    """
-    kind = type(container)
-    bases = [base for base in types if base in _SETTERS and issubclass(kind, base)]
-    has_theirs = any(
-        all(getattr(kind, name) is getattr(base, name) for name in _SETTERS[base]) for base in bases
-    )
-    if kind not in types and not has_theirs:
-        raise NotPlain(f"items of a {kind.__name__[:80]} are not plain data")
-
-
-def _dtype_state(dtype: Any, state: Any) -> tuple[Any, ...]:
-    """Return a copy of a dtype's state, which numpy keeps parts of.
-
-    Raises:
-        NotPlain: If it is not what numpy would write of a dtype that it can make itself: with another one,
-            bytes can be taken for the addresses of objects.
-    """
-    numpy = sys.modules["numpy"]
-    if type(state) is not tuple or len(state) not in (8, 9):
-        raise NotPlain("a dtype with a state that is none is not plain data")
-    version, order, base, names, fields, size, alignment, flags, *unit = state
-    made = dtype
-    if fields is not None:
-        is_plain = type(names) is tuple and type(fields) is dict and {*map(type, (*names, *fields))} == {str}
-        parts: list[Any] = [fields[name] for name in names] if is_plain else [None]
-        if not all(type(part) is tuple and isinstance(part[0], numpy.dtype) for part in parts):
-            raise NotPlain("a dtype with fields that are none is not plain data")
-        fields = {name: tuple(part) for name, part in fields.items()}
-        made = numpy.dtype(
-            {
-                "names": list(names),
-                "formats": [part[0] for part in parts],
-                "offsets": [part[1] for part in parts],
-                "itemsize": size,
-            }
-        )
-    is_right = flags in (0, made.flags) if not made.hasobject else flags == made.flags
-    is_sized = size in (-1, made.itemsize) and {type(size), type(alignment)} == {int}
-    if not (is_right and is_sized) or base is not None:
-        raise NotPlain("a dtype that numpy would not make is not plain data")
-    if dtype.kind in "mM":
-        _, count = unit[0]
-        unit = [({}, tuple(count))]
-    else:
-        unit = [None] * len(unit)  # what a program noted down there no test looks at
-    return (version, order, base, names, fields, size, alignment, flags, *unit)
-
-
-def _check_made(made: Any) -> None:
-    """Check that the parts of something fit together where a library's C code takes that for granted.
-
-    Raises:
-        NotPlain: If they don't.
-    """
-    kind = type(made)
-    if kind.__module__.startswith("scipy.sparse"):
-        if hasattr(kind, "check_format"):
-            made.check_format(full_check=True)
-        elif hasattr(kind, "_check"):
-            made._check()
-    elif kind.__module__.partition(".")[0] == "pandas":
-        fits = _FITS.get(kind.__name__)
-        if fits and not fits(made):
-            raise NotPlain(f"a {kind.__name__} whose parts don't fit together is not plain data")
-
-
-def _has_codes(categorical: Any) -> bool:
-    codes = categorical._ndarray
-    return codes.dtype.kind == "i" and bool(((codes >= -1) & (codes < len(categorical.categories))).all())
-
-
-def _has_levels(index: Any) -> bool:
-    return index._verify_integrity() is not None  # it raises
-
-
-def _has_places(manager: Any) -> bool:
-    numpy = sys.modules["numpy"]
-    places = numpy.concatenate([block.mgr_locs.as_array for block in manager.blocks] or [[]])
-    shapes = {block.shape[1:] for block in manager.blocks}
-    return bool((numpy.sort(places) == range(len(manager.items))).all()) and shapes <= {manager.shape[1:]}
-
-
-def _has_length(manager: Any) -> bool:
-    return bool(manager.blocks[0].shape == (len(manager.axes[0]),))
-
-
-_FITS: dict[str, Callable[[Any], bool]] = {
-    "Categorical": _has_codes,
-    "MultiIndex": _has_levels,
-    "BlockManager": _has_places,
-    "SingleBlockManager": _has_length,
-}
-_WITH_STATE = {
-    "_fresh_dtype", "_mareconstruct", "_reconstruct", "_reconstructor",
-    "__pyx_unpickle_IntervalMixin", "__pyx_unpickle_NDArrayBacked",
-}  # fmt: skip
-"""Functions whose results are given a state; those of others may be what the process has, too."""
 
 
 def _is_one_of(value: object, others: list[Any]) -> bool:
@@ -452,103 +289,3 @@ def class_of(module: str, name: str) -> type | None:
 
 def _fresh_dtype(*arguments: Any) -> object:
     return sys.modules["numpy"].dtype(arguments[0], False, True)
-
-
-# Functions that a pickle of ours names, in the place of values that pickle can't move as they are.
-
-
-WIDER = {"bfloat16": "float32", "complex32": "complex64"}
-"""Type of numbers that numpy lacks -> the one that a tensor's are moved in."""
-
-
-def tensor(library: str, *parts: Any) -> object:
-    """Return a tensor, or a torch dtype, from its parts; a candidate may have made them up.
-
-    Raises:
-        NotPlain: If they are none.
-    """
-    if library == "torch.dtype" and len(parts) == 1:
-        found = getattr(sys.modules.get("torch"), str(parts[0]), None)
-        if type(found).__name__ == "dtype":
-            return found
-    *flags, array, narrow = parts if len(parts) > 1 else (None, None)
-    is_known = type(array).__module__ in ("numpy", "builtins") and type(narrow) is str
-    if library not in sys.modules or not is_known or (narrow and narrow not in WIDER):
-        raise NotPlain("a part that is none of ours")
-    module = sys.modules[library]
-    if library == "torch" and len(flags) == 2:
-        made = module.from_numpy(array.copy()) if array.shape else module.tensor(array[()])
-        made = made.to(getattr(module, narrow)) if narrow else made
-        if flags[0]:
-            return module.nn.Parameter(made, requires_grad=bool(flags[1]))
-        return made.requires_grad_() if flags[1] else made
-    if library == "tensorflow" and len(flags) == 1:
-        made = module.cast(array, narrow) if narrow else module.convert_to_tensor(array)
-        return module.Variable(made) if flags[0] else made
-    raise NotPlain("a part that is none of ours")
-
-
-def iterator(items: list[Any]) -> object:
-    """Return an iterator's values to come, as an iterator.
-
-    Raises:
-        NotPlain: If they are in no list.
-    """
-    if type(items) is not list:
-        raise NotPlain("an iterator that is none of ours")
-    return iter(items)
-
-
-def flat(array: Any) -> object:
-    """Return what an array's `flat` is.
-
-    Raises:
-        NotPlain: If it is no array.
-    """
-    if type(array) is not sys.modules["numpy"].ndarray:
-        raise NotPlain("a flat iterator that is none of ours")
-    return array.flat
-
-
-def record(name: str, fields: tuple[str, ...], values: tuple[Any, ...]) -> object:
-    """Return a tuple whose fields have names.
-
-    Raises:
-        NotPlain: If it is none.
-    """
-    if {str} != {type(name), *map(type, fields)} or type(values) is not tuple:
-        raise NotPlain("a named tuple that is none of ours")
-    make: Any = namedtuple
-    # It checks that all are names, and does with others what pandas has it do in `itertuples`.
-    return make(name, fields, rename=True)._make(values)
-
-
-def view(kind: str, values: dict[Any, Any]) -> object:
-    """Return a dictionary's keys, values or items.
-
-    Raises:
-        NotPlain: If it is none.
-    """
-    if type(values) is not dict or kind not in ("keys", "values", "items"):
-        raise NotPlain("a view that is none of ours")
-    return getattr(values, kind)()
-
-
-def zone(library: str, *parts: Any) -> object:
-    """Return a time zone from what it is named or made by.
-
-    Raises:
-        NotPlain: If it is none.
-    """
-    if library not in sys.modules or not {*map(type, parts)} <= {str, int, float, type(None)}:
-        raise NotPlain("a time zone that is none of ours")
-    match library, parts:
-        case "pytz", (minutes,):
-            return sys.modules["pytz"].FixedOffset(minutes)
-        case "zoneinfo", (str(key),):
-            return sys.modules["zoneinfo"].ZoneInfo(key)
-        case "dateutil.tz", ("tzutc" | "tzlocal" as name,):
-            return getattr(sys.modules["dateutil.tz"], name)()
-        case "dateutil.tz", (name, seconds):
-            return sys.modules["dateutil.tz"].tzoffset(name, seconds)
-    raise NotPlain("a time zone that is none of ours")

@@ -17,7 +17,7 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from xftbench.execution.inside import channel, figures, linux, rebuild, transport
+from xftbench.execution.inside import channel, figures, linux, plain, transport
 
 if TYPE_CHECKING:
     from xftbench.execution.inside.jail import NamespaceJail
@@ -110,7 +110,7 @@ def _move(variables: dict[str, Any]) -> tuple[str, str, list[bytes]]:
     kind = "drawn" if os.path.exists("output.png") and transport.has_figures() else "moved"  # noqa: PTH110
     try:
         return kind, "", [transport.pack(variables["result"])]
-    except rebuild.NotPlain as error:
+    except plain.NotPlain as error:
         return kind, str(error)[:_TEXT], []
 
 

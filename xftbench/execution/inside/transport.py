@@ -2,7 +2,7 @@
 
 To the candidate everything may go: the referee is trusted. From it only plain data comes: numbers, texts,
 containers, arrays, tables, sparse matrices and tensors. Pickle is the format; `kinds` says what a pickle from
-a candidate may name, and `rebuild` what it may do with that.
+a candidate may name, and `rebuild` and `plain` what it may do with that.
 """
 
 import io
@@ -15,19 +15,9 @@ from types import GeneratorType
 from typing import Any, NoReturn
 
 from xftbench.execution.inside import kinds
-from xftbench.execution.inside.rebuild import (
-    WIDER,
-    NotPlain,
-    PlainUnpickler,
-    class_of,
-    flat,
-    iterator,
-    rebuilt,
-    record,
-    tensor,
-    view,
-    zone,
-)
+from xftbench.execution.inside.plain import NotPlain
+from xftbench.execution.inside.rebuild import PlainUnpickler, class_of, rebuilt
+from xftbench.execution.inside.rebuilders import WIDER, flat, iterator, record, tensor, view, zone
 
 _MAX_BYTES = 1 << 30
 
