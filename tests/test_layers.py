@@ -64,12 +64,13 @@ def test_the_method_knows_nothing_of_the_evaluation(path: Path) -> None:
 
 
 def test_only_what_loads_a_model_reads_its_record_or_ends_a_command_may_import_the_method() -> None:
-    # Both command lines share one type of numbers, which knows nothing of the method.
-    number = {"xft.commands.number", "xft.commands.number.Number"}
+    # Both command lines share types of parameters, which know nothing of the method.
+    module = "xft.commands.parameters"
+    shared = {module, f"{module}.NamedPath", f"{module}.Number"}
     users = {
         path.name
         for path in modules(xftbench)
-        if any(name.split(".")[0] == "xft" for name in imported(path) - number)
+        if any(name.split(".")[0] == "xft" for name in imported(path) - shared)
     }
     assert users <= {
         "hf.py",

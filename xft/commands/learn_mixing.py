@@ -10,8 +10,8 @@ import msgspec
 
 from xft.checkpoint import open_checkpoint
 from xft.coefficients import MIXING_FILE
-from xft.commands.number import SEED, Number
 from xft.commands.options import DIRECTORY, STYLES, was_given
+from xft.commands.parameters import SEED, Number
 from xft.output import write_text_atomically
 
 

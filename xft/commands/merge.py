@@ -9,8 +9,8 @@ from click.core import ParameterSource
 
 from xft.coefficients import Mixing, Rule
 from xft.combine import CombineOptions, CombineRule, combine
-from xft.commands.number import SEED, Number
 from xft.commands.options import DIRECTORY, writing, writing_options
+from xft.commands.parameters import SEED, Number
 from xft.errors import CheckpointError, ParityError, UsageProblem
 from xft.merge import MergeOptions, merge
 

@@ -13,11 +13,11 @@ import click
 from click.core import ParameterSource
 
 from xft.checkpoint import OnBytes, Writing
-from xft.commands.number import SEED, Number
+from xft.commands.parameters import SEED, NamedPath, Number
 from xft.data import Style
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-DIRECTORY = click.Path(path_type=Path)
+DIRECTORY = NamedPath(path_type=Path)
 STYLES = click.Choice(get_args(Style))
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from xft.commands.number import Number
 from xft.commands.options import DIRECTORY, training_progress, writing
+from xft.commands.parameters import Number
 from xft.recipe import read_recipe
 from xft.stages import Stage, Workshop
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from xft.commands.number import SEED, Number
 from xft.commands.options import DIRECTORY, writing, writing_options
+from xft.commands.parameters import SEED, Number
 from xft.config import MoeConfig
 from xft.errors import ParityError
 from xft.upcycle import upcycle

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from xft.commands.number import Number
+from xft.commands.parameters import Number
 from xftbench.commands.options import DIRECTORY, allow_option, json_option, leaderboards_option
 from xftbench.errors import StoreError, UsageProblem
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 import click
 from click.core import ParameterSource
 
-from xft.commands.number import Number
+from xft.commands.parameters import NamedPath, Number
 from xftbench.errors import UsageProblem
 from xftbench.execution import processors
 from xftbench.plan import SuiteOptions
@@ -17,21 +17,9 @@ from xftbench.plan import SuiteOptions
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class _NamedPath(click.Path):
-    """A path that was named: an empty word, as of a variable that is not set, would be the current folder."""
-
-    def convert(
-        self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
-    ) -> str | bytes | os.PathLike[str]:
-        """Return the path, if there is one."""
-        if value == "":
-            self.fail("it is empty; the current folder is '.'", param, ctx)
-        return super().convert(value, param, ctx)
-
-
-DIRECTORY = _NamedPath(file_okay=False, path_type=Path)
-FILE = _NamedPath(dir_okay=False, path_type=Path)
-PATH = _NamedPath(path_type=Path)
+DIRECTORY = NamedPath(file_okay=False, path_type=Path)
+FILE = NamedPath(dir_okay=False, path_type=Path)
+PATH = NamedPath(path_type=Path)
 
 
 class SpreadCommand(click.Command):

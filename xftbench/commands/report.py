@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from xft.commands.number import Number
+from xft.commands.parameters import Number
 from xftbench.commands.options import DIRECTORY, FILE, allow_option, data_dir_for
 from xftbench.errors import StoreError, UsageProblem
 

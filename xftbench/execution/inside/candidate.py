@@ -15,12 +15,13 @@ from typing import Any, NoReturn
 
 from xftbench.execution.inside import channel, figures, plain, transport
 from xftbench.execution.inside.answers import Recording
+from xftbench.execution.inside.shown import LONGEST_OF_ERROR
 
 _DRAWN = "output.png"
 _PICTURES = ("ans.png", _DRAWN)
 _ANSWER_BYTES = 1 << 30
 _HEADER_BYTES = 1 << 22
-_TEXT, _FILE_NAME = 1000, 255
+_FILE_NAME = 255
 
 
 class Ended(BaseException):
@@ -141,7 +142,7 @@ class Candidate:
                 file.write(data)
 
     def _end(self, *trouble: str) -> NoReturn:
-        self.trouble = [text[:_TEXT] for text in trouble]
+        self.trouble = [text[:LONGEST_OF_ERROR] for text in trouble]
         raise Ended
 
 
@@ -152,7 +153,7 @@ def _is_header(header: object) -> bool:
     texts = [header.get(name, "") for name in ("kind", "name", "text", "line")]
     files = header.get("files", [])
     return (
-        all(_is_text(text, _TEXT) for text in texts)
+        all(_is_text(text, LONGEST_OF_ERROR) for text in texts)
         and isinstance(files, list)
         and all(_is_text(name, _FILE_NAME) for name in files)
     )

@@ -13,11 +13,10 @@ from typing import Any, NamedTuple, NoReturn
 
 from xftbench.execution.inside import channel, items, wire
 from xftbench.execution.inside.oracles import FLOAT_TOLERANCE, LENIENT, Answer, Expected, accepts
-from xftbench.execution.inside.shown import LONGEST, shown
+from xftbench.execution.inside.shown import LONGEST, LONGEST_OF_ERROR, shown
 
 _PROGRESS_S = 1.0
 _MAX_TASKS = 512
-_TEXT = 1000
 
 
 class _Part:
@@ -273,7 +272,7 @@ def _told(message: tuple[str, str, str]) -> str:
 
 
 def _short(report: tuple[object, ...]) -> list[str]:
-    return [str(part)[:_TEXT] for part in report]
+    return [str(part)[:LONGEST_OF_ERROR] for part in report]
 
 
 def _is_strings(message: object, length: int) -> bool:

@@ -18,12 +18,12 @@ import traceback
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from xftbench.execution.inside import channel, figures, linux, plain, transport
+from xftbench.execution.inside.shown import LONGEST_OF_ERROR
 
 if TYPE_CHECKING:
     from xftbench.execution.inside.jail import NamespaceJail
     from xftbench.execution.inside.weak import WeakJail
 
-_TEXT = 1000
 _FILE_BYTES = 64 << 20
 
 
@@ -111,7 +111,7 @@ def _move(variables: dict[str, Any]) -> tuple[str, str, list[bytes]]:
     try:
         return kind, "", [transport.pack(variables["result"])]
     except plain.NotPlain as error:
-        return kind, str(error)[:_TEXT], []
+        return kind, str(error)[:LONGEST_OF_ERROR], []
 
 
 def _figures() -> list[bytes]:
@@ -148,7 +148,7 @@ def _new_files(before: set[str]) -> dict[str, bytes]:
 def _header(kind: str, error: BaseException) -> bytes:
     """Return an exception as a message; it may be one of the program's own making."""
     try:
-        name, text = str(type(error).__name__)[:_TEXT], str.__str__(str(error)[:_TEXT])
+        name, text = str(type(error).__name__)[:LONGEST_OF_ERROR], str.__str__(str(error)[:LONGEST_OF_ERROR])
         line = _line_of(error)
     except BaseException:  # noqa: BLE001
         name, text, line = "Exception", "an exception that can't describe itself", ""

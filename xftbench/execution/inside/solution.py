@@ -12,8 +12,8 @@ from types import CodeType
 from typing import Any, NoReturn
 
 from xftbench.execution.inside import channel, remote, wire
+from xftbench.execution.inside.shown import LONGEST_OF_ERROR
 
-_TEXT = 1000
 _IS = opcode.opmap["IS_OP"]
 
 _READY = wire.encode(("ready",), opaque=False)
@@ -137,8 +137,8 @@ def described(error: BaseException) -> tuple[str, str, str]:
     """Return an exception as (nearest builtin type, own type, text)."""
     try:
         names = [kind.__name__ for kind in type(error).__mro__ if kind.__module__ == "builtins"]
-        text = str(error)[:_TEXT]
-        return str(names[0]), str(type(error).__name__)[:_TEXT], str.__str__(text)
+        text = str(error)[:LONGEST_OF_ERROR]
+        return str(names[0]), str(type(error).__name__)[:LONGEST_OF_ERROR], str.__str__(text)
     except BaseException:  # noqa: BLE001 - it may raise anything, SystemExit included
         return "Exception", "an exception that can't describe itself", ""
 

@@ -1,5 +1,6 @@
-"""Numbers on the command line, of xft and of xftbench."""
+"""What stands on the command line: types of parameters, of xft and of xftbench."""
 
+import os
 from math import isfinite
 from typing import Any
 
@@ -18,3 +19,15 @@ class Number(click.FloatRange):
         if not isfinite(number):
             self.fail(f"{value} is not a finite number.", param, ctx)
         return number
+
+
+class NamedPath(click.Path):
+    """A path that was named: an empty word, as of a variable that is not set, would be the current folder."""
+
+    def convert(
+        self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | bytes | os.PathLike[str]:
+        """Return the path, if there is one."""
+        if value == "":
+            self.fail("it is empty; the current folder is '.'", param, ctx)
+        return super().convert(value, param, ctx)
