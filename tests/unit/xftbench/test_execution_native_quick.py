@@ -1,6 +1,7 @@
 """What makes compiled languages quick changes nothing: each short cut against the published command."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -75,7 +76,7 @@ def program_of(language: str, solution: str) -> NativeProgram:
 
 
 def published(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("xftbench.execution.native.builders.hastened", lambda toolchain, text, step: step)
+    monkeypatch.setattr("xftbench.execution.native.builders.hastened", lambda toolchain, text, steps: steps)
 
 
 @pytest.mark.parametrize(
@@ -113,6 +114,8 @@ def test_a_program_that_does_not_begin_with_the_headers_is_compiled_as_published
         pytest.param("go", CASES["go"].right, marks=pytest.mark.slow),
         pytest.param("go", with_result("go", "4"), marks=pytest.mark.slow),
         pytest.param("go", with_result("go", "missing(x, y)"), marks=pytest.mark.slow),
+        pytest.param("scala", CASES["scala"].right, marks=pytest.mark.slow),
+        pytest.param("scala", with_result("scala", "missing(x, y)"), marks=pytest.mark.slow),
         # What vet finds is a failure.
         pytest.param(
             "go", with_result("go", 'x + y + 0*len(fmt.Sprintf("%d", "a"))'), marks=pytest.mark.slow
@@ -143,22 +146,26 @@ def test_the_ordinary_command_is_asked_where_the_quick_one_refuses_and_only_ther
 ) -> None:
     found("cpp")
 
-    def hastened(toolchain: Toolchain, text: str, step: dict[str, Any]) -> dict[str, Any]:
-        return step | {"quick": [quick]}
+    def hastened(toolchain: Toolchain, text: str, steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [steps[0] | {"quick": [quick]}, *steps[1:]]
 
     monkeypatch.setattr("xftbench.execution.native.builders.hastened", hastened)
     assert runner.run(native("cpp", CASES["cpp"].right)).verdict == verdict
 
 
 def test_headers_that_cannot_be_built_are_tried_once_and_missed_by_nothing(
-    runner: NativeRunner, monkeypatch: pytest.MonkeyPatch
+    runner: NativeRunner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     found("cpp")
     tries = []
-    monkeypatch.setattr("xftbench.execution.native.cpp.kept", lambda *_: tries.append(1))
-    cpp._built.cache_clear()
+
+    def build(*_: object) -> None:
+        tries.append(1)
+        raise OSError("no room")
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr("xftbench.execution.native.prepared._build", build)
     outcomes = [runner.run(native("cpp", CASES["cpp"].right)) for _ in range(2)]
-    cpp._built.cache_clear()
     assert [outcome.strict for outcome in outcomes] == ["passed", "passed"]
     assert len(tries) == 1
 

@@ -2,7 +2,7 @@
 
 Each gives what the published command would give, or steps aside. C++: see `cpp`. Rust: the standard library
 is linked with as it is, where a program does nothing to its linking. Go: the standard packages are known from
-the start. Java and TypeScript: the compiler stays warm.
+the start. Java and TypeScript: the compiler stays warm. Scala: its classes are mapped, not loaded.
 """
 
 import os
@@ -21,7 +21,6 @@ from xftbench.execution.worker import Worker
 _LINKS = re.compile(r"#!\[|\b(?:extern|link\w*|no_mangle|export_name|global_allocator|\w*asm)\b|current_exe")
 _SERVER_CPU_S = 100_000
 _MOST_CLASSES, _LONGEST_NAME, _LONGEST_PATH = 2000, 255, 2000
-_JAVA_FLAGS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "-Xss4m", "-Xmx768m")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +44,32 @@ class Warm:
         return Compiler(worker, step, self.files, self.unpack)
 
 
-def hastened(toolchain: Toolchain, text: str, step: dict[str, Any]) -> dict[str, Any]:
-    """Return a language's first step with what makes it quick; `quick` is a command to try before."""
-    name, argv = toolchain.language.name, step["argv"]
+def hastened(toolchain: Toolchain, text: str, steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return a language's steps with what makes them quick; `quick` is a command to try before."""
+    name, first, argv = toolchain.language.name, steps[0], steps[0]["argv"]
     if name == "cpp":
-        return step | {"quick": cpp.quick(toolchain, text, argv), "argv": cpp.ordinary(toolchain, text, argv)}
+        quick, ordinary = cpp.quick(toolchain, text, argv), cpp.ordinary(toolchain, text, argv)
+        return [first | {"quick": quick, "argv": ordinary}, *steps[1:]]
     if name == "rs" and not _LINKS.search(text):
-        return step | {"argv": [*argv, "-C", "prefer-dynamic", "-C", "rpath"]}
+        return [first | {"argv": [*argv, "-C", "prefer-dynamic", "-C", "rpath"]}, *steps[1:]]
     if name == "go" and (cache := prepared.go_cache(toolchain)):
-        return step | {"environment": step["environment"] | {"GOCACHE": view.inside(str(cache))}}
-    return step
+        return [
+            first | {"environment": first["environment"] | {"GOCACHE": view.inside(str(cache))}},
+            *steps[1:],
+        ]
+    if name == "scala":
+        return _scala(toolchain, steps)
+    return steps
+
+
+def _scala(toolchain: Toolchain, steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    archive = prepared.scala_archive(toolchain)
+    both = [f"-J-XX:SharedArchiveFile={view.inside(str(archive))}", "-J-Xlog:disable"] if archive else []
+    added = ([*both, "-J-XX:TieredStopAtLevel=1"], both)  # how the program itself runs is left as it is
+    return [
+        step | {"argv": [step["argv"][0], *options, *step["argv"][1:]]}
+        for step, options in zip(steps, added, strict=True)
+    ]
 
 
 def warm(toolchain: Toolchain) -> Warm | None:
@@ -68,7 +83,10 @@ def _java(toolchain: Toolchain) -> Warm | None:
     if server is None:
         return None
     paths = {name: view.inside(path) for name, path in toolchain.paths.items()}
-    argv = (paths["java"], *_JAVA_FLAGS, "-cp", view.inside(str(server)), "JavaCompiler", paths["javatuples"])
+    folder = view.inside(str(server))
+    # An archive that can't be used is passed over; that it is must not be written where the answers are.
+    flags = (*prepared.JAVA_FLAGS, f"-XX:SharedArchiveFile={folder}/{prepared.ARCHIVE}", "-Xlog:disable")
+    argv = (paths["java"], *flags, "-cp", folder, "JavaCompiler", paths["javatuples"])
     return Warm(argv, {}, _java_classes, serves=3)
 
 

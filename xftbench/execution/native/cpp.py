@@ -12,7 +12,7 @@ What the quick command refuses is compiled by the ordinary one, whose word count
 
 import re
 import subprocess
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 from xftbench.execution.native import view
@@ -91,13 +91,7 @@ def _names(text: str) -> set[str]:
 def _folder(toolchain: Toolchain) -> Path | None:
     """Return where the headers are, built now or earlier."""
     identity = f"{cache_directory()}{toolchain.paths}{toolchain.version}{_FULL}{_SMALL}"
-    return _built(toolchain.paths["g++"], identity)
-
-
-@lru_cache(maxsize=4)
-def _built(compiler: str, identity: str) -> Path | None:
-    """Return the headers of that identity. What can't be built is not tried again for each program."""
-    return kept("cpp", identity, lambda folder: _build(compiler, folder))
+    return kept("cpp", identity, partial(_build, toolchain.paths["g++"]))
 
 
 def _build(compiler: str, folder: Path) -> None:

@@ -63,7 +63,7 @@ class NativeRunner(WorkerRunner):
             compiled = self._compiled_warm(toolchain, text, steps[0])
             if compiled is not None:
                 return self._run_compiled(compiled, steps)
-            steps[0] = builders.hastened(toolchain, text, steps[0])
+            steps = builders.hastened(toolchain, text, steps)
         files = {toolchain.language.file_name: text.encode("utf-8", "surrogatepass")}
         return self._jobs.run(files, steps)
 
