@@ -11,7 +11,7 @@ _MAIN = {"cs": "Main"}
 _TYPE = re.compile(r"\b(?:class|interface|enum|record|struct|object|trait|delegate)\b(?:\s+(\w+))?")
 _PUBLIC = re.compile(r"^\s*public\s+(?=[\w\s]*\b(?:class|interface|enum|record)\b)")
 _TEST = (
-    r"(?:@(?:Parameterized|Repeated)?Test\b(?:\([^()]{0,200}\))?"
+    r"(?:@(?:[a-z]\w{0,40}\.){0,8}(?:Parameterized|Repeated)?Test\b(?:\([^()]{0,200}\))?"
     r"|\[(?:Test|TestMethod|Fact|Theory)\b[^\]]{0,200}\])"
 )
 _TEST_METHOD = re.compile(_TEST + r"[^;{}(]{0,200}?\b(\w+)\s*\(")

@@ -40,6 +40,7 @@ _SHELL_EXIT = re.compile(
 )
 _LABEL = re.compile(r"^[ \t]*(?:public|private|protected)[ \t]*:", re.MULTILINE)
 _DEFAULT = re.compile(r"\s*=[^,(){}=]*(?:\{[^{}]*\}|\([^()]*\))?\s*(?=[,)])")
+_D_MODULE = re.compile(r"^[ \t]*module[ \t]+[\w.]+[ \t]*;[ \t]*\n?", re.MULTILINE)
 _GO_IMPORT = re.compile(r'^import[ \t]*(?:\(([^)]*)\)|([^\n]*"[^"\n]*"))', re.MULTILINE)
 _GO_PACKAGE = re.compile(r"\A(?:\s*+(?://[^\n]*\n|/\*.*?\*/))*+\s*package[ \t]+\w+[^\n]*", re.DOTALL)
 _GO_MAIN = r"main|(?:Test|Example|Benchmark|Fuzz)(?![a-z])\w*"
@@ -74,6 +75,7 @@ def assemble(problem: Problem, code: str) -> str | None:
     if language == "go":
         return _go(problem, code)
     if language == "d":
+        code = _D_MODULE.sub("", code)  # it would have to come before the prompt's imports
         return joined(_preamble(problem, code), _with_bodies(without(language, code, "main")))
     if language == "elixir":
         return _elixir(problem, code)

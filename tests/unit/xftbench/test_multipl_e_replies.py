@@ -400,6 +400,11 @@ def test_a_header_of_the_replys_own_is_not_there() -> None:
     )
 
 
+def test_ds_module_has_the_prompts_name() -> None:
+    full = SHAPES["d"][FULL]
+    assert assembled("d", f"module sol;\n{full}") == assembled("d", full)
+
+
 def test_ds_short_functions_get_a_body() -> None:
     assert "long add(long x, long y) pure { return x + y; }" in assembled(
         "d", "long add(long x, long y) pure => x + y;\n"

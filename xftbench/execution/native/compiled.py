@@ -37,10 +37,12 @@ CPP = Language(
         wary=_ENDING + r"|_Pragma|#\s*(?!include)|\b(?:operator|asm|terminate|goto)\b|std::set_"
         r"|\b(?:f|fre|p|shm_|fd)?open\s*\(|\b(?:mmap|mprotect|dl(?:sym|open)|write|read|dup2?|getenv|setjmp|rename)\s*\("
         r"|\b[io]?fstream\b"
-        # A program's own function takes the C library's place.
+        # A program's own function takes the C library's place; a typedef or a line break may hide that.
         r"|\b(?:mem|bcmp|wmem|str(?!len\s*\((?!const|char))|wcs)\w*+\s*\((?!\s*std::string)[^()\n]{0,200}[*\[]"
+        r"|\b(?:mem(?:cmp|cpy|move|set|chr|rchr|mem)|bcmp|bcopy|bzero|wmem\w*+|str(?:len|n?cmp|n?cpy|coll|chr)|wcs\w*+)"
+        r"\s*\((?:[^()]|\([^()]*\))*+\)[^{};()]*(?:\([^()]*\)[^{};()]*)?\{"
         r"|\busing\s++(?!std\b)(?:namespace\s++(?!std\s*;)|[\w:]+\s*[;=]|typename)",
-        equality=r"operator\s*(?:!=|<=>|==(?!" + _OF_UNION + "))",
+        equality=r"operator\s*(?:!=|<=>|==(?!" + _OF_UNION + r"))|#\s*define\s+\w+\s+(?:[!=]=|<=>|operator)",
     ),
 )
 
@@ -90,7 +92,7 @@ JAVA = Language(
         r"\b(?:exit|halt|Runtime|Process\w*|getClass|forName|Thread|assert|invoke|setAccessible|Unsafe|\w*ClassLoader|"
         r"Files?|Path|InputStream|Shutdown\w*|desiredAssertionStatus)\b|reflect\.(?!\*;)|static\s*\{|Problem\s*[.(]|"
         r"class\s+(?!Problem\b)|\bmain\b|Prox(?:y|ies)|(?<![.:])\bequals\b",
-        equality=r"boolean\s+equals\s*\(",
+        equality=r"[bB]oolean\s+equals\s*\(",
     ),
     runtime_memory=True,
 )  # fmt: skip
@@ -123,9 +125,10 @@ RUST = Language(
         check=(r"assert_eq!\(candidate\(", ");"),
         wary=_ENDING
         + r"|\bas\s+(?:assert|[A-Z])|macro_rules|unsafe|extern|std::process|panic|no_mangle|link_section|"
+        r"#\s*!?\s*\[\s*(?!(?:derive|allow|inline|cfg|must_use|test|warn)\b)|"
         r"include|env!|std::fs"
         r"|\bmod\s+(?:std|core|alloc)\b|\buse\s++(?!(?:std|core|alloc|super)\b)|\bPartialEq\b(?![\w\s,]{0,200}\)\])",
-        equality=r"\bPartialEq\s*(?:<|as\b)",
+        equality=r"\bPartialEq\s*(?:<|as\b)|[(\[{,]\s*PartialEq\s*(?:\)(?!\s*\])|\]|\})",
     ),
 )
 

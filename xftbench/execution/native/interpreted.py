@@ -305,6 +305,7 @@ BASH = Language(
         wary=r"\b(?:exit!?|_exit|abort|quit|kill|signal|trap|eval|system|exec\w*|fork|spawn\w*|f?open|File)\b|__\w"
         r"|\bset\b|alias|enable|builtin|shopt|BASH|PIPE|\$0|function\s+(?:set|printf|candidate)|"
         r"(?:set|printf|candidate|run_test)\s*\(\)",
+        equality="nocasematch",
     ),
 )
 

@@ -142,9 +142,13 @@ class _Trial:
         outcome, ending = self._judged(sealed.text)
         if outcome.verdict in _MAY_BE_OURS and sealed.is_blamed(ending.output):
             outcome, ending = self._judged(proof.plain(self._program))
+        has_proof = sealed.secret in ending.output
+        if outcome.verdict == "passed" and not has_proof:
+            # The line behind the tests, whose secret was not printed, may have ended well in their place.
+            outcome, _ = self._judged(proof.plain(self._program))
         if outcome.verdict != "passed":
             return msgspec.structs.replace(outcome, strict=outcome.verdict)
-        return self._strictly(outcome, has_proof=sealed.secret in ending.output)
+        return self._strictly(outcome, has_proof=has_proof)
 
     def _judged(self, text: str) -> tuple[Outcome, Ending]:
         ending = self._runner.execute(self._toolchain, text)
