@@ -243,7 +243,7 @@ class Limits(Record):
     """Address space of each of the candidate's processes."""
     disk_bytes: int = 64 << 20
     """Size of the private scratch file system."""
-    processes: int = 32
+    processes: int = 128
     """Processes and threads at a time."""
     scale: float = 1.0
     """Factor that `cpu_s` and `wall_s` were multiplied with; time limits of a runner's own take it too."""

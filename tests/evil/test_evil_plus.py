@@ -132,6 +132,30 @@ def test_who_knows_the_protocol_gains_nothing(name: str, scene: Scene) -> None:
     assert settled(before) == before
 
 
+FORGED = """
+import sys
+ours = [module for name, module in [*sys.modules.items()] if name.endswith("plus_solution")][0]
+for name in ("_as_bytes", "_as_value", "_as_name"):
+    getattr(ours, name).__code__ = (lambda value, arguments: ITEM).__code__
+def FUNCTION(*arguments): return 0
+"""
+
+
+@pytest.mark.parametrize("item", [b"\xff" * 4, b"", b"\xff" * 8, b"\0" * 4])
+@pytest.mark.parametrize("oracle", ["equal", "root", "not_none", "as_set"])
+def test_no_forged_item_is_a_right_answer(oracle: str, item: bytes, scene: Scene) -> None:
+    problem = {
+        "equal": ADD,
+        "root": ZERO,
+        "not_none": plus_problem("def some(x):\n    return x or None\n", "some", [[0], [4]], "not_none"),
+        "as_set": plus_problem("def both(x):\n    return {x, 1.5}\n", "both", [[3], [4]], "as_set"),
+    }[oracle]
+    solution = FORGED.replace("FUNCTION", problem.entry_point).replace("ITEM", repr(item))
+    outcome = run(scene, solution, problem)
+    assert outcome.verdict not in ("passed", "infrastructure_error"), outcome
+    assert "passed" not in (outcome.base, outcome.plus, outcome.strict), outcome
+
+
 def test_an_answer_is_of_no_other_type_than_it_is(scene: Scene) -> None:
     renamed = "for name, module in [*sys.modules.items()]:\n    if name.endswith('plus_solution'):\n"
     renamed += "        module._type_name = lambda value: 'float'\n"

@@ -61,9 +61,7 @@ def _from_blocks(problem: Problem, blocks: Sequence[Block]) -> Solution | None:
     chosen = ([block for block in whole if block.closed] or whole)[-1]
     helpers = python_code.helpers(chosen.code, [block.code for block in blocks if block is not chosen])
     rule = "fences" if helpers else "fence" if chosen.closed else "open_fence"
-    is_first = "from __future__" in chosen.code
-    code = f"{chosen.code}\n{helpers}" if is_first else helpers + chosen.code
-    return Solution(code=with_preamble(problem, code), rule=rule)
+    return Solution(code=with_preamble(problem, _put_before(helpers, chosen.code)), rule=rule)
 
 
 def nearest(problem: Problem, reply: str, blocks: Sequence[Block]) -> Solution:
@@ -87,9 +85,18 @@ def with_preamble(problem: Problem, code: str) -> str:
     A reply that repeats them redefines them, to no effect; one that doesn't was told that they are there.
     """
     head, marker, _ = problem.prompt.partition(f"def {problem.entry_point}(")
-    if not marker or not head.strip() or "from __future__" in code:
-        return code
-    return f"{head.rstrip()}\n\n{code}"
+    return _put_before(f"{head.rstrip()}\n\n", code) if marker and head.strip() else code
+
+
+def _put_before(text: str, code: str) -> str:
+    """Return a text with code behind it, or rather behind what the code imports from the future."""
+    parsed = python_code.tree(code) if "__future__" in code else None
+    futures = [
+        node for node in (parsed.body if parsed else []) if getattr(node, "module", None) == "__future__"
+    ]
+    lines = code.split("\n")
+    n_first = futures[-1].end_lineno or 0 if futures else 0
+    return "".join(f"{line}\n" for line in lines[:n_first]) + text + "\n".join(lines[n_first:])
 
 
 def _parts(reply: str, blocks: Sequence[Block], name: str) -> Iterator[tuple[str, str]]:

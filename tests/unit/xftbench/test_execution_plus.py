@@ -19,6 +19,9 @@ COMMON = plus_problem(
 )
 DOUBLE = plus_problem("def f(x): return 2 * x\n", "f", [[1], [4]])
 FOUND = plus_problem("def f(x): return [] if x > 0 else None\n", "f", [[1], [-1]], "not_none")
+ROOT = plus_problem(
+    "def find_zero(xs): return -xs[0] / xs[1]\n", "find_zero", [[[3, 4]], [[-1, 7]]], "root", 1e-4
+)
 MANY = plus_problem("def f(n): return list(range(n))\n", "f", [[3], [300_000]])
 
 
@@ -82,6 +85,78 @@ def test_what_can_not_be_printed_raises(line: str, pool: Pool) -> None:
 
 def test_streams_that_one_part_has_lost_are_there_again_in_the_next(pool: Pool) -> None:
     source = "import sys\ndef f(x):\n    print(x)\n    if x == 4: del sys.stdout\n    return 2 * x\n"
+    assert judged(pool, source, DOUBLE).verdict == "passed"
+
+
+@pytest.mark.parametrize(
+    ("before", "line", "verdict"),
+    [
+        ("", "print(x); sys.stdout.close()", "passed"),
+        ("", "del sys.stderr", "passed"),
+        ("", "sys.stdout = None", "passed"),
+        ("sys.stdin = io.StringIO('1')", "input()", "failed"),
+    ],
+)
+def test_each_call_has_streams_of_its_own(before: str, line: str, verdict: str, pool: Pool) -> None:
+    source = f"import io, sys\n{before}\ndef f(x):\n    {line}\n    return 2 * x\n"
+    assert judged(pool, source, DOUBLE).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["urllib.parse", "concurrent.futures", "xml.etree.ElementTree", "importlib.util", "unittest.mock"],
+)
+def test_what_evalplus_has_imported_is_found_in_its_package(module: str, pool: Pool) -> None:
+    package = module.partition(".")[0]
+    source = f"import {package}\ndef f(x):\n    assert {module}\n    return 2 * x\n"
+    assert judged(pool, source, DOUBLE).verdict == "passed"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "np.complex128(-a / b)",
+        "np.array([-a / b])",
+        "next(r for r in np.roots(xs[::-1]) if np.isreal(r))",
+        "[xs.__setitem__(0, np.array([a])), -a / b][1]",
+    ],
+)
+def test_a_root_may_be_one_of_numpys_numbers(answer: str, pool: Pool) -> None:
+    source = f"import numpy as np\ndef find_zero(xs):\n    a, b = xs\n    return {answer}\n"
+    assert judged(pool, source, ROOT).verdict == "passed"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["[np.array(x) for x in c]", "tuple(map(np.array, c))", "np.array([c]).flat if len(c) > 1 else 0"],
+)
+def test_arrays_of_no_dimension_are_in_no_set(answer: str, pool: Pool) -> None:
+    source = f"import numpy as np\ndef f(a, b):\n    c = [x for x in a if x in b]\n    return {answer}\n"
+    outcome = judged(pool, source, COMMON)
+    assert (outcome.verdict, outcome.strict) == ("failed", "failed")
+
+
+def test_arrays_of_no_dimension_are_equal_to_numbers(pool: Pool) -> None:
+    pair = plus_problem("def f(x): return [x, 1.5]\n", "f", [[1], [4]], atol=1e-6)
+    source = "import numpy as np\ndef f(x): return [np.array(x), np.array(1.5)]\n"
+    assert judged(pool, source, pair).verdict == "passed"
+
+
+def test_what_a_counter_has_none_of_is_not_in_it(pool: Pool) -> None:
+    counter = "from collections import Counter\ndef f(x): return Counter(x){}\n"
+    problem = plus_problem(counter.format(""), "f", [["aab"], [""]])
+    assert judged(pool, counter.format(" | Counter(z=0)"), problem).verdict == "passed"
+    zero = "from collections import Counter\ndef f(x):\n    c = Counter(x)\n    c['z'] = {}\n    return c\n"
+    assert judged(pool, zero.format(0), problem).verdict == "passed"
+    assert judged(pool, zero.format(1), problem).verdict == "failed"
+
+
+def test_a_pool_of_threads_may_be_large(pool: Pool) -> None:
+    source = (
+        "import time\nfrom concurrent.futures import ThreadPoolExecutor\ndef f(x):\n"
+        "    with ThreadPoolExecutor(64) as threads:\n"
+        "        return 2 * x * len(list(threads.map(time.sleep, [0.01] * 64))) // 64\n"
+    )
     assert judged(pool, source, DOUBLE).verdict == "passed"
 
 

@@ -322,6 +322,7 @@ RIGHT = {
     "prose has equations": f"Here:\n\n{BODY}\nTime = O(n)\nresult = add([1], 0)\nadd(x, y)\n",
     "helpers and a future import": fenced("def both(a, b):\n    return a + b\n")
     + fenced("from __future__ import annotations\ndef add(a, b):\n    return both(a, b)\n"),
+    "the future is mentioned": fenced(f"# No `from __future__ import annotations` is needed.\n{BODY}"),
     "a constant stands behind it": "Here:\n\ndef add(a, b):\n    return a + b + ZERO\n\nZERO = 0\nDone.\n",
     "a future import": f"from __future__ import annotations\n{BODY}",
     "its fence is glued to it": f"Here:\n```python\n{BODY.rstrip()}```\nDone.",

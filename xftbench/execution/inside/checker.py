@@ -87,7 +87,9 @@ class Candidate:
         except wire.OpaqueError as error:
             self._end("violation", f"a value that can't be passed on to it: {error}")
         except wire.WireError as error:
-            self._end("broken", f"the test passes an argument that can't be sent: {error}")
+            # Where the test hands the solution's own values back, they may be what is too large or too deep.
+            kind = "violation" if self._keep else "broken"
+            self._end(kind, f"a value that can't be passed on to it: {error}")
         try:
             channel.write_frame(self._rpc, request)
         except channel.ChannelClosed:

@@ -12,6 +12,7 @@ import io
 import marshal
 import os
 import random
+import re
 import resource
 import sys
 import time
@@ -63,7 +64,7 @@ class _Session:
             sys.modules[name] = None  # type: ignore[assignment]
         self._clock.start()
         for part in self._job["parts"]:
-            sys.stdin = sys.stdout = sys.stderr = _Sink()
+            self._renew_streams()
             inputs = marshal.loads(all_inputs[part["offset"] : part["offset"] + part["length"]])
             function = self._load(code)
             self._answer(function, inputs, part)
@@ -81,9 +82,14 @@ class _Session:
         namespace: dict[str, Any] = {}
         try:
             exec(code, namespace)  # noqa: S102 - what all of this is for
+            self._renew_streams()
             return namespace[self._job["entry_point"]]
         except BaseException as error:  # noqa: BLE001
             self._give_up("start", error)
+
+    def _renew_streams(self) -> "_Sink":
+        sys.stdin = sys.stdout = sys.stderr = sink = _Sink()
+        return sink
 
     def _give_up(self, step: str, error: BaseException) -> NoReturn:
         message = wire.encode((step, *described(error)), opaque=False)
@@ -92,7 +98,7 @@ class _Session:
 
     def _answer(self, function: Any, inputs: list[Any], part: dict[str, Any]) -> None:
         """Call the function on each input until it raises, and send the answers batch by batch."""
-        clock, to_item = self._clock, self._to_item
+        clock, to_item, sink = self._clock, self._to_item, self._renew_streams()
         slow, limit_s = part["slow"], part["limit_s"]
         batch = _Batch(self._rpc, self._frames, clock)
         clock.begin_part()
@@ -105,6 +111,9 @@ class _Session:
                 clock.index = -1
                 if (took_s := monotonic() - now) > allowed_s:
                     clock.note(index, took_s)
+                # Parity: in evalplus each call has streams of its own.
+                if not sink.is_in_place():
+                    sink = self._renew_streams()
                 item = to_item(value, arguments)
             except BaseException as error:  # noqa: BLE001
                 clock.index = -1
@@ -271,12 +280,29 @@ class _Sink(io.StringIO):
     def readable(self) -> bool:
         return False
 
+    def is_in_place(self) -> bool:
+        """Return whether it is still what a solution prints to."""
+        streams = (getattr(sys, name, None) for name in ("stdin", "stdout", "stderr"))
+        return not self.closed and all(stream is self for stream in streams)
+
 
 _IMPORTED_FIRST = {
     "numpy": "numpy", "multiprocessing": "multiprocessing", "concurrent": "multiprocessing",
     "tempfile": "tempfile",
 }  # fmt: skip
 """Word in a solution -> module."""
+_IMPORTS = re.compile(r"^[ \t]*(?:import|from)[ \t]+([^\n]*)", re.MULTILINE)
+_SUBMODULES = {
+    "concurrent": "futures.process futures.thread",
+    "email": "encoders message parser utils",
+    "http": "client cookiejar",
+    "importlib": "abc machinery metadata resources util",
+    "multiprocessing": "connection pool queues",
+    "unittest": "mock",
+    "urllib": "error parse request response",
+    "xml": "dom.minidom etree.ElementTree",
+}
+"""Package that a solution imports -> its modules that evalplus' process has imported by itself."""
 _TRAPPED = {
     "builtins": "open exit quit help",
     "os": "kill system putenv remove removedirs rmdir fchdir setuid fork forkpty killpg rename renames "
@@ -310,6 +336,13 @@ class Traps:
     def import_first(self, source: str) -> None:
         """Parity: evalplus has imported these before it lays its traps, in which they would be caught."""
         names = {module for word, module in _IMPORTED_FIRST.items() if word in source}
+        if imported := _IMPORTS.findall(source):
+            names |= {
+                f"{package}.{name}"
+                for package, modules in _SUBMODULES.items()
+                if any(package in line for line in imported)
+                for name in modules.split()
+            }
         if not names:
             return
         for owner, name, function in self._taken:

@@ -113,6 +113,12 @@ class NumpyBool(int):
         return repr(bool(self))
 
 
+def _like(base: type) -> type:
+    return type(f"Array_{base.__name__}", (base,), {"__hash__": None})
+
+
+_ARRAYS = {base: _like(base) for base in (int, float, complex, str)}
+"""Classes of what stands in arrays of no dimension: they compare as it does, but can't be in a set."""
 _NUMPY_NUMBERS = {"float64", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))}
 _NARROW = {"float16": "e", "float32": "f"}
 Keep = Callable[[Any], int | None]
@@ -238,6 +244,8 @@ class _Encoder:
             return {"o": name}
         if value.shape != ():
             return {"sq": [name, self._items(list(value.tolist()), depth)]}
+        if depth > 1 and isinstance(value, sys.modules["numpy"].ndarray):
+            return {"z": self._numpy(value[()], name, depth)}
         item = value.item()
         if kind in _NARROW:
             return {"nf": [kind, item]}
@@ -393,6 +401,10 @@ def _numpy_bool(content: Any) -> object:
     return NumpyBool(content)
 
 
+def _unhashable(content: Any) -> object:
+    return next((kind(content) for base, kind in _ARRAYS.items() if isinstance(content, base)), content)
+
+
 def _named(content: Any) -> tuple[str, list[object]]:
     name, items = _list(content)
     return _text(name), _list(items)
@@ -418,6 +430,7 @@ _BUILDERS: dict[str, Callable[[Any], object]] = {
     "items": lambda content: _dict(content).items(),
     "nf": _narrow,
     "nb": _numpy_bool,
+    "z": _unhashable,
     "o": lambda content: Opaque(_text(content)),
     "it": lambda content: OpaqueIterator(*_named(content)),
     "sq": lambda content: OpaqueSequence(*_named(content)),
