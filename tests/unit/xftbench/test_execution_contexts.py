@@ -163,6 +163,7 @@ TICKS = contexts.PLOT.replace(
     'assert ax.get_title() == "the secret title"',
     'assert [label.get_text() for label in ax.get_xticklabels()] == ["<0>", "<1>", "<2>"]',
 )
+DOTS = contexts.PLOT.replace("ax.get_title()", "plt.gcf().dpi > 200 and ax.get_title()")
 THREE_TICKS = "plt.plot([0, 2])\nplt.xticks([0, 1, 2])\n"
 FORMATTER = "plt.gca().xaxis.set_major_formatter({})\n"
 OWN_FORMATTER = """
@@ -252,6 +253,7 @@ FIGURES = [
     (DRAWN, DATES),
     (DRAWN, SERIES),
     (contexts.PLOT, ARTISTS),
+    (DOTS, "plt.gcf().set_dpi(300)\n"),
     (contexts.PLOT, MADE_BY_FACTORIES),
     (DRAWN, TABLES),
     (DRAWN, OTHERS),
@@ -424,6 +426,9 @@ result["a"] = data.tolist()
 HOURS = contexts.EQUALITY.replace("result == ans", "[when.hour for when in result] == ans")
 MONTHS = contexts.EQUALITY.replace("result == ans", "len(result) == len(ans) and result.freq is not None")
 ANDERSON = contexts.EQUALITY.replace("result == ans", "result.statistic < 1 and len(result) == 3")
+DOK = contexts.EQUALITY.replace("result == ans", "result.toarray().diagonal().tolist() == ans").replace(
+    "import numpy as np\n", "import numpy as np\nimport scipy.sparse\n"
+)
 RESULTS = [
     (contexts.ARRAY, "result = np.ma.masked_invalid(np.cumsum(data) * 7 + 0.125)"),
     (contexts.ARRAY, "import array\nresult = array.array('d', np.cumsum(data) * 7 + 0.125)"),
@@ -451,6 +456,8 @@ RESULTS = [
     ),
     (LISTED.replace("list(result)", "result['a']"), OWN_FACTORY),
     (ANDERSON, "from scipy import stats\nresult = stats.anderson(data)"),
+    (DOK, "from scipy import sparse\nresult = sparse.dok_array(np.diag(data))"),
+    (contexts.ARRAY, "data.resize(5, refcheck=False)\nresult = np.cumsum(data[:4]) * 7 + 0.125"),
     (MONTHS, "import pandas as pd\nresult = pd.date_range('2020', freq=pd.DateOffset(months=1), periods=4)"),
     *(
         (

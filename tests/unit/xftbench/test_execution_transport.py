@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from numpy import memmap, vectorize
@@ -100,6 +101,19 @@ def test_a_factory_that_is_a_function_stays_behind() -> None:
     found = transport.load(transport.pack(value))
     assert found == value
     assert (found.default_factory, found[1].default_factory) == (None, list)
+
+
+def test_a_program_finds_what_it_would_find_if_nothing_had_been_pickled() -> None:
+    numbers = transport.trusted(
+        transport.dump([np.nan, "a", np.array([np.nan, 1], dtype=object), float("nan")])
+    )
+    assert numbers[0] is np.nan
+    assert numbers[2][0] is np.nan
+    assert numbers[3] is not np.nan
+    assert np.nan in numbers
+    array = transport.trusted(transport.dump({"data": np.arange(6.0)}))["data"]
+    array.resize((2, 4), refcheck=False)
+    assert array[1].tolist() == [4.0, 5.0, 0.0, 0.0]
 
 
 def test_an_endless_iterator_is_no_result() -> None:

@@ -218,6 +218,8 @@ class _Pickler(transport.Pickler):
             return copyreg.__newobj__, (kind,), _classless(value.__getstate__())  # type: ignore[attr-defined]
         if isinstance(value, sys.modules["matplotlib.artist"].Artist):
             how = value.__reduce_ex__(5)
+            if isinstance(value, sys.modules["matplotlib.figure"].Figure):
+                how[2]["_dpi"] = value._dpi  # Matplotlib would have it as it was at first
             return (*how[:2], _classless(how[2]), *how[3:]) if isinstance(how[2], dict) else how
         return None
 

@@ -5,6 +5,8 @@ from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable
 from typing import Any
 
+from xftbench.execution.inside import kinds
+
 
 class NotPlain(Exception):  # noqa: N818 - says what a value is
     """A value that can't be moved as plain data; the text names it."""
@@ -20,7 +22,8 @@ def check_call(name: str, function: Any, arguments: tuple[Any, ...]) -> None:
     Raises:
         NotPlain: If it would.
     """
-    if name == "_reconstructor" and arguments[1] is not dict:  # it initialises the instance as this
+    # It initialises the instance as what comes second.
+    if name == "_reconstructor" and arguments[1] is not dict and not _is_empty_instance(*arguments):
         raise NotPlain("something made as what it is not is not plain data")
     if made := _MAKERS.get(name):
         _check_kind(arguments[0], *made)
@@ -37,6 +40,11 @@ def check_call(name: str, function: Any, arguments: tuple[Any, ...]) -> None:
         raise NotPlain("a table that is not checked is not plain data")
     if function in _CONVERTERS and not {*map(type, arguments)} <= _CONVERTERS[function]:
         raise NotPlain(f"a {name} of something else is not plain data")
+
+
+def _is_empty_instance(kind: Any, base: Any, state: Any) -> bool:
+    is_listed = isinstance(kind, type) and (kind.__module__, kind.__qualname__) in kinds.CLASSES
+    return is_listed and base is object and state is None
 
 
 _INDEX = ("pandas.core.indexes.base", "Index")
@@ -146,6 +154,8 @@ def check_made(made: Any) -> None:
             made.check_format(full_check=True)
         elif hasattr(kind, "_check"):
             made._check()
+        if type(getattr(made, "_dict", {})) is not dict:
+            raise NotPlain("a matrix whose items are in no dictionary is not plain data")
     elif kind.__module__.partition(".")[0] == "pandas":
         fits = _FITS.get(kind.__name__)
         if fits and not fits(made):

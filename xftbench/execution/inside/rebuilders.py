@@ -29,7 +29,8 @@ def tensor(library: str, *parts: Any) -> object:
         raise NotPlain("a part that is none of ours")
     module = sys.modules[library]
     if library == "torch" and len(flags) == 2:
-        made = module.from_numpy(array.copy()) if array.shape else module.tensor(array[()])
+        # A clone has memory of its own, which can be resized.
+        made = module.from_numpy(array.copy()).clone() if array.shape else module.tensor(array[()])
         made = made.to(getattr(module, narrow)) if narrow else made
         if flags[0]:
             return module.nn.Parameter(made, requires_grad=bool(flags[1]))

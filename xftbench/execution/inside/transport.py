@@ -34,7 +34,7 @@ def dump(value: object) -> bytes:
 
 def trusted(data: bytes) -> Any:
     """Return what `dump` was given."""
-    return pickle.loads(data)  # noqa: S301 - from the referee
+    return _Unpickler(io.BytesIO(data)).load()
 
 
 def pack(value: object) -> bytes:
@@ -67,7 +67,7 @@ def load(data: bytes) -> Any:
 
 def pickled(value: object) -> bytes:
     """Return a value as bytes for `trusted`; raises what pickling raises."""
-    return _pickled_by(Pickler, value)
+    return _pickled_by(_InputPickler, value)
 
 
 def _pickled_by(pickler: type["Pickler"], value: object) -> bytes:
@@ -102,6 +102,34 @@ class Pickler(pickle.Pickler):
             if parts is not None:
                 return zone, parts
         return NotImplemented
+
+
+class _InputPickler(Pickler):
+    """Has the program find what it would find if nothing had been pickled."""
+
+    def __init__(self, buffer: io.BytesIO, protocol: int) -> None:
+        super().__init__(buffer, protocol=protocol)
+        numpy = sys.modules.get("numpy")
+        self._nan = numpy.nan if numpy else None
+        self._array = numpy.ndarray if numpy else None
+
+    def persistent_id(self, value: Any) -> str | None:
+        """Name numpy's one NaN: programs ask for it by ``is``, and lists do."""
+        return _NAN if value is self._nan and value is not None else None
+
+    def reducer_override(self, value: Any) -> Any:
+        """Have an array own its memory, which one of protocol 5 borrows: only then it can be resized."""
+        return value.__reduce__() if type(value) is self._array else super().reducer_override(value)
+
+
+_NAN = "nan"
+
+
+class _Unpickler(pickle.Unpickler):
+    def persistent_load(self, name: str) -> Any:
+        if name != _NAN:
+            raise pickle.UnpicklingError(name)
+        return sys.modules["numpy"].nan
 
 
 def _torch_parts(value: Any, kind: type) -> tuple[Any, ...] | None:
