@@ -63,6 +63,9 @@ def cli(verbose: int) -> None:
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
 
+_OF_EXTRAS = ("torch", "transformers", "safetensors", "accelerate", "gguf", "trl", "datasets")
+
+
 def run() -> int:
     """Run the command line and return the exit code; expected failures end with their message."""
     try:
@@ -70,6 +73,11 @@ def run() -> int:
     except XftError as error:
         click.echo(f"error: {error}", err=True)
         return error.exit_code
+    except ModuleNotFoundError as error:
+        if error.name not in _OF_EXTRAS:
+            raise
+        click.echo(f"error: this needs {error.name}\n\nhint: pip install 'xftbench[train]'", err=True)
+        return XftError.exit_code
     except click.ClickException as error:
         error.show()
         return error.exit_code

@@ -34,6 +34,15 @@ def test_what_is_not_worse_passes_and_what_is_worse_fails(gate: Callable[..., An
     assert "broken solves 0 that sft fails and loses 12" in result.stdout
 
 
+@pytest.mark.parametrize(
+    "words",
+    [[], ["--fail-if", "lost > 5"], ["--fail-if", "lost > 5", "--save-baseline", "x"], ["--against", ""]],
+)
+def test_a_gate_that_has_nothing_to_check_does_not_pass(words: list[str], gate: Callable[..., Any]) -> None:
+    result = gate("alike", *words)
+    assert (result.exit_code, result.stdout) == (2, "")
+
+
 def test_a_committed_baseline_stands_for_its_run(gate: Callable[..., Any], tmp_path: Path) -> None:
     baseline = tmp_path / "baselines" / "sft.json"
     assert gate("sft", "--save-baseline", baseline).exit_code == 0

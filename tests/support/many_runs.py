@@ -8,6 +8,7 @@ import msgspec
 from factories import a_spec, an_environment
 
 from xftbench import jsonl
+from xftbench.hashing import sha256_file
 from xftbench.records import Failure, Problem, Sample, SamplingParams, Verdict
 from xftbench.scoring.aggregate import aggregate
 from xftbench.store.run_dir import SCHEMA_VERSION, ScoresFile, Timings
@@ -91,7 +92,8 @@ def write_run(
                               environment=an_environment(model)),
         "scores.json": ScoresFile(
             schema_version=SCHEMA_VERSION, run_id=spec.sha256[:8], finished="2026-01-01T00:00:00+00:00",
-            scores=aggregate(tasks, verdicts, n), n_tokens=tokens, samples_sha256="", verdicts_sha256="",
+            scores=aggregate(tasks, verdicts, n), n_tokens=tokens,
+            samples_sha256="", verdicts_sha256=sha256_file(path / "verdicts.jsonl"),
             timings=Timings(n_tokens=tokens, generation_s=tokens / 500, total_s=tokens / 400),
         ),
     }  # fmt: skip

@@ -38,6 +38,7 @@ class _Request:
     parents: Path | None
     data_dir: Path | None
     runs: Path
+    saves_baseline: bool
 
 
 @click.command
@@ -76,7 +77,7 @@ class _Request:
 def command(
     save_baseline: Path | None, junit: Path | None, markdown: Path | None, as_json: bool, **options: Any
 ) -> int:
-    r"""Fail a build whose model is worse, and say which problems broke.
+    """Fail a build whose model is worse, and say which problems broke.
 
     \b
     Exit codes:
@@ -84,10 +85,11 @@ def command(
       1  regression: a rule or a merge invariant failed
       2  usage
       3  not comparable, or an invariant could not be checked
-    """
+    """  # noqa: D301 - click's mark is the character itself
     # Not at the top: scipy takes longer to import than everything else here.
     from xftbench.report import gate_output
 
+    options["saves_baseline"] = save_baseline is not None
     request = _Request(**{name: options.pop(name) for name in _Request.__slots__})
     result, candidate = _run(request, options)
     if as_json:
@@ -121,6 +123,12 @@ def _run(request: _Request, statistics: dict[str, Any]) -> "tuple[GateResult, Mo
         return GateResult(candidate=name, reference=None, invariants=tuple(found)), None
     if not request.candidates:
         raise UsageProblem("no candidate", hint="xftbench gate CANDIDATE --against REFERENCE")
+    if "" in (*request.candidates, request.against):
+        raise UsageProblem("a model is named by an empty word", hint="is a variable of the shell not set?")
+    if request.against is None and request.fail_if:
+        raise UsageProblem("--fail-if has nothing to compare with", hint="name a reference with --against")
+    if request.against is None and not (request.checkpoint or request.saves_baseline):
+        raise UsageProblem("nothing is to be checked", hint="name a reference with --against")
     invariants = (
         check_invariants(request.checkpoint, request.parents, logits=request.logits)
         if request.checkpoint

@@ -161,7 +161,7 @@ execution_options = _apply(
     [
         click.option(
             "--workers",
-            type=click.IntRange(min=1),
+            type=click.IntRange(1, 1024),
             default=processors.usable,
             show_default="the usable CPUs",
             help="Programs executed at a time.",

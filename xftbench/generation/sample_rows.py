@@ -19,12 +19,32 @@ def from_lines(path: Path, text: str, answerable: Answerable) -> Iterator[Sample
     """Yield the sample of each line, numbered in the order of its problem's rows unless it says otherwise."""
     # Not splitlines(): a JSON string may hold U+2028 and the like, which are no line ends here.
     lines = text.split("\n")
+    _refuse_document(path, lines[0], text)
     rows = (
         (f"line {number}", _parse(f"{path}, line {number}", line, is_last=number == len(lines)))
         for number, line in enumerate(lines, start=1)
         if line.strip()
     )
     return _from_rows(path, rows, answerable)
+
+
+def _refuse_document(path: Path, first: str, text: str) -> None:
+    """Refuse one JSON document over several lines, which is a list or one of the other shapes, or none."""
+    if first.lstrip()[:1] != "{" or _is_json(first) or not _is_json(text):
+        return
+    raise DataFileError(
+        f"{path}: it is JSON, but neither a list of rows nor a shape that is known"
+        f" (fields: {', '.join(map(str, json.loads(text)))[:200]})",
+        hint="docs/scoring.md lists the shapes",
+    )
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+        return True
+    except (ValueError, RecursionError):
+        return False
 
 
 def from_list(path: Path, text: str, answerable: Answerable) -> Iterator[Sample]:

@@ -10,7 +10,7 @@ from xftbench import jsonl
 from xftbench.errors import DataFileError, StoreError
 from xftbench.records import Problem, Sample, Verdict
 from xftbench.store.comparable import comparable_key, differences
-from xftbench.store.run_dir import ScoresFile, read_scores, read_spec, read_verdicts
+from xftbench.store.run_dir import ScoresFile, read_scores, read_spec, read_verdicts, refuse_edited
 from xftbench.store.spec import RunSpec, SpecFile
 
 _logger = logging.getLogger(__name__)
@@ -120,11 +120,13 @@ def expand(paths: Iterable[Path]) -> list[Path]:
 
 
 def read_runs(paths: Iterable[Path], allow: Sequence[str] = ()) -> list[Run]:
-    """Read complete runs; those that are not are left out and named in the log."""
+    """Read complete runs; those that are not, or were changed since, are left out and named in the log."""
     runs = []
     for path in paths:
         try:
             run = Run(path, read_spec(path), read_scores(path), allow=tuple(allow))
+            if (path / "verdicts.jsonl").exists():
+                refuse_edited(path, run.scores_file)
         except StoreError as error:
             _logger.warning("left out: %s", error.message)
             continue

@@ -3,6 +3,7 @@
 The same record is a committed baseline: a few kilobytes that stand for a run directory.
 """
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -172,6 +173,8 @@ def noise_folders(models: Sequence[Model], runs: Path) -> list[Path]:
 
 def _results_of(word: str, runs: Path) -> Iterator[Results]:
     path = Path(word)
+    if path.is_dir() and not os.access(path, os.R_OK | os.X_OK):
+        raise StoreError(f"{path} is not readable")
     if (path / "spec.json").exists():
         yield read_results(path)
     elif path.is_dir() and (inside := sorted(path.glob("*/spec.json"))):

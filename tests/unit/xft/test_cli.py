@@ -63,7 +63,9 @@ def test_the_whole_way_round(save: Callable[..., Path], tmp_path: Path) -> None:
     assert "layer 1: 0.00e+00" in run("inspect", tmp_path / "moe", "--experts")
 
 
-@pytest.mark.parametrize("line", [["upcycle", "moe", "-o", ""], ["upcycle", "", "-o", "moe"], ["inspect", ""]])
+@pytest.mark.parametrize(
+    "line", [["upcycle", "moe", "-o", ""], ["upcycle", "", "-o", "moe"], ["inspect", ""]]
+)
 def test_a_path_that_is_an_empty_word_is_not_the_current_folder(line: list[str]) -> None:
     result = CliRunner().invoke(cli, line)
     assert (result.exit_code, "it is empty" in result.output) == (2, True)

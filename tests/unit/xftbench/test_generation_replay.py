@@ -88,6 +88,7 @@ GOOD = '{"task_id": "T/0", "completion": "x"}\n'
         (GOOD + '{"task_id": "T/9", "completion": "x"}\n', "line 2: .*no problem 'T/9'; did you mean 'T/"),
         (GOOD + '{"task_id": "T/1", "completion": "x", "sample_index": -1}\n', "line 2: sample_index is -1"),
         (GOOD + '{"task_id": "T/0", "completion": "x", "sample_index": 0}\n', "line 2: sample 0 .*line 1"),
+        ('{\n "java": {\n  "T/0": "x"}}\n', "neither a list of rows nor a shape .*fields: java"),
         ("", "is empty"),
         ("\n \n", "is empty"),
     ],

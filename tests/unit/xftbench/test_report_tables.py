@@ -198,3 +198,13 @@ def test_runs_that_differ_share_a_table_only_if_allowed_and_marked(
     assert together.count("| model") == 1
     assert "* runs differ in sampling.n, sampling.temperature, which was allowed" in together
     assert xftbench([*arguments, "--allow", "nonsense"]) == 2
+
+
+def test_a_run_whose_verdicts_were_edited_is_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept, edited = (make_run(tmp_path, name, "pf") for name in ("kept", "edited"))
+    verdicts = edited / "verdicts.jsonl"
+    verdicts.write_text(verdicts.read_text().replace('"failed"', '"passed"'))
+    assert [run.path for run in read_runs([kept, edited])] == [kept]
+    assert "was changed after scores.json" in caplog.text
