@@ -35,7 +35,12 @@ _TAGS = {
 
 
 # On a line of its own or at the end of one: a reply that mentions the tag in a sentence thinks no more.
-_THOUGHTS = re.compile(r"^[ \t]*<think>.*?(?:</think>|\Z)", re.MULTILINE | re.DOTALL)
+_THOUGHTS = re.compile(
+    r"^[ \t]*<think>.*?(?:</think>|\Z)"
+    # What stands in a block is code, and may have the tag in a text.
+    r"|^[ \t]*(?P<fence>`{3,}|~{3,})[^`\n]*\n.*?(?:^[ \t]*(?P=fence)|\Z)",
+    re.MULTILINE | re.DOTALL,
+)
 _END_OF_THOUGHTS = re.compile(r"^[ \t]*</think>|</think>[ \t]*$", re.MULTILINE)
 
 
@@ -122,4 +127,4 @@ def without_reasoning(reply: str) -> str:
     end = _END_OF_THOUGHTS.search(reply)
     if end and "<think>" not in reply[: end.start()]:
         reply = reply[end.end() :]
-    return _THOUGHTS.sub("", reply)
+    return _THOUGHTS.sub(lambda match: match[0] if match["fence"] else "", reply)

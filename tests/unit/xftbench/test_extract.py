@@ -368,6 +368,14 @@ def test_a_draft_in_thoughts_that_never_end_is_no_answer() -> None:
     assert "def add(a, b)" not in code
 
 
+def test_a_tag_of_thoughts_in_code_is_code() -> None:
+    code = f'HELP = """\n<think>\n"""\n{BODY}'
+    draft = f"<think>\n```python\n{BODY.replace('+', '-')}```\n</think>\n"
+    for before in ("Here:\n", draft):
+        rule, found = chat(f"{before}```python\n{code}```\nDone.")
+        assert (rule, found.endswith(code), " - " in found) == ("fence", True, False)
+
+
 def test_what_only_parses_is_no_program() -> None:
     future = Sample(task_id="T/0", sample_index=0, completion=f"from __future__ import division\n{BODY}")
     assert extract(PROBLEM, future, "append", "lenient").rule == "whole_text"
