@@ -159,6 +159,9 @@ def test_the_diff_shows_both_programs_and_why_one_fails(cli: Cli, judged: Path) 
     assert "HumanEval/0" not in only.stdout
     assert "LOST" not in cli([*words, "--change", "gained"]).stdout
     assert "no problem differs" in cli([*words, "--verdict", "timed_out"]).stdout
+    for slip, near in (("--task", "HumanEvl/2"), "HumanEval/2"), (("--suite", "humanevl"), "humaneval"):
+        result = cli([*words, *slip])
+        assert (result.exit_code, f"did you mean {near}?" in result.stderr) == (2, True)
     assert "HumanEval/0" in cli([*words, "--tag", "language=python"]).stdout
     assert "no problem differs" in cli([*words, "--tag", "language=rs"]).stdout
     (first, *_) = json.loads(cli([*words, "--json"]).stdout)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from xftbench import jsonl
+from xftbench.benchmarks.suggest import near_task, suggestion
 from xftbench.errors import DataFileError, UsageProblem
 from xftbench.records import Record, Sample, SampleKey, Verdict
 from xftbench.report.comparison import SuiteComparison
@@ -65,10 +66,11 @@ def problem_diffs(
     """Yield the problems that differ and pass the filters, suite by suite.
 
     Raises:
-        UsageProblem: If a side is a baseline file, which holds no programs.
+        UsageProblem: If a side is a baseline file, which holds no programs, or a filter names what none has.
         StoreError: If a run's verdicts can't be read.
     """
     by_label = {model.label: model for model in models}
+    _refuse_unknown(pairs, by_label, filters)
     for pair in pairs:
         if filters.suites and pair.suite not in filters.suites:
             continue
@@ -84,6 +86,23 @@ def problem_diffs(
             yield ProblemDiff(
                 suite=pair.suite, task_id=task_id, change=change, baseline=before, candidate=after
             )
+
+
+def _refuse_unknown(
+    pairs: Sequence[SuiteComparison], by_label: Mapping[str, Model], filters: Filters
+) -> None:
+    """Refuse names of suites and problems that stand nowhere: a slip would look as if nothing differed."""
+    suites = list(dict.fromkeys(pair.suite for pair in pairs))
+    for name in filters.suites:
+        if name not in suites:
+            raise UsageProblem(f"--suite {name!r}: none of that name was compared", suggestion(name, suites))
+    sides = [(name, pair.suite) for pair in pairs for name in (pair.baseline, pair.candidate)]
+    known = {task_id for name, suite in sides for task_id in by_label[name].suites[suite].tallies}
+    for task_id in filters.task_ids:
+        if task_id not in known:
+            near = near_task(task_id, known)
+            hint = f"did you mean {near}?" if near else None
+            raise UsageProblem(f"--task {task_id!r}: no run has such a problem", hint)
 
 
 def _wanted(pair: SuiteComparison, filters: Filters, tags_of: TagsOf) -> Iterator[tuple[str, str]]:
