@@ -108,12 +108,13 @@ def test_replies_that_are_read_as_programs_are_pointed_out(
     assert "fence" not in score(samples, "chat", "--suite", "humaneval", "--style", "chat").stderr
 
 
-def test_verdicts_that_were_edited_are_not_shown_with_the_scores(
-    score: Callable[..., Any], three: Path, tmp_path: Path
+@pytest.mark.parametrize("name", ["verdicts", "samples"])
+def test_what_was_edited_is_not_shown_with_the_scores(
+    name: str, score: Callable[..., Any], three: Path, tmp_path: Path
 ) -> None:
     assert score(three, "run", "--suite", "humaneval").exit_code == 0
-    path = tmp_path / "run" / "verdicts.jsonl"
-    path.write_text(path.read_text().replace('"failed"', '"passed"'))
+    path = tmp_path / "run" / f"{name}.jsonl"
+    path.write_text(path.read_text().replace("{", "{ ", 1))
     result = score(three, "run", "--suite", "humaneval")
     assert result.exit_code == 5
     assert "was changed after scores.json" in result.stderr

@@ -93,7 +93,8 @@ def write_run(
         "scores.json": ScoresFile(
             schema_version=SCHEMA_VERSION, run_id=spec.sha256[:8], finished="2026-01-01T00:00:00+00:00",
             scores=aggregate(tasks, verdicts, n), n_tokens=tokens,
-            samples_sha256="", verdicts_sha256=sha256_file(path / "verdicts.jsonl"),
+            samples_sha256=sha256_file(path / "samples.jsonl"),
+            verdicts_sha256=sha256_file(path / "verdicts.jsonl"),
             timings=Timings(n_tokens=tokens, generation_s=tokens / 500, total_s=tokens / 400),
         ),
     }  # fmt: skip

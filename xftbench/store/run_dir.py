@@ -247,7 +247,9 @@ def read_verdicts(path: Path) -> list[Verdict]:
 
 
 def refuse_edited(path: Path, scores_file: ScoresFile) -> None:
-    """Check that the verdicts of a complete run are those that its scores were made of.
+    """Check that the verdicts and samples of a complete run are those that its scores were made of.
+
+    The samples may be gone: they are large, and no score needs them.
 
     Raises:
         StoreError: If they are not.
@@ -256,6 +258,12 @@ def refuse_edited(path: Path, scores_file: ScoresFile) -> None:
         raise StoreError(
             f"{path}/verdicts.jsonl was changed after scores.json was written",
             hint="score the samples again into a new directory: xftbench score",
+        )
+    samples = path / "samples.jsonl"
+    if samples.exists() and sha256_file(samples) != scores_file.samples_sha256:
+        raise StoreError(
+            f"{samples} was changed after scores.json was written",
+            hint="put back the samples that the verdicts are of, or score these into a new directory",
         )
 
 
