@@ -76,8 +76,9 @@ def run() -> int:
     except ModuleNotFoundError as error:
         if error.name not in _OF_EXTRAS:
             raise
-        click.echo(f"error: this needs {error.name}\n\nhint: pip install 'xftbench[train]'", err=True)
-        return XftError.exit_code
+        lacking = XftError(f"this needs {error.name}", hint="pip install 'xftbench[train]'")
+        click.echo(f"error: {lacking}", err=True)
+        return lacking.exit_code
     except click.ClickException as error:
         error.show()
         return error.exit_code

@@ -30,21 +30,21 @@ def from_lines(path: Path, text: str, answerable: Answerable) -> Iterator[Sample
 
 def _refuse_document(path: Path, first: str, text: str) -> None:
     """Refuse one JSON document over several lines, which is a list or one of the other shapes, or none."""
-    if first.lstrip()[:1] != "{" or _is_json(first) or not _is_json(text):
+    if first.lstrip()[:1] != "{" or _document(first) is not None or (found := _document(text)) is None:
         return
     raise DataFileError(
         f"{path}: it is JSON, but neither a list of rows nor a shape that is known"
-        f" (fields: {', '.join(map(str, json.loads(text)))[:200]})",
+        f" (fields: {', '.join(found)[:200]})",
         hint="docs/scoring.md lists the shapes",
     )
 
 
-def _is_json(text: str) -> bool:
+def _document(text: str) -> dict[str, Any] | None:
+    """Return the object that a text which begins with a brace is, or None if it is no JSON."""
     try:
-        json.loads(text)
-        return True
+        return dict(json.loads(text))
     except (ValueError, RecursionError):
-        return False
+        return None
 
 
 def from_list(path: Path, text: str, answerable: Answerable) -> Iterator[Sample]:

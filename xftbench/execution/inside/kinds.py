@@ -87,6 +87,11 @@ MADE_BY_CALLING = {
 """Classes whose instances are pickled as a call of the class."""
 
 
+def is_listed(kind: type) -> bool:
+    """Return whether a class is one of those whose instances are made empty."""
+    return (kind.__module__, kind.__qualname__) in CLASSES
+
+
 def is_made_by_calling(module: str, name: str, found: type) -> bool:
     """Return whether a class is one whose instances are pickled as a call of it."""
     if module == "pandas._libs.tslibs.offsets":

@@ -98,8 +98,7 @@ def _unwrapped(value: Any) -> Any:
 
 
 def _polynomial(coefficients: Any, x: Any) -> Any:
-    terms = (_unwrapped(factor) * math.pow(x, power) for power, factor in enumerate(coefficients))
-    return sum(terms)
+    return sum(_unwrapped(factor) * math.pow(x, power) for power, factor in enumerate(coefficients))
 
 
 def _surface_area(base: Any, height: Any) -> int:

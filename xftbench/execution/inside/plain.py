@@ -43,8 +43,7 @@ def check_call(name: str, function: Any, arguments: tuple[Any, ...]) -> None:
 
 
 def _is_empty_instance(kind: Any, base: Any, state: Any) -> bool:
-    is_listed = isinstance(kind, type) and (kind.__module__, kind.__qualname__) in kinds.CLASSES
-    return is_listed and base is object and state is None
+    return isinstance(kind, type) and kinds.is_listed(kind) and base is object and state is None
 
 
 _INDEX = ("pandas.core.indexes.base", "Index")

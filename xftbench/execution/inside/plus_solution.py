@@ -82,7 +82,6 @@ class _Session:
         namespace: dict[str, Any] = {}
         try:
             exec(code, namespace)  # noqa: S102 - what all of this is for
-            self._renew_streams()
             return namespace[self._job["entry_point"]]
         except BaseException as error:  # noqa: BLE001
             self._give_up("start", error)
@@ -282,8 +281,8 @@ class _Sink(io.StringIO):
 
     def is_in_place(self) -> bool:
         """Return whether it is still what a solution prints to."""
-        streams = (getattr(sys, name, None) for name in ("stdin", "stdout", "stderr"))
-        return not self.closed and all(stream is self for stream in streams)
+        found = vars(sys).get  # a solution may have deleted one
+        return found("stdin") is found("stdout") is found("stderr") is self and not self.closed
 
 
 _IMPORTED_FIRST = {

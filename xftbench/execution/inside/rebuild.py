@@ -162,9 +162,8 @@ class PlainUnpickler(_InPython):  # type: ignore[misc]
         if not (isinstance(kind, type) and _is_one_of(kind, self._named)):
             raise NotPlain("an instance of no class is not plain data")
         has_code = not isinstance(kind.__new__, BuiltinFunctionType) and not issubclass(kind, tuple)
-        is_known = (kind.__module__, kind.__qualname__) in kinds.CLASSES
         is_array = "numpy" in sys.modules and issubclass(kind, sys.modules["numpy"].ndarray)
-        if (has_code and (arguments or not is_known)) or (is_array and arguments):
+        if (has_code and (arguments or not kinds.is_listed(kind))) or (is_array and arguments):
             raise NotPlain(f"a {kind.__name__[:80]} that is made of something is not plain data")
 
     def load_build(self) -> None:
@@ -247,20 +246,12 @@ class PlainUnpickler(_InPython):  # type: ignore[misc]
 
     # By name, so that a subclass only has to define a method.
     dispatch |= {
-        pickle.GET[0]: methodcaller("load_get"),
-        pickle.BINGET[0]: methodcaller("load_binget"),
-        pickle.LONG_BINGET[0]: methodcaller("load_long_binget"),
-        pickle.REDUCE[0]: methodcaller("load_reduce"),
-        pickle.NEWOBJ[0]: methodcaller("load_newobj"),
-        pickle.NEWOBJ_EX[0]: methodcaller("load_newobj_ex"),
-        pickle.BUILD[0]: methodcaller("load_build"),
-        pickle.APPEND[0]: methodcaller("load_append"),
-        pickle.APPENDS[0]: methodcaller("load_appends"),
-        pickle.SETITEM[0]: methodcaller("load_setitem"),
-        pickle.SETITEMS[0]: methodcaller("load_setitems"),
-        pickle.ADDITEMS[0]: methodcaller("load_additems"),
-        pickle.FROZENSET[0]: methodcaller("load_frozenset"),
-    }
+        getattr(pickle, code)[0]: methodcaller(f"load_{code.lower()}")
+        for code in (
+            "GET", "BINGET", "LONG_BINGET", "REDUCE", "NEWOBJ", "NEWOBJ_EX", "BUILD", "APPEND", "APPENDS",
+            "SETITEM", "SETITEMS", "ADDITEMS", "FROZENSET",
+        )
+    }  # fmt: skip
     # The first two make instances, too, and the last has one held by two; no pickler writes them any more.
     for _old in (pickle.INST, pickle.OBJ, pickle.DUP):
         del dispatch[_old[0]]

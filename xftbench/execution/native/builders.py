@@ -5,13 +5,13 @@ is linked with as it is, where a program does nothing to its linking. Go: the st
 the start. Java and TypeScript: the compiler stays warm. Scala: its classes are mapped, not loaded.
 """
 
-import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from xftbench.execution import processors
 from xftbench.execution.native import cpp, prepared, view
 from xftbench.execution.native.job import Files
 from xftbench.execution.native.toolchains import Toolchain
@@ -36,7 +36,7 @@ class Warm:
     @property
     def most(self) -> int:
         """How many of them this machine can use. Each is slow for its first dozens of programs."""
-        return max(1, len(os.sched_getaffinity(0)) // self.serves)
+        return max(1, processors.usable() // self.serves)
 
     def start(self, worker: Worker, command: dict[str, Any]) -> Compiler:
         """Start one; `command` is the language's ordinary compile step."""
