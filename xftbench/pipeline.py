@@ -22,7 +22,7 @@ from xftbench.prompts.style import ExtractionName, Policy
 from xftbench.records import Outcome, Problem, Prompt, Sample, SampleKey, SamplingParams, Solution, Verdict
 from xftbench.scoring.aggregate import DEFAULT_KS, aggregate
 from xftbench.store.memory import MemoryWatch
-from xftbench.store.run_dir import RunDir, ScoresFile, Timings, read_scores, refuse_edited
+from xftbench.store.run_dir import RunDir, ScoresFile, Timings, read_scores, read_verdicts
 
 Draw = Callable[[Sequence[SampleKey]], Iterator[Sample]]
 """Yields the samples that are asked for, in any order, each as soon as it exists."""
@@ -119,7 +119,7 @@ def evaluate(
     """
     if run_dir.is_complete():
         stored = read_scores(run_dir.path)
-        refuse_edited(run_dir.path, stored)
+        read_verdicts(run_dir.path, stored)
         if not stored.scores.counts.get("infrastructure_error"):
             return stored
         run_dir.reopen()

@@ -78,7 +78,7 @@ def test_data_finds_and_verifies_humaneval(cli: Cli) -> None:
 
 def test_leaderboard_without_runs_says_what_to_do(cli: Cli, tmp_path: Any) -> None:
     result = cli(["leaderboard", "--runs", str(tmp_path)])
-    assert result.exit_code == 5
+    assert result.exit_code == 2
     assert "xftbench run" in result.stderr
 
 

@@ -238,7 +238,7 @@ def test_show_has_the_program_of_another_language_as_it_was_run_and_the_check_th
         (["run", "1"], 2, "did you mean HumanEval/1"),
         (["run", "HumanEval/9"], 2, "did you mean HumanEval/"),
         (["run", "HumanEval/1", "--sample", "3"], 2, "it has 0 to 0"),
-        (["nowhere", "HumanEval/1"], 5, "nowhere"),
+        (["nowhere", "HumanEval/1"], 2, "nowhere is no run directory"),
     ],
 )
 def test_show_names_what_there_is(

@@ -88,10 +88,10 @@ def write_run(
     jsonl.write(path / "verdicts.jsonl", verdicts)
     tokens = sum(sample.n_tokens or 0 for sample in samples)
     records = {
-        "spec.json": SpecFile(schema_version=SCHEMA_VERSION, run_id=spec.sha256[:8], spec=spec,
+        "spec.json": SpecFile(schema_version=SCHEMA_VERSION, run_id=spec.run_id, spec=spec,
                               environment=an_environment(model)),
         "scores.json": ScoresFile(
-            schema_version=SCHEMA_VERSION, run_id=spec.sha256[:8], finished="2026-01-01T00:00:00+00:00",
+            schema_version=SCHEMA_VERSION, run_id=spec.run_id, finished="2026-01-01T00:00:00+00:00",
             scores=aggregate(tasks, verdicts, n), n_tokens=tokens,
             samples_sha256=sha256_file(path / "samples.jsonl"),
             verdicts_sha256=sha256_file(path / "verdicts.jsonl"),

@@ -4,6 +4,8 @@ import difflib
 import re
 from collections.abc import Collection
 
+_NUMBER = re.compile(r"\d+")
+
 
 def suggestion(word: str, known: list[str]) -> str:
     """Return 'did you mean ...?' where something is near, and in any case what there is."""
@@ -13,10 +15,15 @@ def suggestion(word: str, known: list[str]) -> str:
 
 
 def near_task(word: str, known: Collection[str]) -> str:
-    """Return the task_id that a word may mean, which may be no more than its number; else ''."""
+    """Return the task_id that a word may mean, which may be no more than its number; else ''.
+
+    A word that is written as they are, and has another number, is no slip: nothing is like it.
+    """
     named = set(_words(word))
     ordered = sorted(known)
     same = [name for name in ordered if named <= set(_words(name))]
+    if not same and _NUMBER.sub("0", word) in {_NUMBER.sub("0", name) for name in ordered}:
+        return ""
     return next(iter(same or difflib.get_close_matches(word, ordered, n=1)), "")
 
 

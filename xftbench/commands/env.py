@@ -171,7 +171,7 @@ def _run_references(environment: Environment, data_dir: Path | None, isolation: 
     problems = benchmark.load(benchmark.versions[-1], data_dir).problems
     here = offline_data.available(environment) | {""}
     programs = benchmark.all_references([problem for problem in problems if problem.needs in here])
-    with _Ticker() as ticker, Pool(processors.usable(), benchmark.limits, isolation) as pool:
+    with _Ticker() as ticker, Pool(processors.worth_using(), benchmark.limits, isolation) as pool:
         futures = {pool.submit(program): program.task_id for program in programs}
         failed = {}
         for done, future in enumerate(as_completed(futures), start=1):

@@ -162,8 +162,8 @@ execution_options = _apply(
         click.option(
             "--workers",
             type=click.IntRange(1, 1024),
-            default=processors.usable,
-            show_default="the usable CPUs",
+            default=processors.worth_using,
+            show_default="the CPUs, or a container's share of them",
             help="Programs executed at a time.",
         ),
         isolation_option,
@@ -303,7 +303,9 @@ def parse_ids(text: str | None) -> list[str]:
         return []
     try:
         words = (
-            Path(text).read_text(encoding="utf-8").splitlines() if _is_file_of_ids(text) else text.split(",")
+            Path(text).read_text(encoding="utf-8-sig").splitlines()
+            if _is_file_of_ids(text)
+            else text.split(",")
         )
     except (OSError, UnicodeDecodeError) as error:
         raise UsageProblem(f"--ids: can't read {text}: {error}") from error

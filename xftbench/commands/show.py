@@ -67,6 +67,11 @@ def command(
 
     RUN is a run directory, complete or not; TASK a task_id such as HumanEval/3.
     """
+    if not (run_dir / "spec.json").exists():
+        raise UsageProblem(
+            f"{run_dir} is no run directory: it has no spec.json",
+            hint="xftbench run and score make them; a run of ours is named OUT/SUITE--NAME--RUN",
+        )
     spec = read_spec(run_dir)
     samples = {sample.key: sample for sample in _rows(run_dir / "samples.jsonl", Sample)}
     verdicts = {verdict.key: verdict for verdict in _rows(run_dir / "verdicts.jsonl", Verdict)}

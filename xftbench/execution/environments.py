@@ -18,7 +18,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from xftbench.errors import ToolchainError
+from xftbench.errors import ToolchainError, UsageProblem
 from xftbench.locks import locked
 
 OnLine = Callable[[str], None]
@@ -206,6 +206,7 @@ def create(
 
     Raises:
         ToolchainError: If there is no such interpreter, or a package can't be installed.
+        UsageProblem: If it is there, but elsewhere, or with another interpreter than the one that was named.
     """
     spec = specs()[name]
     place = root() / spec.folder
@@ -214,7 +215,7 @@ def create(
     with locked(lock, on_wait=lambda: say("another process is building it: waiting")):
         if not again:
             with contextlib.suppress(ToolchainError):
-                return find(name)
+                return _kept(find(name), python, directory)
         interpreter = python or _find_python(spec.python)
         _check_version(interpreter, spec)
         target = place if directory is None else directory.absolute()
@@ -225,6 +226,20 @@ def create(
             _remove(place)
             place.symlink_to(target)
     return find(name)
+
+
+def _kept(found: Environment, python: str | None, directory: Path | None) -> Environment:
+    """Return the environment that is there, if it is where it was asked for, with the interpreter named.
+
+    Raises:
+        UsageProblem: If it is not.
+    """
+    again = f"xftbench env create {found.spec.name} --again builds it anew as it is asked for"
+    if directory is not None and directory.resolve() != found.path:
+        raise UsageProblem(f"the environment is there already, in {found.path}", hint=again)
+    if python is not None and Path(_described(python)["base_prefix"]) != found.base_prefix:
+        raise UsageProblem(f"the environment is there already, of {found.executable}", hint=again)
+    return found
 
 
 def _find_python(version: str) -> str:

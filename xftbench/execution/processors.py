@@ -8,11 +8,46 @@ together, the same programs take a fifth less wall time and a seventh less CPU t
 import contextlib
 import os
 from collections.abc import Iterator
+from math import ceil
+from pathlib import Path
+
+_CGROUPS = Path("/sys/fs/cgroup")
+_OWN_GROUPS = Path("/proc/self/cgroup")
 
 
 def usable() -> int:
     """Return how many processors this process may run on."""
     return len(os.sched_getaffinity(0))
+
+
+def worth_using() -> int:
+    """Return how many processors a container's quota pays for, of those that this process may run on."""
+    return max(1, min([usable(), *map(ceil, _quotas())]))
+
+
+def _quotas() -> Iterator[float]:
+    """Yield each quota that the kernel sets on this process, in processors: its groups and those above."""
+    with contextlib.suppress(OSError):
+        groups = [line.split(":", 2) for line in _OWN_GROUPS.read_text().splitlines()]
+        for _, controllers, group in groups:
+            if controllers and "cpu" not in controllers.split(","):
+                continue
+            top = _CGROUPS if not controllers else _CGROUPS / "cpu"
+            here = top / group.lstrip("/")
+            # In a container the path may be one of the host's, of which only the top is to be seen.
+            for place in dict.fromkeys([here, *here.parents, top]):
+                if place.is_relative_to(top):
+                    yield from _quota_in(place)
+
+
+def _quota_in(group: Path) -> Iterator[float]:
+    with contextlib.suppress(OSError, ValueError):
+        quota, period = (group / "cpu.max").read_text().split()  # "max" is no number: no quota
+        yield int(quota) / int(period)
+    with contextlib.suppress(OSError, ValueError):
+        quota = (group / "cpu.cfs_quota_us").read_text()
+        if int(quota) > 0:
+            yield int(quota) / int((group / "cpu.cfs_period_us").read_text())
 
 
 def of_worker(index: int, workers: int) -> int | None:

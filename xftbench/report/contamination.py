@@ -16,6 +16,7 @@ import pandas as pd
 from xft.data import read_rows
 from xft.decontaminate import BenchmarkProblem, decontaminate
 from xft.errors import XftError
+from xftbench.errors import DataFileError
 from xftbench.records import Problem
 from xftbench.report.formats import percent
 from xftbench.report.pack import label
@@ -73,6 +74,9 @@ def overlaps(run: Run, table: Table, named: Sequence[str]) -> Overlaps | Unknown
         run: The model's run.
         table: With its problems.
         named: Training data that the user names in the place of the lineage's.
+
+    Raises:
+        DataFileError: If data that the user named can't be read.
     """
     data = tuple(named) or training_data(run)
     if isinstance(data, Unknown):
@@ -87,6 +91,8 @@ def overlaps(run: Run, table: Table, named: Sequence[str]) -> Overlaps | Unknown
         try:
             found = _compare(ref, problems)
         except XftError as error:
+            if named:
+                raise DataFileError(f"--training-data {ref}: {error.message}", hint=error.hint) from error
             return Unknown(reason=f"training data {ref} can't be read: {error.message}")
         for task_id, reason in found.items():
             how.setdefault(task_id, reason)

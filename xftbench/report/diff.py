@@ -11,7 +11,7 @@ from xftbench.errors import DataFileError, UsageProblem
 from xftbench.records import Record, Sample, SampleKey, Verdict
 from xftbench.report.comparison import SuiteComparison
 from xftbench.store.results import Model
-from xftbench.store.run_dir import read_verdicts
+from xftbench.store.run_dir import read_scores, read_verdicts
 
 _WIDTH = 58
 
@@ -129,7 +129,7 @@ class _Answers:
                 hint="name the run directory to see them",
             )
         self._verdicts: dict[str, list[Verdict]] = {}
-        for verdict in read_verdicts(Path(path)):
+        for verdict in read_verdicts(Path(path), read_scores(Path(path))):
             self._verdicts.setdefault(verdict.task_id, []).append(verdict)
         self._samples = _samples(Path(path))
 

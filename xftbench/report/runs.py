@@ -7,10 +7,10 @@ from functools import cached_property
 from pathlib import Path
 
 from xftbench import jsonl
-from xftbench.errors import DataFileError, StoreError
+from xftbench.errors import DataFileError, StoreError, UsageProblem
 from xftbench.records import Problem, Sample, Verdict
 from xftbench.store.comparable import comparable_key, differences
-from xftbench.store.run_dir import ScoresFile, read_scores, read_spec, read_verdicts, refuse_edited
+from xftbench.store.run_dir import ScoresFile, read_scores, read_spec, read_verdicts
 from xftbench.store.spec import RunSpec, SpecFile
 
 _logger = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ class Run:
     def verdicts(self) -> Mapping[str, Sequence[Verdict]]:
         """The verdicts of each problem, by sample."""
         found: dict[str, list[Verdict]] = {}
-        for verdict in read_verdicts(self.path):
+        for verdict in read_verdicts(self.path, self.scores_file):
             found.setdefault(verdict.task_id, []).append(verdict)
         return found
 
@@ -107,12 +107,12 @@ def expand(paths: Iterable[Path]) -> list[Path]:
     """Return run directories: those named, and those in folders that were named.
 
     Raises:
-        StoreError: If there is none.
+        UsageProblem: If there is none.
     """
     named = list(paths)
     found = [run for path in named for run in ([path] if (path / "spec.json").exists() else find_runs(path))]
     if not found:
-        raise StoreError(
+        raise UsageProblem(
             f"no run directory in {', '.join(map(str, named))}",
             hint="xftbench run makes them; name run directories, or the folder that they are in",
         )
@@ -126,7 +126,7 @@ def read_runs(paths: Iterable[Path], allow: Sequence[str] = ()) -> list[Run]:
         try:
             run = Run(path, read_spec(path), read_scores(path), allow=tuple(allow))
             if (path / "verdicts.jsonl").exists():
-                refuse_edited(path, run.scores_file)
+                _ = run.verdicts  # those of an edited run can't be read
         except StoreError as error:
             _logger.warning("left out: %s", error.message)
             continue

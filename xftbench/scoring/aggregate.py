@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from math import isclose
 from statistics import fmean
 
 import msgspec
@@ -91,6 +92,35 @@ def aggregate(
         and len(scored) == len(problems) > 0
         and (n is None or all(drawn == n for drawn, _ in tallies.values())),
     )
+
+
+def contradiction(scores: Scores, verdicts: Sequence[Verdict]) -> str | None:
+    """Return what in a complete run's scores is not what its verdicts come to; None if all of it is.
+
+    Strata are not looked at: which problem belongs to which is not in the verdicts.
+    """
+    counts = Counter(verdict.verdict for verdict in verdicts)
+    if scores.counts != counts:
+        return f"counts {scores.counts}, of the verdicts {dict(counts)}"
+    task_ids = list(dict.fromkeys(verdict.task_id for verdict in verdicts))
+    ks = [score.k for score in scores.pass_at]
+    tallies = _tally(task_ids, [(verdict, verdict.verdict) for verdict in verdicts])
+    passed = _scores([tally for tally in tallies.values() if tally[0] > 0], ks)
+    checks = _checks(task_ids, verdicts, ks)
+    for name, expected in (("pass_at", passed), *checks.items()):
+        found = scores.pass_at if name == "pass_at" else scores.checks.get(name, ())
+        if len(found) != len(expected) or not all(map(_is_same, found, expected)):
+            return f"{name} {found}, of the verdicts {expected}"
+    return None
+
+
+def _is_same(one: PassAtK, other: PassAtK) -> bool:
+    """Return whether two scores are equal, but for what another machine's arithmetic rounds otherwise."""
+    is_close = all(
+        isclose(getattr(one, end), getattr(other, end), rel_tol=1e-9, abs_tol=1e-12)
+        for end in ("value", "low", "high")
+    )
+    return is_close and (one.k, one.n) == (other.k, other.n)
 
 
 def _checks(

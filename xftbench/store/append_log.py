@@ -30,8 +30,10 @@ R = TypeVar("R", bound=Keyed)
 class AppendLog(Generic[R]):
     """The records of one file, in memory and on disk."""
 
-    def __init__(self, path: Path, record_type: type[R]) -> None:
+    def __init__(self, path: Path, record_type: type[R], *, read_only: bool = False) -> None:
         """Open or create the file; a torn last line, left by a killed process, is cut off with a warning.
+
+        With `read_only` the file may be missing, and nothing is written.
 
         Raises:
             OSError: If the file can't be opened or read.
@@ -39,17 +41,22 @@ class AppendLog(Generic[R]):
         """
         self.path = path
         self.records: dict[SampleKey, R] = {}
+        self._fd: int | None = None
+        if read_only:
+            if path.exists():
+                self._recover(record_type)
+            return
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         try:
             self._recover(record_type)
         except BaseException:
-            os.close(self._fd)
+            self.close()
             raise
 
     def _recover(self, record_type: type[R]) -> None:
         data = self.path.read_bytes()
         whole = data[: data.rfind(b"\n") + 1]
-        if len(whole) < len(data):
+        if len(whole) < len(data) and self._fd is not None:
             _logger.warning("%s: dropped a torn last line of %d bytes", self.path, len(data) - len(whole))
             os.ftruncate(self._fd, len(whole))
         decoder = msgspec.json.Decoder(record_type)
@@ -69,6 +76,7 @@ class AppendLog(Generic[R]):
         Raises:
             OSError: If the line did not fit on the disk; no part of it stays in the file.
         """
+        assert self._fd is not None, "opened for reading only"
         line = jsonl.encode_line(record)
         end = os.fstat(self._fd).st_size
         written = os.write(self._fd, line)
@@ -79,4 +87,5 @@ class AppendLog(Generic[R]):
 
     def close(self) -> None:
         """Close the file; appending is over."""
-        os.close(self._fd)
+        if self._fd is not None:
+            os.close(self._fd)

@@ -14,7 +14,7 @@ from xftbench import jsonl
 from xftbench.errors import StoreError, UsageProblem
 from xftbench.prompts.style import PromptStyle
 from xftbench.records import Record, Verdict, VerdictName
-from xftbench.store.run_dir import read_scores, read_spec, read_verdicts, refuse_edited
+from xftbench.store.run_dir import read_scores, read_spec, read_verdicts
 from xftbench.store.spec import RunSpec
 
 BASELINE_SCHEMA = 1
@@ -71,8 +71,7 @@ def read_results(path: Path) -> Results:
             hint="give the xftbench run command again; it goes on where it stopped",
         )
     scores_file = read_scores(path)
-    verdicts = read_verdicts(path)
-    refuse_edited(path, scores_file)
+    verdicts = read_verdicts(path, scores_file)
     return Results(
         name=spec_file.environment.name,
         run_id=spec_file.run_id,

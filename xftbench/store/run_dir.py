@@ -13,6 +13,7 @@ compared with `diff`.
 import contextlib
 import errno
 import fcntl
+import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,7 +28,7 @@ from xftbench.errors import DataFileError, StoreError
 from xftbench.hashing import sha256_file
 from xftbench.prompts.style import PromptStyle
 from xftbench.records import Record, Sample, SampleKey, Verdict
-from xftbench.scoring.aggregate import Scores
+from xftbench.scoring.aggregate import Scores, contradiction
 from xftbench.store.append_log import AppendLog, Keyed
 from xftbench.store.spec import SCHEMA_VERSION, Environment, RunSpec, SpecFile, differences
 
@@ -79,6 +80,9 @@ class RunDir:
     ) -> None:
         """Create the directory, or open it again if it holds the same run.
 
+        A run in which nothing is left to do is opened for reading only: by several processes at a time, and
+        wherever it lies.
+
         Raises:
             StoreError: If it holds another run, is in use, or can't be written.
         """
@@ -87,12 +91,14 @@ class RunDir:
         self.run_id = spec.run_id
         self._open: contextlib.ExitStack = contextlib.ExitStack()
         with contextlib.ExitStack() as stack, self._disk_errors():
-            path.mkdir(parents=True, exist_ok=True)
-            stack.callback(os.close, _take_lock(path))
+            read_only = is_settled(path)
+            if not read_only:
+                path.mkdir(parents=True, exist_ok=True)
+                stack.callback(os.close, _take_lock(path))
             self._claim(environment, style)
-            self._samples = AppendLog(path / "samples.jsonl", Sample)
+            self._samples = AppendLog(path / "samples.jsonl", Sample, read_only=read_only)
             stack.callback(self._samples.close)
-            self._verdicts = AppendLog(path / "verdicts.jsonl", Verdict)
+            self._verdicts = AppendLog(path / "verdicts.jsonl", Verdict, read_only=read_only)
             stack.callback(self._verdicts.close)
             self._open = stack.pop_all()
 
@@ -228,9 +234,16 @@ def read_spec(path: Path) -> SpecFile:
     """Return a run directory's ``spec.json``.
 
     Raises:
-        StoreError: If it is missing, malformed or of another schema version.
+        StoreError: If it is missing, malformed, of another schema version, or its run id is not its spec's.
     """
-    return _read(path / "spec.json", SpecFile)
+    found = _read(path / "spec.json", SpecFile)
+    if found.run_id != found.spec.run_id:
+        raise StoreError(
+            f"{path}/spec.json says that it is of run {found.run_id}, and what it describes is run "
+            f"{found.spec.run_id}: it was changed, or another xftbench wrote it",
+            hint="put back the file as it was, or score the samples into a new directory: xftbench score",
+        )
+    return found
 
 
 def read_scores(path: Path) -> ScoresFile:
@@ -238,33 +251,40 @@ def read_scores(path: Path) -> ScoresFile:
     return _read(path / "scores.json", ScoresFile)
 
 
-def read_verdicts(path: Path) -> list[Verdict]:
-    """Return the verdicts of a complete run; raises like `read_spec`."""
-    try:
-        return jsonl.read(path / "verdicts.jsonl", Verdict)
-    except DataFileError as error:
-        raise StoreError(error.message) from error
-
-
-def refuse_edited(path: Path, scores_file: ScoresFile) -> None:
-    """Check that the verdicts and samples of a complete run are those that its scores were made of.
+def read_verdicts(path: Path, scores_file: ScoresFile) -> list[Verdict]:
+    """Return the verdicts of a complete run, if they and the samples are those that its scores were made of.
 
     The samples may be gone: they are large, and no score needs them.
 
     Raises:
-        StoreError: If they are not.
+        StoreError: If they are not, or a file is missing or malformed.
     """
-    if sha256_file(path / "verdicts.jsonl") != scores_file.verdicts_sha256:
+    verdicts_path, samples_path = path / "verdicts.jsonl", path / "samples.jsonl"
+    try:
+        data = verdicts_path.read_bytes()
+        is_changed = hashlib.sha256(data).hexdigest() != scores_file.verdicts_sha256
+        verdicts = [] if is_changed else jsonl.decode(data, Verdict, str(verdicts_path))
+        samples_sha256 = sha256_file(samples_path) if samples_path.exists() else scores_file.samples_sha256
+    except OSError as error:
+        raise StoreError(f"can't read {error.filename}: {error.strerror}") from error
+    except DataFileError as error:
+        raise StoreError(error.message) from error
+    if is_changed:
         raise StoreError(
-            f"{path}/verdicts.jsonl was changed after scores.json was written",
+            f"{verdicts_path} was changed after scores.json was written",
             hint="score the samples again into a new directory: xftbench score",
         )
-    samples = path / "samples.jsonl"
-    if samples.exists() and sha256_file(samples) != scores_file.samples_sha256:
+    if samples_sha256 != scores_file.samples_sha256:
         raise StoreError(
-            f"{samples} was changed after scores.json was written",
+            f"{samples_path} was changed after scores.json was written",
             hint="put back the samples that the verdicts are of, or score these into a new directory",
         )
+    if wrong := contradiction(scores_file.scores, verdicts):
+        raise StoreError(
+            f"{path}/scores.json does not agree with its verdicts: {wrong}",
+            hint="score the samples again into a new directory: xftbench score",
+        )
+    return verdicts
 
 
 def is_settled(path: Path) -> bool:

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from factories import a_spec, an_environment
 
+from xftbench.errors import DataFileError
 from xftbench.records import FunctionProblem, Verdict
 from xftbench.report.contamination import Unknown, frame, training_data
 from xftbench.report.runs import Run, Table
@@ -87,6 +88,11 @@ def test_a_renamed_solution_is_an_overlap(tmp_path: Path) -> None:
 def test_data_that_the_user_names_stands_for_the_lineages(tmp_path: Path) -> None:
     data = write_data(tmp_path / "d.jsonl", ("Sort a list", "sorted(x)"))
     assert strata(a_table(tmp_path, None), data) == {"clean": (3, pytest.approx(1 / 3))}
+
+
+def test_data_that_the_user_names_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(DataFileError, match=r"--training-data /nowhere/d\.jsonl: "):
+        frame([a_table(tmp_path, None)], ["/nowhere/d.jsonl"])
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from xftbench.errors import ToolchainError
+from xftbench.errors import ToolchainError, UsageProblem
 from xftbench.execution import environments
 from xftbench.execution.environments import specs
 
@@ -37,6 +37,19 @@ def test_torch_is_pinned_to_a_cpu_build_and_nothing_of_cuda_is_there() -> None:
 def test_an_environment_that_holds_its_pins_is_found(made: Path) -> None:
     assert environments.find("ds1000").path == made
     assert SPEC.identity in environments.toolchain("ds1000")
+
+
+def test_one_that_is_there_is_kept_if_it_is_what_was_asked_for(made: Path) -> None:
+    said: list[str] = []
+    for python, directory in ((None, None), (sys.executable, made)):
+        kept = environments.create("ds1000", python=python, directory=directory, say=said.append)
+        assert kept.path == made
+    with pytest.raises(UsageProblem, match=f"is there already, in {made}"):
+        environments.create("ds1000", directory=made.parent / "elsewhere", say=said.append)
+    about = made / "environment.json"
+    about.write_text(about.read_text().replace(f'"{sys.base_prefix}"', '"/opt/another"'))
+    with pytest.raises(UsageProblem, match="is there already, of"):
+        environments.create("ds1000", python=sys.executable, say=said.append)
 
 
 def test_another_version_is_noticed(made: Path) -> None:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -53,3 +54,27 @@ def test_a_function_and_its_test_share_one_processor_if_every_processor_has_a_wo
     assert any(f"[{one}]" in told for one in usable)
     if len(usable) > 1:
         assert str(usable) in where_programs_run(len(usable) - 1)
+
+
+@pytest.mark.parametrize(
+    ("groups", "files", "expected"),
+    [
+        ("0::/\n", {"cpu.max": "150000 100000"}, 2),
+        ("0::/a/b\n", {"a/cpu.max": "300000 100000", "a/b/cpu.max": "max 100000"}, 3),
+        ("0::/of/the/host\n", {"cpu.max": "50000 100000"}, 1),
+        ("4:cpu,cpuacct:/a\n", {"cpu/a/cpu.cfs_quota_us": "400000", "cpu/a/cpu.cfs_period_us": "100000"}, 4),
+        ("4:cpu:/\n3:memory:/a\n", {"cpu/cpu.cfs_quota_us": "-1", "memory/a/cpu.max": "1 1"}, 8),
+        ("", {}, 8),
+    ],
+)
+def test_a_containers_quota_bounds_the_workers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, groups: str, files: dict[str, str], expected: int
+) -> None:
+    (tmp_path / "own").write_text(groups)
+    for name, text in files.items():
+        (tmp_path / "groups" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "groups" / name).write_text(text)
+    monkeypatch.setattr(processors, "_CGROUPS", tmp_path / "groups")
+    monkeypatch.setattr(processors, "_OWN_GROUPS", tmp_path / "own")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
+    assert processors.worth_using() == expected

@@ -42,6 +42,8 @@ def test_names_that_make_no_directory_are_refused(words: list[str]) -> None:
 def test_ids_stand_in_a_file_or_in_the_word_itself(tmp_path: Path) -> None:
     (tmp_path / "ids.txt").write_text("# two\nHumanEval/0\n\n HumanEval/7 \n")
     assert parse_ids(str(tmp_path / "ids.txt")) == ["HumanEval/0", "HumanEval/7"]
+    (tmp_path / "bom.txt").write_text("\ufeffHumanEval/0\n", encoding="utf-8")
+    assert parse_ids(str(tmp_path / "bom.txt")) == ["HumanEval/0"]
     assert parse_ids("js/HumanEval_0_a, 7") == ["js/HumanEval_0_a", "7"]
     assert parse_ids(None) == []
 
@@ -134,6 +136,8 @@ def test_a_data_dir_that_is_not_there_is_refused(
         ("HumanEval/0", ["HumanEval_10_b", "HumanEval_0_a"], "HumanEval_0_a"),
         ("humaneval/7", ["HumanEval/6", "HumanEval/7"], "HumanEval/7"),
         ("164", ["HumanEval/0"], ""),
+        ("Mbpp/164", ["Mbpp/64", "Mbpp/16"], ""),
+        ("Mbp/64", ["Mbpp/64", "Mbpp/16"], "Mbpp/64"),
     ],
 )
 def test_the_problem_that_was_meant(word: str, known: list[str], meant: str) -> None:

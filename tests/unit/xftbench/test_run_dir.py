@@ -98,8 +98,69 @@ def test_finishing_sorts_the_files_and_writes_the_scores(tmp_path: Path) -> None
     assert read_scores(tmp_path) == written
     assert written.scores.is_complete
     assert written.n_tokens == 6
-    assert [verdict.task_id for verdict in read_verdicts(tmp_path)] == ["T/0", "T/1"]
+    assert [verdict.task_id for verdict in read_verdicts(tmp_path, read_scores(tmp_path))] == ["T/0", "T/1"]
     assert read_spec(tmp_path).run_id == a_spec().run_id
+
+
+def finished(path: Path) -> Path:
+    """A run of two problems, the first of them passed."""
+    with opened(path) as run:
+        for task_id, verdict in (("T/0", "passed"), ("T/1", "failed")):
+            run.add_sample(a_sample(task_id))
+            run.add_verdict(a_verdict(task_id, verdict=verdict))
+        scores = aggregate(some_problems("T/0", "T/1"), run.verdicts.values(), n=1)
+        run.finish(scores, TIMINGS, ["T/0", "T/1"], "2026-01-01T00:00:00+00:00")
+    return path
+
+
+def test_a_complete_run_is_read_by_several_processes_and_written_by_none(tmp_path: Path) -> None:
+    path = finished(tmp_path / "run")
+    (path / ".lock").unlink()
+    (path / "samples.jsonl").unlink()  # large, and no score needs them
+    before = sorted(entry.name for entry in path.iterdir())
+    with opened(path) as one, opened(path) as other:
+        assert one.verdicts == other.verdicts
+        assert (len(one.verdicts), len(one.samples)) == (2, 0)
+    assert sorted(entry.name for entry in path.iterdir()) == before
+    assert len(read_verdicts(path, read_scores(path))) == 2
+
+
+def test_a_run_with_failures_of_our_machinery_is_opened_for_writing(tmp_path: Path) -> None:
+    with opened(tmp_path) as run:
+        run.add_sample(a_sample())
+        run.add_verdict(a_verdict(verdict="infrastructure_error"))
+        scores = aggregate(some_problems("T/0"), run.verdicts.values(), n=1)
+        run.finish(scores, TIMINGS, ["T/0"], "2026-01-01T00:00:00+00:00")
+    with opened(tmp_path), pytest.raises(StoreError, match="in use by process"):
+        opened(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ('"value": 0.5', '"value": 0.6', r"pass_at .*0\.6.*, of the verdicts .*0\.5"),
+        ('"passed": 1', '"passed": 2', "counts .*'passed': 2.*, of the verdicts .*'passed': 1"),
+        ('"low": 0.09', '"low": 0.39', r"pass_at .*low=0\.39"),
+    ],
+)
+def test_scores_that_are_not_what_the_verdicts_come_to_are_refused(
+    tmp_path: Path, before: str, after: str, told: str
+) -> None:
+    scores = finished(tmp_path) / "scores.json"
+    assert before in scores.read_text()
+    scores.write_text(scores.read_text().replace(before, after, 1))
+    with pytest.raises(StoreError, match=told):
+        read_verdicts(tmp_path, read_scores(tmp_path))
+
+
+def test_a_spec_that_is_not_what_its_run_id_says_is_refused(tmp_path: Path) -> None:
+    spec = finished(tmp_path) / "spec.json"
+    read_spec(tmp_path)
+    changed = spec.read_text().replace('"temperature": 0.0', '"temperature": 0.2')
+    assert changed != spec.read_text()
+    spec.write_text(changed)
+    with pytest.raises(StoreError, match="says that it is of run"):
+        read_spec(tmp_path)
 
 
 def test_a_later_verdict_for_a_sample_replaces_the_earlier_one(tmp_path: Path) -> None:

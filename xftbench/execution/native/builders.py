@@ -36,7 +36,7 @@ class Warm:
     @property
     def most(self) -> int:
         """How many of them this machine can use. Each is slow for its first dozens of programs."""
-        return max(1, processors.usable() // self.serves)
+        return max(1, processors.worth_using() // self.serves)
 
     def start(self, worker: Worker, command: dict[str, Any]) -> Compiler:
         """Start one; `command` is the language's ordinary compile step."""
