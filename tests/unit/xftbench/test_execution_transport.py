@@ -148,6 +148,28 @@ def test_a_state_is_checked_and_given_once(name: str, monkeypatch: pytest.Monkey
         transport.load(data)
 
 
+def test_bytes_are_never_taken_for_objects(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(plain.NotPlain):
+        transport.load(pickled_by("of_a_record_that_is_objects", monkeypatch))
+    found = transport.load(pickled_by("of_a_record_with_a_hidden_field", monkeypatch))
+    assert tuple(found.dtype.fields) == ("a",)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "i4", ">i8", "?", ">U7", "S3", "V8", "O", "M8[25s]", "m8[D]", "M8", "c16",
+        [("a", "i8"), ("b", "O")], [("x", [("p", ">i2")]), ("y", "M8[D]")],
+        {"names": ["b", "a"], "formats": ["i4", "i4"], "offsets": [4, 0], "itemsize": 16},
+        (np.record, [("a", "i4")]),
+    ],
+)  # fmt: skip
+def test_dtypes_come_back(kind: Any) -> None:
+    dtype = np.dtype(kind)
+    found = transport.load(transport.pack(dtype))
+    assert (found, found.type, found.flags) == (dtype, dtype.type, dtype.flags)
+
+
 def test_what_a_dtype_was_made_of_is_not_part_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     found = transport.load(pickled_by("that_changes_fields_later", monkeypatch))
     assert isinstance(found["n"][0].item(), int), "an address, and not what is there"

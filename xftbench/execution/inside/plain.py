@@ -104,41 +104,50 @@ def check_container(container: object, *types: type) -> None:
 
 
 def dtype_state(dtype: Any, state: Any) -> tuple[Any, ...]:
-    """Return a copy of a dtype's state, which numpy keeps parts of.
+    """Return the state that numpy writes of the dtype that a pickle describes.
+
+    Nothing of the pickle's own state is passed on: with flags, sizes or fields of a program's choice bytes
+    are taken for the addresses of objects.
 
     Raises:
-        NotPlain: If it is not what numpy would write of a dtype that it can make itself: with another one,
-            bytes can be taken for the addresses of objects.
+        NotPlain: If it describes none that numpy makes itself.
     """
-    numpy = sys.modules["numpy"]
     if type(state) is not tuple or len(state) not in (8, 9):
         raise NotPlain("a dtype with a state that is none is not plain data")
-    version, order, base, names, fields, size, alignment, flags, *unit = state
-    made = dtype
-    if fields is not None:
-        is_plain = type(names) is tuple and type(fields) is dict and {*map(type, (*names, *fields))} == {str}
-        parts: list[Any] = [fields[name] for name in names] if is_plain else [None]
-        if not all(type(part) is tuple and isinstance(part[0], numpy.dtype) for part in parts):
-            raise NotPlain("a dtype with fields that are none is not plain data")
-        fields = {name: tuple(part) for name, part in fields.items()}
-        made = numpy.dtype(
-            {
-                "names": list(names),
-                "formats": [part[0] for part in parts],
-                "offsets": [part[1] for part in parts],
-                "itemsize": size,
-            }
-        )
-    is_right = flags in (0, made.flags) if not made.hasobject else flags == made.flags
-    is_sized = size in (-1, made.itemsize) and {type(size), type(alignment)} == {int}
-    if not (is_right and is_sized) or base is not None:
-        raise NotPlain("a dtype that numpy would not make is not plain data")
+    _, order, base, names, fields, size, _, _, *unit = state
+    if base is not None or dtype.subdtype is not None or dtype.fields is not None:
+        raise NotPlain("a dtype of several is not plain data")
+    try:
+        made = _made_dtype(dtype, names, fields, size, unit)
+        if fields is None and order in ("<", ">"):
+            made = made.newbyteorder(order)
+    except (TypeError, ValueError, KeyError) as error:
+        raise NotPlain(f"a dtype that numpy does not make is not plain data: {error}") from None
+    if size not in (-1, made.itemsize):
+        raise NotPlain("a dtype of another size is not plain data")
+    return tuple(made.__reduce__()[2])
+
+
+def _made_dtype(dtype: Any, names: Any, fields: Any, size: Any, unit: list[Any]) -> Any:
+    """Have numpy make a dtype; titles, and what a program noted down in it, no test looks at."""
+    numpy = sys.modules["numpy"]
     if dtype.kind in "mM":
-        _, count = unit[0]
-        unit = [({}, tuple(count))]
-    else:
-        unit = [None] * len(unit)  # what a program noted down there no test looks at
-    return (version, order, base, names, fields, size, alignment, flags, *unit)
+        _, (name, count, divisor, _) = unit[0]
+        if type(name) is not bytes or {type(count), type(divisor)} != {int}:
+            raise TypeError("no unit of time")
+        return numpy.dtype(f"{dtype.kind}8[{count}{name.decode('ascii')}/{divisor}]")
+    if fields is None:
+        return numpy.dtype(dtype, copy=True)
+    if dtype.type not in (numpy.void, numpy.record) or type(names) is not tuple or type(fields) is not dict:
+        raise TypeError("no record")
+    if {*map(type, (*names, *fields))} != {str}:
+        raise TypeError("no names of fields")
+    parts = [fields[name] for name in names]
+    if not all(type(part) is tuple and isinstance(part[0], numpy.dtype) for part in parts):
+        raise TypeError("no fields")
+    kinds, places = [part[0] for part in parts], [part[1] for part in parts]
+    made = numpy.dtype({"names": list(names), "formats": kinds, "offsets": places, "itemsize": size})
+    return numpy.dtype((dtype.type, made))
 
 
 def check_made(made: Any) -> None:
