@@ -1,9 +1,10 @@
 """What the canonical solutions of evalplus' suites answer: computed once, in a jail, and kept on disk.
 
 An entry is known by the problem's content, by the code of ours that computes it, and by the interpreter. It
-has two files: the inputs, of which a candidate gets a copy, and the expected answers, which only the checker
-opens. The latter begins with a line of JSON. Behind it are the answers, and what is to be known of them one
-by one, marshalled: most programs answer right byte for byte, and that is never loaded.
+has three files: the inputs, of which a candidate gets a copy; the expected answers, which only the checker
+opens; and the checksums of both, written last. The second begins with a line of JSON. Behind it are the
+answers, and what is to be known of them one by one, marshalled: most programs answer right byte for byte, and
+that is never loaded.
 """
 
 import hashlib
@@ -13,6 +14,7 @@ import os
 import platform
 import sys
 import tempfile
+import zlib
 from collections.abc import Callable, Sequence
 from functools import cache, lru_cache
 from itertools import accumulate
@@ -30,6 +32,7 @@ _CODE = (
     "references.py", "../benchmarks/plus_inputs.py",
 )  # fmt: skip
 PARTS = ("base", "plus")
+_KINDS = ("inputs", "expected", "sums")
 _SLOW_S = 0.005
 
 
@@ -143,19 +146,24 @@ def cost_s(problem: PlusProblem) -> float:
 
 
 def _read(key: str) -> Reference | None:
-    inputs, expected = path_of(key, "inputs"), path_of(key, "expected")
+    """Return an entry, if its files are whole and are what was written."""
+    paths = [path_of(key, kind) for kind in _KINDS]
     try:
-        found, inputs_bytes, expected_bytes = _read_head(key, inputs, expected, expected.stat().st_mtime_ns)
-        if inputs.stat().st_size != inputs_bytes or expected.stat().st_size != expected_bytes:
-            return None
+        found = [path.stat() for path in paths]
+        return _read_once(key, *paths, tuple((one.st_mtime_ns, one.st_size) for one in found))
     except (OSError, ValueError, KeyError):
         return None
-    return found
 
 
 @lru_cache(maxsize=1024)
-def _read_head(key: str, inputs: Path, expected: Path, _: int) -> tuple[Reference, int, int]:
-    """Return an entry and how long its files must be."""
+def _read_once(key: str, inputs: Path, expected: Path, sums: Path, _: tuple[Any, ...]) -> Reference:
+    """Read an entry; once for files of that time and size.
+
+    Raises:
+        ValueError: If a disk has changed a byte of it: right programs would be judged wrong.
+    """
+    if sums.read_bytes() != _sums(inputs.read_bytes(), expected.read_bytes()):
+        raise ValueError(f"{expected} was changed")
     with expected.open("rb") as file:
         head: dict[str, Any] = json.loads(file.readline())
     layouts = tuple(Layout(*layout) for layout in head["layouts"])
@@ -163,12 +171,15 @@ def _read_head(key: str, inputs: Path, expected: Path, _: int) -> tuple[Referenc
         part: {int(index): used_s for index, used_s in times.items()}
         for part, times in head["slow_s"].items()
     }
-    found = Reference(key, inputs, expected, layouts, head["cpu_s"], slow_s)
-    return found, head["inputs_bytes"], head["bytes"]
+    return Reference(key, inputs, expected, layouts, head["cpu_s"], slow_s)
+
+
+def _sums(*files: bytes) -> bytes:
+    return b" ".join(b"%08x" % zlib.crc32(data) for data in files)
 
 
 def _make(key: str, problem: PlusProblem, compute: Compute) -> Reference:
-    path, expected = path_of(key, "inputs"), path_of(key, "expected")
+    path, expected, sums = [path_of(key, kind) for kind in _KINDS]
     layouts, data = _inputs(problem)
     keep(path, data)
     answered = compute(problem, path, layouts)
@@ -178,7 +189,9 @@ def _make(key: str, problem: PlusProblem, compute: Compute) -> Reference:
     }
     cpu_s = sum(answer.cpu_s for answers in answered.values() for answer in answers)
     made = Reference(key, path, expected, layouts, cpu_s, slow_s)
-    keep(expected, _expected(problem, made, len(data), answered))
+    answers = _expected(problem, made, answered)
+    keep(expected, answers)
+    keep(sums, _sums(data, answers))
     return made
 
 
@@ -192,21 +205,16 @@ def _inputs(problem: PlusProblem) -> tuple[tuple[Layout, ...], bytes]:
     return tuple(layouts), b"".join(blobs)
 
 
-def _expected(
-    problem: PlusProblem, made: Reference, inputs_bytes: int, answered: dict[str, list[Answered]]
-) -> bytes:
+def _expected(problem: PlusProblem, made: Reference, answered: dict[str, list[Answered]]) -> bytes:
     body = bytearray()
     parts = {}
     for name, answers in answered.items():
         parts[name] = _part(problem, answers, body)
     head: dict[str, Any] = {
-        "task_id": problem.task_id, "layouts": made.layouts, "inputs_bytes": inputs_bytes,
-        "cpu_s": made.cpu_s, "slow_s": made.slow_s, "tolerance": problem.atol, "parts": parts, "bytes": 0,
+        "task_id": problem.task_id, "layouts": made.layouts, "cpu_s": made.cpu_s, "slow_s": made.slow_s,
+        "tolerance": problem.atol, "parts": parts,
     }  # fmt: skip
-    # The length of the whole file stands in its first line, which is padded so that it can be known.
-    text = json.dumps(head).encode()
-    head["bytes"] = len(text) + 20 + 1 + len(body)
-    return json.dumps(head).encode().ljust(len(text) + 20) + b"\n" + body
+    return json.dumps(head).encode() + b"\n" + body
 
 
 def _part(problem: PlusProblem, answers: list[Answered], body: bytearray) -> dict[str, tuple[int, int]]:

@@ -8,6 +8,7 @@ can't be used costs time, never correctness: it is left alone and said so once.
 import contextlib
 import logging
 import sqlite3
+import zlib
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -21,6 +22,7 @@ _logger = logging.getLogger(__name__)
 KEPT: frozenset[VerdictName] = frozenset({"passed", "failed", "compile_error"})
 """Verdicts that depend on the program alone."""
 _BUSY_S = 30.0
+_SUM_BYTES = 4
 _SCHEMA = "CREATE TABLE IF NOT EXISTS outcomes (key TEXT PRIMARY KEY, outcome BLOB NOT NULL) WITHOUT ROWID"
 
 
@@ -48,8 +50,10 @@ class OutcomeCache:
             return None
         try:
             row = self._connection.execute("SELECT outcome FROM outcomes WHERE key = ?", (key,)).fetchone()
-            return None if row is None else msgspec.json.decode(row[0], type=Outcome)
-        except msgspec.DecodeError:
+            if row is None or row[0] != _sealed(key, bytes(row[0])[_SUM_BYTES:]):
+                return None  # changed by a disk; it is written again
+            return msgspec.json.decode(row[0][_SUM_BYTES:], type=Outcome)
+        except (msgspec.DecodeError, TypeError):
             return None  # of another version; it is written again
         except sqlite3.Error as error:
             self._give_up(str(error))
@@ -64,7 +68,9 @@ class OutcomeCache:
         except UnicodeEncodeError:  # half of an emoji; the program is run again, as one that was never run
             return
         try:
-            self._connection.execute("INSERT OR REPLACE INTO outcomes VALUES (?, ?)", (key, encoded))
+            self._connection.execute(
+                "INSERT OR REPLACE INTO outcomes VALUES (?, ?)", (key, _sealed(key, encoded))
+            )
         except sqlite3.Error as error:
             self._give_up(str(error))
 
@@ -86,6 +92,11 @@ class OutcomeCache:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _sealed(key: str, encoded: bytes) -> bytes:
+    """Return an outcome behind its checksum."""
+    return zlib.crc32(encoded, zlib.crc32(key.encode())).to_bytes(_SUM_BYTES) + encoded
 
 
 def is_kept(outcome: Outcome) -> bool:

@@ -11,7 +11,7 @@ import pytest
 
 from xftbench.execution.answers import Answers
 from xftbench.execution.environments import Environment
-from xftbench.execution.inside.answers import Recording, Unrecorded, record
+from xftbench.execution.inside.answers import Recording, Unrecorded, record, sealed
 
 DRAWING = """
 def generate_test_case(number):
@@ -137,10 +137,11 @@ def test_only_what_is_the_same_each_time_has_a_name(environment: Environment) ->
 def test_an_entry_that_was_cut_off_is_not_kept(cache_home: Path, environment: Environment) -> None:
     answers, memory = Answers(environment, ()), os.memfd_create("answers")
     try:
-        os.write(memory, (5).to_bytes(8) + b"four")
+        whole = sealed(b"five!")
+        os.write(memory, whole[:-1])
         answers.keep("0" * 40, memory)
         assert answers.open("0" * 40) is None
-        os.write(memory, b"!")
+        os.write(memory, whole[-1:])
         answers.keep("0" * 40, memory)
         found = answers.open("0" * 40)
         assert found is not None
@@ -181,6 +182,15 @@ def test_a_recording_is_what_the_next_program_is_compared_with(
     (other,) = set(entries(cache_home)) - {entry}
     entry.write_bytes(other.read_bytes())
     assert judge(contexts.ARRAY, contexts.ARRAY_SOLUTION).verdict == "failed"
+
+
+def test_a_recording_that_a_disk_has_changed_is_made_again(judge: contexts.Judge, cache_home: Path) -> None:
+    assert judge(contexts.ARRAY, contexts.ARRAY_SOLUTION).verdict == "passed"
+    (entry,) = entries(cache_home)
+    written = entry.read_bytes()
+    entry.write_bytes(written.replace(written[-40:-39], bytes([written[-40] ^ 1])))
+    solutions = [f"{contexts.ARRAY_SOLUTION}  # {number}" for number in range(2)]
+    assert [judge(contexts.ARRAY, solution).verdict for solution in solutions] == ["passed", "passed"]
 
 
 SEARCH = """

@@ -5,6 +5,8 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -58,13 +60,36 @@ def test_a_damaged_file_costs_time_only(
 
 
 def test_an_outcome_of_another_version_is_not_taken(tmp_path: Path) -> None:
+    encoded = b'{"verdict": "passed", "luck": 1}'
+    _store(tmp_path, zlib.crc32(encoded, zlib.crc32(b"k")).to_bytes(4) + encoded)
+    with OutcomeCache(tmp_path / "c.sqlite") as cache:
+        assert cache.get("k") is None
+
+
+@pytest.mark.parametrize(
+    "change", [lambda blob: blob.replace(b"pass", b"fail"), lambda blob: b"\xff", lambda _: 7]
+)
+def test_an_outcome_that_a_disk_has_changed_is_not_taken(
+    tmp_path: Path, change: Callable[[bytes], object]
+) -> None:
     with OutcomeCache(tmp_path / "c.sqlite") as cache:
         cache.put("k", PASSED)
     with sqlite3.connect(tmp_path / "c.sqlite") as connection:
-        connection.execute("UPDATE outcomes SET outcome = ?", (b'{"verdict": "passed", "luck": 1}',))
+        ((blob,),) = connection.execute("SELECT outcome FROM outcomes")
     connection.close()
+    _store(tmp_path, change(blob))
     with OutcomeCache(tmp_path / "c.sqlite") as cache:
         assert cache.get("k") is None
+        cache.put("k", PASSED)
+        assert cache.get("k") == PASSED
+
+
+def _store(folder: Path, blob: object) -> None:
+    with OutcomeCache(folder / "c.sqlite") as cache:
+        cache.put("k", PASSED)
+    with sqlite3.connect(folder / "c.sqlite") as connection:
+        connection.execute("UPDATE outcomes SET outcome = ?", (blob,))
+    connection.close()
 
 
 def test_an_outcome_that_can_not_be_written_is_left_out_alone(

@@ -12,6 +12,7 @@ import importlib
 import os
 import pickle
 import sys
+import zlib
 from typing import Any
 
 from xftbench.execution.inside import transport
@@ -20,8 +21,28 @@ _NOT_THE_TESTS = ("exec", "exec_test", "generate_test_case", "__warningregistry_
 """Names that change while a test is recorded: what we put there, and which warnings it has printed."""
 
 
+_SUM_BYTES = 4
+
+
 class Unrecorded(Exception):  # noqa: N818 - not an error: the test is to be run as it is
     """There is no recording of this test, or it can't be played back."""
+
+
+def sealed(data: bytes) -> bytes:
+    """Return a recording behind its checksum: a file may be cut off, and a disk may change a bit of it."""
+    return zlib.crc32(data).to_bytes(_SUM_BYTES) + data
+
+
+def unsealed(stored: bytes) -> bytes:
+    """Return the recording of `sealed`.
+
+    Raises:
+        ValueError: If it is not what was written.
+    """
+    data = stored[_SUM_BYTES:]
+    if sealed(data) != stored:
+        raise ValueError("a recording that is not whole")
+    return data
 
 
 def record(namespace: dict[str, Any], before: dict[str, Any]) -> bytes:

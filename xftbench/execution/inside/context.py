@@ -24,7 +24,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from xftbench.execution.inside import channel, linux, plain, snippet
-from xftbench.execution.inside.answers import Recording, Unrecorded, record
+from xftbench.execution.inside.answers import Recording, Unrecorded, record, sealed, unsealed
 from xftbench.execution.inside.candidate import Answer, Candidate, RemoteError
 from xftbench.execution.inside.shown import LONGEST_OF_ERROR, shown, text_of
 
@@ -124,10 +124,10 @@ def _recording(answers: str, fd: int, namespace: dict[str, Any], before: dict[st
         if answers == "make":
             data = record(namespace, before)
             with open(fd, "wb") as file:  # and closed, so that nothing of a solution's can come into it
-                file.write(len(data).to_bytes(8) + data)
+                file.write(sealed(data))
         else:
             with open(fd, "rb") as file:
-                data = file.read()[8:]
+                data = unsealed(file.read())
         return Recording(data)
     except Exception as error:
         raise Unrecorded from error
