@@ -17,7 +17,6 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
@@ -29,7 +28,7 @@ from xftbench.execution.inside.channel import Control, frame_in
 from xftbench.execution.interpreter import of_environment
 from xftbench.execution.nurseries import Nurseries
 from xftbench.execution.outcome import Exit, InfrastructureError
-from xftbench.execution.worker import GRACE_S, Worker, WorkerLostError, WorkerRunner, pid_of
+from xftbench.execution.worker import GRACE_S, Worker, WorkerLostError, WorkerRunner, living, pid_of, used_by
 from xftbench.records import ContextProgram, Limits, Outcome, Program
 
 ENVIRONMENT = "ds1000"
@@ -285,15 +284,7 @@ class _Job:
 
     def _cpu_s(self) -> float:
         """Return the CPU seconds of the referee and its living descendants."""
-        waiting, total = [pid_of(self._pidfd)] if self._pidfd >= 0 else [], 0
-        while waiting:
-            process = Path("/proc", str(waiting.pop()))
-            with suppress(OSError, ValueError, IndexError):
-                fields = (process / "stat").read_text().rpartition(")")[2].split()
-                total += sum(map(int, fields[11:13]))
-                for children in process.glob("task/*/children"):
-                    waiting += map(int, children.read_text().split())
-        return total / os.sysconf("SC_CLK_TCK")
+        return sum(map(used_by, living(pid_of(self._pidfd)))) if self._pidfd >= 0 else 0.0
 
     def _hear_forker(self) -> None:
         message, fds = self._forker.receive()

@@ -2,14 +2,15 @@
 
 import time
 from collections.abc import Callable
-from pathlib import Path
+from contextlib import suppress
 from typing import Any
 
 from xftbench.execution.outcome import Exit
-from xftbench.execution.worker import GRACE_S, Worker, WorkerLostError
+from xftbench.execution.worker import GRACE_S, Worker, WorkerLostError, living, used_by
 
 _LEAVE_S = 0.05
 """A candidate that is no longer asked ends by itself; one that has not after this is killed."""
+_LOOK_S = 1.0
 _MAX_STRETCH = 8
 """A program that other work keeps from the processors gets at most this many times its wall limit."""
 
@@ -33,6 +34,10 @@ class Watch:
         self._deadline = self._started + limit_s
         self._exit: Exit | None = None
         self._is_killed = False
+        self._looked = self._started
+        self._waits: dict[str, float] = {}
+        """Thread -> seconds that it had waited for a processor when it was last looked at."""
+        self._lost_s = 0.0
 
     def run(self) -> Exit:
         """Return how the candidate ended, after the checker has spoken or is given up.
@@ -45,7 +50,7 @@ class Watch:
             left_s = self._deadline - time.monotonic()
             # One at a time: what is heard of one may close another, and open a new one of the same number.
             # And first, though time may be up: what has come meanwhile has come in time.
-            heard = self._worker.poll.poll(max(0.0, left_s * 1000 + 1))[:1]
+            heard = self._worker.poll.poll(max(0.0, min(left_s, _LOOK_S) * 1000 + 1))[:1]
             for fd, _ in heard:
                 if checker and fd == checker.fileno():
                     self._hear_checker()
@@ -53,6 +58,8 @@ class Watch:
                     self._hear_forker(fd)
             if not heard and left_s <= 0:
                 self._on_deadline()
+            elif time.monotonic() > self._looked + _LOOK_S:
+                self._starved_s()  # before threads that have waited are gone
         return self._exit
 
     def wall_s(self) -> float:
@@ -86,17 +93,30 @@ class Watch:
         self.kill()
 
     def _starved_s(self) -> float:
-        """Return how long the candidate's main thread has waited for a processor.
+        """Return how long the candidate could not go on because other work had the processors.
 
-        With processes of its own it gets no such credit: it could be waiting for them.
+        Of each stretch of time the thread that has waited longest counts, and those of processes that it has
+        started as well: it could be waiting for them. But if all of them together have used more CPU time
+        than one program may, they keep it from each other.
         """
+        self._looked = time.monotonic()
         try:
-            process = Path(f"/proc/{self._worker.candidate_pid()}")
-            if any(children.read_text() for children in process.glob("task/*/children")):
-                return 0.0
-            return int((process / "schedstat").read_text().split()[1]) / 1e9
-        except (OSError, ValueError, LookupError):
-            return 0.0
+            pid = self._worker.candidate_pid()
+        except LookupError:
+            return self._lost_s
+        waits: dict[str, float] = {}
+        used_s = 0.0
+        for process in living(pid):
+            used_s += used_by(process)
+            for task in process.glob("task/*/schedstat"):
+                with suppress(OSError, ValueError, IndexError):
+                    waits[str(task)] = int(task.read_text().split()[1]) / 1e9
+        if used_s <= self._worker.limits.cpu_s:
+            self._lost_s += max(
+                (wait - self._waits.get(task, 0.0) for task, wait in waits.items()), default=0.0
+            )
+        self._waits = waits
+        return self._lost_s
 
     def _hear_forker(self, fd: int) -> None:
         message, _ = self._worker.receive(fd)

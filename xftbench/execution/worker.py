@@ -22,6 +22,7 @@ from xftbench.execution.outcome import InfrastructureError
 from xftbench.execution.scratch import Scratch
 from xftbench.records import Limits
 
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _START_S = 60.0
 GRACE_S = 30.0  # for what must follow at once from a kill; generous, because the machine may be loaded
 _CHECKER_MEMORY_BYTES = 2 << 30
@@ -357,6 +358,25 @@ def pid_of(pidfd: int) -> int:
         if line.startswith("Pid:"):
             return int(line.split()[1])
     return -1
+
+
+def living(pid: int) -> Iterator[Path]:
+    """Yield the directory in /proc of a process and of each that it, or one of those, has started."""
+    waiting = [pid]
+    while waiting:
+        process = Path("/proc", str(waiting.pop()))
+        yield process
+        with suppress(OSError, ValueError):
+            for children in process.glob("task/*/children"):
+                waiting += map(int, children.read_text().split())
+
+
+def used_by(process: Path) -> float:
+    """Return the CPU seconds of a process; none if it has ended."""
+    with suppress(OSError, ValueError, IndexError):
+        fields = (process / "stat").read_text().rpartition(")")[2].split()
+        return sum(map(int, fields[11:13])) / _TICKS_PER_S
+    return 0.0
 
 
 def _launch(interpreter: Interpreter, control: int, log: int) -> subprocess.Popen[bytes]:

@@ -4,8 +4,11 @@ import errno
 import os
 import re
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -538,3 +541,29 @@ def test_a_class_that_can_not_be_a_file_is_left_to_javac(name: str) -> None:
 def test_the_cache_directory_is_below_the_users_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/some/cache")
     assert toolchains.cache_directory() == Path("/some/cache/xftbench/toolchains")
+
+
+IN_A_THREAD = """
+import threading
+thread = threading.Thread(target=lambda: [None for _ in iter(int, 1)])
+thread.start()
+thread.join()
+"""
+
+
+def test_a_thread_that_waits_for_a_processor_is_busy() -> None:
+    processor = {min(os.sched_getaffinity(0))}
+    with ExitStack() as stack:
+        pids = []
+        for source in (IN_A_THREAD, *["while True: pass"] * 3):
+            process = subprocess.Popen([sys.executable, "-c", source])
+            stack.callback(process.wait)
+            stack.callback(process.kill)
+            os.sched_setaffinity(process.pid, processor)
+            pids.append(process.pid)
+        time.sleep(0.5)
+        watch = supervisor._Watch(pids[0], {}, {"wall_s": 9.0, "cpu_s": 9}, sees_all=False)
+        watch._times()
+        before_s, started = watch._times()[1], time.monotonic()
+        time.sleep(2)
+        assert watch._times()[1] - before_s > 0.8 * (time.monotonic() - started)

@@ -337,11 +337,33 @@ def test_the_identity_of_an_executor_has_what_changes_verdicts() -> None:
     assert set(identity.libraries) <= {"numpy"}
 
 
+COMPUTES_IN_A_THREAD = """
+import threading, time
+def f(x):
+    def work():
+        while time.thread_time() < 1.2: pass
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    return x + 1
+"""
+COMPUTES_IN_A_CHILD = """
+import os, time
+def f(x):
+    if (pid := os.fork()) == 0:
+        while time.process_time() < 1.2: pass
+        os._exit(0)
+    os.waitpid(pid, 0)
+    return x + 1
+"""
+
+
 @pytest.mark.slow
 def test_verdicts_are_the_same_at_one_and_at_sixteen_workers_and_beside_a_burner() -> None:
     burns = "import time\nwhile time.process_time() < {}: pass\ndef f(x): return x + {}\n"
     programs = [program(burns.format(cpu_s, answer)) for cpu_s in (0.2, 1.2, 9) for answer in (1, 2)] * 4
-    expected = ["passed", "failed", "passed", "failed", "timed_out", "timed_out"] * 4
+    programs += [program(source) for source in (COMPUTES_IN_A_THREAD, COMPUTES_IN_A_CHILD)] * 3
+    expected = ["passed", "failed", "passed", "failed", "timed_out", "timed_out"] * 4 + ["passed"] * 6
     limits = Limits(cpu_s=2, wall_s=6.0)
     burners = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]
     try:
