@@ -14,6 +14,7 @@ import pytest
 from processes import started
 
 from xftbench.records import Problem
+from xftbench.store.results import read_results
 
 pytest.importorskip("torch", reason="generating needs torch: pip install 'xftbench[hf]'")
 
@@ -131,6 +132,27 @@ def test_a_samples_file_of_the_whole_suite_serves_a_part_of_it(
     result = run("--models", f"x={path}", "--limit", "3")
     assert result.exit_code == 0, result.stderr
     assert "3/3" in result.stdout
+
+
+def test_how_many_samples_a_problem_has_is_taken_from_the_file(
+    run: Callable[..., Any], problems: dict[str, Problem], tmp_path: Path
+) -> None:
+    problem = problems["HumanEval/0"]
+    row = {"task_id": problem.task_id, "solution": problem.prompt + problem.canonical_solution}
+    for name, n in (("once", 1), ("thrice", 3)):
+        (tmp_path / f"{name}.jsonl").write_text((json.dumps(row) + "\n") * n)
+    models = [f"{name}={tmp_path}/{name}.jsonl" for name in ("once", "thrice")]
+    result = run("--models", *models, "--limit", "1")
+    assert result.exit_code == 0, result.stderr
+    runs = {
+        name: read_results(path)
+        for name in ("once", "thrice")
+        for path in tmp_path.glob(f"runs/*--{name}--*")
+    }
+    assert {name: one.spec.generation.sampling.n for name, one in runs.items()} == {"once": 1, "thrice": 3}
+    refused = run("--models", *models, "--limit", "1", "--n", "3", "--top-p", "0.5")
+    assert refused.exit_code == 2
+    assert "--n, --top-p: nothing is drawn" in refused.stderr
 
 
 @pytest.mark.parametrize(

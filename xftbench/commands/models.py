@@ -4,6 +4,7 @@ import glob
 import logging
 import shlex
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from xftbench.pipeline import Source, Task, from_model, from_samples
 from xftbench.plan import Suite, SuiteOptions, generation_spec, plan_suites, scoring_spec
 from xftbench.prompts.style import Policy, PromptStyle
 from xftbench.reading import Reading, reading_of
+from xftbench.records import Sample, SamplingParams
 from xftbench.store import comparable
 from xftbench.store.environment import capture
 from xftbench.store.model_facts import read_facts
@@ -118,6 +120,12 @@ def plan_models(request: ModelsRequest) -> tuple[list[Suite], list[Model]]:
     models = parse_models(request.models)
     suites = plan_suites(request.suites)
     checkpoints = [resolve(name, ref, cache_dir=request.cache_dir) for name, ref in models]
+    if request.suites.sampling and all(checkpoint.kind == "samples" for checkpoint in checkpoints):
+        options = ", ".join(f"--{option.replace('_', '-')}" for option in request.suites.sampling)
+        raise UsageProblem(
+            f"{options}: nothing is drawn, as every model is a file of samples",
+            hint="leave it out; how many samples a problem has is taken from the file",
+        )
     return suites, [
         _replayed(request, suites, checkpoint)
         if checkpoint.kind == "samples"
@@ -142,7 +150,7 @@ def _generated(request: ModelsRequest, suites: Sequence[Suite], checkpoint: Chec
     for suite in suites:
         source = from_model(suite.prompts, suite.sampling, loader.borrow, suite.style.name)
         reading = Reading(suite.style.name, suite.style.extraction, request.policy or suite.style.policy)
-        runs.append(_model_run(request, suite, checkpoint, engine, source, reading))
+        runs.append(_model_run(request, suite, checkpoint, engine, source, reading, suite.sampling))
     return Model(runs=tuple(runs), loader=loader)
 
 
@@ -166,8 +174,13 @@ def _replayed(request: ModelsRequest, suites: Sequence[Suite], checkpoint: Check
             raise UsageProblem(f"{checkpoint.path} has no sample of the selected problems of {suite.name}")
         reading = reading_of(suite, samples, request.suites.style, request.policy)
         source = from_samples(samples)
-        runs.append(_model_run(request, suite, checkpoint, REPLAY, source, reading))
+        runs.append(_model_run(request, suite, checkpoint, REPLAY, source, reading, sampling_of(samples)))
     return Model(runs=tuple(runs), loader=Loader(_nothing_to_load))
+
+
+def sampling_of(samples: Sequence[Sample]) -> SamplingParams:
+    """Return what is known of how samples were drawn: how many a problem has."""
+    return SamplingParams(n=max(Counter(sample.task_id for sample in samples).values()))
 
 
 def _nothing_to_load() -> AbstractContextManager[Backend]:
@@ -181,10 +194,11 @@ def _model_run(
     engine: Engine,
     source: Source,
     reading: Reading,
+    sampling: SamplingParams,
 ) -> ModelRun:
     prompts = () if engine is REPLAY else suite.prompts
     spec = RunSpec(
-        generation=generation_spec(checkpoint, reading.style, prompts, suite.sampling, engine),
+        generation=generation_spec(checkpoint, reading.style, prompts, sampling, engine),
         scoring=scoring_spec(suite, reading.extraction, reading.policy),
     )
     return ModelRun(

@@ -1,18 +1,17 @@
 """The run that a samples file belongs to: what it says about its samples need not be said again."""
 
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from xftbench import jsonl
-from xftbench.commands.models import REPLAY
+from xftbench.commands.models import REPLAY, sampling_of
 from xftbench.errors import StoreError
 from xftbench.generation.checkpoints import Checkpoint, resolve_samples
 from xftbench.hashing import sha256_file
 from xftbench.plan import Suite, generation_spec
 from xftbench.prompts.style import PromptStyle
 from xftbench.reading import Reading
-from xftbench.records import Record, Sample, SamplingParams
+from xftbench.records import Record, Sample
 from xftbench.store.run_dir import read_scores, read_spec
 from xftbench.store.spec import GenerationSpec, SpecFile
 
@@ -57,8 +56,8 @@ def generation_of(
     path = Path(origin.path)
     checkpoint = resolve_samples(Path(path.name.removesuffix(".gz")).stem, path)
     if origin.run is None:
-        sampling = SamplingParams(n=max(Counter(sample.task_id for sample in samples).values()))
-        return generation_spec(checkpoint, reading.style, (), sampling, REPLAY), checkpoint, None
+        generation = generation_spec(checkpoint, reading.style, (), sampling_of(samples), REPLAY)
+        return generation, checkpoint, None
     return (
         origin.run.spec.generation,
         Checkpoint(

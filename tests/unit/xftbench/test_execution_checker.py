@@ -1,5 +1,6 @@
 """The checker against a candidate that is a thread of the test: no jail, and any message can be forged."""
 
+import gc
 import os
 import socket
 import threading
@@ -204,3 +205,14 @@ def test_a_failure_that_can_not_be_told_is_the_candidates(
     monkeypatch.setattr(checker, "_failing_line", fail)
     report = judged(answering(lambda x: 0))
     assert report == ["raised", "MemoryError", "a failure that can't be told", ""]
+
+
+@pytest.mark.parametrize("test", [TEST, TEST.replace("== 3", "is None")])
+def test_no_answer_stays_in_the_checker(test: str) -> None:
+    gc.collect()
+    gc.disable()  # that of large answers comes too late
+    try:
+        assert judged(answering(lambda x: x + 1), test)[0] in ("ok", "assertion")
+        assert not [one for one in gc.get_objects() if isinstance(one, checker.Candidate)]
+    finally:
+        gc.enable()

@@ -142,6 +142,21 @@ def test_arrays_of_no_dimension_are_equal_to_numbers(pool: Pool) -> None:
     assert judged(pool, source, pair).verdict == "passed"
 
 
+def test_strictly_no_number_of_half_precision_is_right_for_many(pool: Pool) -> None:
+    large = plus_problem("def f(x): return 10000 * x + 1\n", "f", [[1], [40]])
+    source = "import numpy as np\ndef f(x): return np.float16(10000 * x {})\n"
+    for wrong in (source.format("+ 2"), source.format("+ 1")):
+        outcome = judged(pool, wrong, large)
+        assert (outcome.verdict, outcome.strict) == ("passed", "failed")
+
+
+def test_an_array_may_hold_an_integer_of_any_size(pool: Pool) -> None:
+    pair = plus_problem("def f(x): return (x, 10 ** x)\n", "f", [[1], [40]])
+    source = "import numpy as np\ndef f(x): return (np.array(x), np.array(10 ** x{}))\n"
+    assert judged(pool, source.format(""), pair).verdict == "passed"
+    assert judged(pool, source.format(" + 1"), pair).verdict == "failed"
+
+
 def test_what_a_counter_has_none_of_is_not_in_it(pool: Pool) -> None:
     counter = "from collections import Counter\ndef f(x): return Counter(x){}\n"
     problem = plus_problem(counter.format(""), "f", [["aab"], [""]])

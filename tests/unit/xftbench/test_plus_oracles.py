@@ -96,8 +96,35 @@ def test_an_array_is_equal_only_as_a_single_item(items: list[Any], expected: Any
     assert judged(wire.OpaqueSequence("ndarray", items), expected, name="numpy.ndarray") is right
 
 
+def test_in_a_dictionary_too_an_array_is_equal_as_a_single_item() -> None:
+    one, two = wire.OpaqueSequence("ndarray", [3]), wire.OpaqueSequence("ndarray", [3, 4])
+    assert judged({"a": one, "b": [one]}, {"b": [3], "a": 3})
+    assert not judged({"a": one}, {"a": 4})
+    assert not judged({"a": two}, {"a": [3, 4]})
+    assert not judged({"a": one}, {"a": 3, "b": 3})
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "expected"),
+    [("float16", 2048.0, 2049), ("float16", math.inf, 10**6), ("float32", 1e8, 10**8 + 1)],
+)
+def test_strictly_a_number_is_not_right_for_all_that_are_rounded_to_it(
+    kind: str, value: float, expected: int
+) -> None:
+    for answer, right in (
+        (lambda x: x, expected),
+        (lambda x: [x], [expected]),
+        (lambda x: {0: x}, {0: expected}),
+    ):
+        assert judged(answer(wire.NarrowFloat(kind, value)), right, name=f"numpy.{kind}")
+        assert not judged(answer(wire.NarrowFloat(kind, value)), right, name=f"numpy.{kind}", strict=True)
+        exact = answer(wire.NarrowFloat(kind, 2.0))
+        assert judged(exact, answer(2), name=f"numpy.{kind}", strict=True)
+
+
 def test_a_numpy_float_equals_the_integer_that_it_is_nearest_to() -> None:
     assert judged(1e22, 10**22 - 1, name="numpy.float64")
+    assert judged(1e22 + 0j, 10**22 - 1, name="numpy.complex128")
     assert not judged(1e22, 10**22 - 1)
 
 

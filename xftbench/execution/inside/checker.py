@@ -164,6 +164,8 @@ def judge(job: dict[str, Any], rpc: int) -> list[Any]:
         report: list[Any] = ["ok"]
     except BaseException as error:  # noqa: BLE001
         report = _told(error, job["test"], candidate)
+    finally:
+        namespace.clear()  # its functions hold it, and it the last answer, of up to some gigabytes
     return candidate.trouble or report
 
 

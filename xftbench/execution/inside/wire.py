@@ -121,6 +121,8 @@ _ARRAYS = {base: _like(base) for base in (int, float, complex, str)}
 """Classes of what stands in arrays of no dimension: they compare as it does, but can't be in a set."""
 _NUMPY_NUMBERS = {"float64", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))}
 _NARROW = {"float16": "e", "float32": "f"}
+NARROW = b'"nf"'
+"""Is part of every message that holds a `NarrowFloat`."""
 Keep = Callable[[Any], int | None]
 """Gives a number to a value that stays with the sender, or None if it is to travel, or to be refused."""
 
@@ -245,7 +247,9 @@ class _Encoder:
         if value.shape != ():
             return {"sq": [name, self._items(list(value.tolist()), depth)]}
         if depth > 1 and isinstance(value, sys.modules["numpy"].ndarray):
-            return {"z": self._numpy(value[()], name, depth)}
+            inner = value[()]  # an array of objects holds one of Python's
+            is_numpys = hasattr(inner, "dtype")
+            return {"z": self._numpy(inner, name, depth) if is_numpys else self.plain(inner, depth + 1)}
         item = value.item()
         if kind in _NARROW:
             return {"nf": [kind, item]}
