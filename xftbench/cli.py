@@ -1,10 +1,13 @@
 """The command group: logging, exit codes, and commands that are imported only when asked for."""
 
+import contextlib
 import importlib
 import logging
 import os
 import sys
 import traceback
+from collections.abc import Iterator
+from typing import Any
 
 import click
 
@@ -46,8 +49,34 @@ Exit codes:
 """
 
 
+class _PastClickError(Exception):
+    """Stands for a broken pipe in places where click would make it an exit code of 1 without a word."""
+
+    def __init__(self, error: BrokenPipeError) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+@contextlib.contextmanager
+def _past_click() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise _PastClickError(error) from error
+
+
 class _LazyGroup(click.Group):
     """A group that imports ``xftbench.commands.<name>`` on demand, so that --help stays fast."""
+
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        """Parse the arguments, and print help if they ask for it."""
+        with _past_click():
+            return super().make_context(*arguments, **options)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        with _past_click():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the commands in the order in which people need them."""
@@ -95,6 +124,8 @@ def run(arguments: list[str]) -> int:
     """Run the command line and return the exit code; only bugs keep their traceback."""
     try:
         result = cli.main(arguments, prog_name="xftbench", standalone_mode=False)
+        # What is still in a buffer is written now: at the interpreter's end nobody could tell that it failed.
+        click.echo(nl=False)
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -108,13 +139,21 @@ def run(arguments: list[str]) -> int:
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted; the same command goes on where it stopped", err=True)
         return 130
+    except _PastClickError as passed:
+        return _without_output(passed.error)
     except OSError as error:
-        if not _is_of_output(error):
-            raise
-        _let_go_of_stdout()
-        click.echo(f"error: can't write the output: {error.strerror}", err=True)
-        return StoreError.exit_code
+        return _without_output(error)
     return result if isinstance(result, int) else 0
+
+
+def _without_output(error: OSError) -> int:
+    """Return the exit code for output that can't be written; any other error is raised."""
+    if not _is_of_output(error):
+        raise error
+    _let_go_of_stdout()
+    if not isinstance(error, BrokenPipeError):  # who reads no more, as head does, wants to hear no more
+        click.echo(f"error: can't write the output: {error.strerror}", err=True)
+    return StoreError.exit_code
 
 
 def _is_of_output(error: OSError) -> bool:

@@ -1,5 +1,6 @@
 """The command line itself: help, exit codes, what it loads."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -7,6 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from many_runs import write_run
+
+REPOSITORY = Path(__file__).parents[2]
+_WITHOUT_PRIVILEGE = (
+    ("setpriv", "--bounding-set", "-dac_override,-dac_read_search") if os.geteuid() == 0 else ()
+)
+"""Root may read everything, unless it gives that up."""
 
 Cli = Callable[[list[str]], Any]
 COMMANDS = ["run", "generate", "score", "show", "leaderboard", "doctor", "data"]
@@ -47,6 +55,61 @@ def test_output_that_can_not_be_written_is_told_in_one_line(arguments: list[str]
         )
     assert result.stderr == "error: can't write the output: No space left on device\n"
     assert result.returncode == 5
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["data", "--json"], ["compare", "--help"]])
+def test_output_that_nobody_reads_ends_quietly(arguments: list[str]) -> None:
+    assert _unread([sys.executable, "-m", "xftbench", *arguments]) == (5, "")
+
+
+def test_a_buffer_that_nobody_reads_ends_quietly_too() -> None:
+    """What a library prints is written when the buffer is, at the end."""
+    code = (
+        "import sys; from xft import interrupt; from xftbench import cli; from xftbench.commands import data;"
+        "data.command.callback = lambda **options: print('a line');"
+        "interrupt.run(lambda: cli.run(['data']))"
+    )
+    assert _unread([sys.executable, "-c", code], PYTHONUNBUFFERED="") == (5, "")
+
+
+def test_a_pipe_that_is_not_the_output_keeps_its_traceback() -> None:
+    code = (
+        "from xftbench import cli; from xftbench.commands import data\n"
+        "def fail(**options): raise BrokenPipeError(32, 'of a worker')\n"
+        "data.command.callback = fail; cli.run(['data'])"
+    )
+    code, told = _unread([sys.executable, "-c", code])
+    assert code == 1
+    assert told.endswith("BrokenPipeError: [Errno 32] of a worker\n")
+
+
+def _unread(command: list[str], **variables: str) -> tuple[int, str]:
+    """Run a command whose output has no reader; return its exit code and stderr."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            command, stdout=writer, stderr=subprocess.PIPE, text=True, env=os.environ | variables
+        )
+    finally:
+        os.close(writer)
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [["leaderboard", "runs", "--leaderboards", "tables"], ["compare", "runs", "runs/open"]]
+)
+def test_a_run_that_is_not_ours_to_read_is_named(arguments: list[str], tmp_path: Path) -> None:
+    for name in ("open", "closed"):
+        write_run(tmp_path / "runs", name, "x", n_problems=3, n=1, rate=0.5).rename(tmp_path / "runs" / name)
+    (tmp_path / "runs" / "closed").chmod(0)
+    done = subprocess.run(
+        [*_WITHOUT_PRIVILEGE, sys.executable, "-m", "xftbench", *arguments],
+        cwd=tmp_path, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+    )  # fmt: skip
+    (tmp_path / "runs" / "closed").chmod(0o700)
+    assert "warning: left out: " in done.stderr
+    assert "runs/closed" in done.stderr
 
 
 @pytest.mark.parametrize("suites", [["xft-paper"], ["humaneval", "multipl-e:swift"]])

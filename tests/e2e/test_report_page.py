@@ -107,6 +107,51 @@ def test_gained_and_lost_are_those_of_the_verdicts(browser: Any, runs: Path) -> 
     click_outcome(browser, "")
 
 
+def test_an_outcome_never_lies_over_the_problem(browser: Any) -> None:
+    for kind in ("changed", "passed"):
+        click_outcome(browser, kind)
+        gaps = browser.execute_script(
+            "return [...document.querySelectorAll('#problems .row')].map((row) =>"
+            "row.querySelector('.id').getBoundingClientRect().left"
+            "- row.querySelector('.tag').getBoundingClientRect().right)"
+        )
+        assert min(gaps) > 0, kind
+    click_outcome(browser, "")
+
+
+def test_a_wide_name_is_broken_into_lines(shared_browser: Any, tmp_path: Path) -> None:
+    wide = "m" * 80
+    for model, rate in (("sft", 0.4), (wide, 0.6)):
+        write_run(tmp_path / "runs", model, "humaneval", n_problems=9, n=1, rate=rate)
+    assert run(["-q", "report", str(tmp_path / "runs"), "--out", str(tmp_path / "wide.html")]) == 0
+    open_page(shared_browser, tmp_path / "wide.html")
+    overflowing = shared_browser.execute_script(
+        "return [...document.querySelectorAll("
+        "'.say li, #differences td, #provenance summary, #problems .row span')]"
+        ".filter((node) => node.scrollWidth > node.clientWidth + 1 && node.clientWidth > 0)"
+        ".map((node) => node.outerHTML)"
+    )
+    assert overflowing == []
+    assert shared_browser.execute_script(
+        "return [...document.querySelectorAll('#differences .scroll')]"
+        ".every((node) => node.scrollWidth <= node.clientWidth)"
+    )
+
+
+def test_suites_that_were_run_in_two_ways_are_told_apart(shared_browser: Any, tmp_path: Path) -> None:
+    for isolation in ("namespaces", "rlimits"):
+        write_run(tmp_path / isolation, "m", "other", n_problems=4, n=1, rate=0.5, isolation=isolation)
+    runs = [str(tmp_path / "namespaces"), str(tmp_path / "rlimits")]
+    assert run(["-q", "report", *runs, "--out", str(tmp_path / "two.html")]) == 0
+    open_page(shared_browser, tmp_path / "two.html")
+    for nodes in ("#leaderboard .card > h3", "#f-table option"):
+        texts = shared_browser.execute_script(
+            "return [...document.querySelectorAll(arguments[0])].map((node) => node.textContent)", nodes
+        )
+        for isolation in ("namespaces", "rlimits"):
+            assert sum(text.endswith(f"isolation: {isolation}") for text in texts) == 1, texts
+
+
 def test_a_program_is_found_by_its_text_and_a_problem_by_its_suite(browser: Any) -> None:
     table = browser.execute_script(
         "const options = [...document.querySelectorAll('#f-table option')];"

@@ -44,9 +44,9 @@ def program(draw: random.Random, problem: int) -> str:
 
 def write_run(
     runs: Path, model: str, suite: str, *, n_problems: int, n: int, rate: float, seed: int = 0,
-    programs: Sequence[str] = (),
+    programs: Sequence[str] = (), **changes: object,
 ) -> Path:  # fmt: skip
-    """Write a complete run; `programs` stand in the place of the first made-up ones."""
+    """Write a complete run; `programs` stand in for the first made-up ones, `changes` are of its spec."""
     draw = random.Random(f"{model} {suite} {seed}")
     tasks = [Problem(task_id=f"{suite}/{index}", prompt="") for index in range(n_problems)]
     samples, verdicts = [], []
@@ -81,7 +81,7 @@ def write_run(
                 detail="" if passed else "AssertionError: expected [2, 3]",
             ))  # fmt: skip
     spec = a_spec(suite=suite, checkpoint_sha256=(model.encode().hex() * 64)[:64], n_problems=n_problems,
-                  sampling=SamplingParams(n=n, temperature=0.0 if n == 1 else 0.2))  # fmt: skip
+                  sampling=SamplingParams(n=n, temperature=0.0 if n == 1 else 0.2), **changes)  # fmt: skip
     path = runs / f"{suite}--{model}"
     path.mkdir(parents=True)
     jsonl.write(path / "samples.jsonl", samples)

@@ -73,11 +73,11 @@ def command(paths: tuple[Path, ...], runs: Path, leaderboards: Path, as_json: bo
 def _echo_more(averages: Any, others: Any, suites: list[str]) -> None:
     """Print averages and published numbers below the tables, each under its name."""
     from xftbench.report import published
-    from xftbench.report.formats import percent
+    from xftbench.report.formats import markdown_table, percent
 
     if not averages.empty:
         shown = averages.assign(**{name: averages[name].map(percent) for name in ("macro", "weighted")})
         click.echo("\nAverages of pass@1: macro gives each part the same weight, weighted each problem\n")
-        click.echo(shown.to_markdown(index=False, disable_numparse=True))
+        click.echo(markdown_table(shown))
     if others is not None and (text := published.markdown(published.relevant(others, suites))):
         click.echo("\n" + text)

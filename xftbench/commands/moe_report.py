@@ -42,6 +42,7 @@ def command(paths: tuple[Path, ...], models: tuple[str, ...], as_json: bool, **o
     xftbench report then shows the routing, too.
     """
     from xftbench.commands.report_content import problems_of
+    from xftbench.report.formats import markdown_table
     from xftbench.report.routing import by_part, frame, summary
     from xftbench.report.runs import expand, into_tables, read_runs
 
@@ -67,10 +68,7 @@ def command(paths: tuple[Path, ...], models: tuple[str, ...], as_json: bool, **o
         rows = {name: json.loads(frame(parts).to_json(orient="records")) for name, parts in found.items()}
         click.echo(json.dumps(rows, indent=2))
         return
-    texts = [
-        f"{name}\n\n{summary(parts).to_markdown(index=False, disable_numparse=True)}"
-        for name, parts in found.items()
-    ]
+    texts = [f"{name}\n\n{markdown_table(summary(parts))}" for name, parts in found.items()]
     click.echo("\n\n".join(texts))
 
 

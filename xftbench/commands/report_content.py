@@ -52,7 +52,8 @@ def build(paths: Sequence[Path], options: ReportOptions) -> Content:
     compared = differences.against(tables, chosen, differences.certificates_beside(runs))
     notes = []
     if len(runs) < len(found):
-        notes.append(f"{len(found) - len(runs)} of {len(found)} runs are incomplete and left out.")
+        n_left_out = len(found) - len(runs)
+        notes.append(f"{n_left_out} of {len(found)} runs are incomplete or can't be read: they are left out.")
     return Content(
         tables=tables,
         frame=leaderboard.from_runs(runs, chosen),

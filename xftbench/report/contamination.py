@@ -18,8 +18,7 @@ from xft.decontaminate import BenchmarkProblem, decontaminate
 from xft.errors import XftError
 from xftbench.errors import DataFileError
 from xftbench.records import Problem
-from xftbench.report.formats import percent
-from xftbench.report.pack import label
+from xftbench.report.formats import markdown_table, percent
 from xftbench.report.page import Block, Section
 from xftbench.report.runs import Run, Table
 from xftbench.scoring.intervals import mean_interval
@@ -181,7 +180,7 @@ def section(tables: Sequence[Table], named: Sequence[str] = ()) -> Section | Non
         title="Contamination",
         intro=_INTRO,
         blocks=[
-            block for table in tables for block in _blocks(label(table), found[found["group"] == table.group])
+            block for table in tables for block in _blocks(table.label, found[found["group"] == table.group])
         ],
     )
 
@@ -190,10 +189,10 @@ def text(tables: Sequence[Table], found: pd.DataFrame) -> str:
     """Return the rows of `frame` as a terminal shows them."""
     parts = []
     for table in tables:
-        for block in _blocks(label(table), found[found["group"] == table.group]):
+        for block in _blocks(table.label, found[found["group"] == table.group]):
             parts += [part for part in (block.title, *block.notes) if part]
             if block.frame is not None:
-                parts.append(block.frame.to_markdown(index=False, disable_numparse=True))
+                parts.append(markdown_table(block.frame))
     return "\n\n".join(parts)
 
 

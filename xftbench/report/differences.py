@@ -8,9 +8,8 @@ import pandas as pd
 
 from xftbench.report.comparison import Comparison, Settings, SuiteComparison, compare, finding
 from xftbench.report.comparison_text import FINDINGS, headline
-from xftbench.report.pack import label
 from xftbench.report.page import Block, Figure, Sentence, slug
-from xftbench.report.plots import color_of, intervals
+from xftbench.report.plots import color_of, intervals, shortened
 from xftbench.report.runs import Run, Table
 from xftbench.scoring.paired import holm
 from xftbench.store.noise import NoiseCertificate, read_certificates
@@ -128,7 +127,7 @@ def _block(table: Table, pairs: Sequence[SuiteComparison]) -> Block:
         [pair.candidate for pair in pairs],
         [(100 * pair.test.difference, 100 * pair.test.low, 100 * pair.test.high) for pair in pairs],
         [color_of(names.index(pair.candidate)) for pair in pairs],
-        unit=f"points against {pairs[0].baseline}, with 95 % interval",
+        unit=f"points against {shortened([pairs[0].baseline])[0]}, with 95 % interval",
         zero=True,
         notes=[f"+{len(pair.test.gained)} / -{len(pair.test.lost)}" for pair in pairs],
     )
@@ -147,4 +146,4 @@ def _block(table: Table, pairs: Sequence[SuiteComparison]) -> Block:
         for pair in pairs
     )
     name = f"differences-{slug(table)}"
-    return Block(title=label(table), frame=frame, figures=[Figure(name=name, figure=drawn)])
+    return Block(title=table.label, frame=frame, figures=[Figure(name=name, figure=drawn)])

@@ -1,6 +1,7 @@
 """A leaderboard's rows in the forms that people and programs read."""
 
 import json
+import re
 from collections.abc import Callable
 
 import pandas as pd
@@ -100,7 +101,7 @@ def _intervals(group: pd.DataFrame, column: str, cell: _Cells) -> list[str]:
 
 
 def caption(group: pd.DataFrame) -> str:
-    """Return what is equal for all rows of a comparable group."""
+    """Return what is equal for all rows of a comparable group, and what tells it from others like it."""
     first = group.iloc[0]
     how = "greedy" if first["temperature"] == 0 else f"T={first['temperature']:g}, top-p {first['top_p']:g}"
     if first["engine"] == "replay":
@@ -108,10 +109,11 @@ def caption(group: pd.DataFrame) -> str:
     else:
         how += f", at most {first['max_new_tokens']} tokens, {first['engine']}"
     left_out = f", LEFT OUT: {first['left_out']}" if first["left_out"] else ""
+    apart = f", {first['apart']}" if first["apart"] else ""
     mark = f" * runs differ in {first['marks']}, which was allowed: not in the model alone"
     return (
         f"{first['suite']} {first['suite_version']}, {first['n_problems']} problems{left_out}, "
-        f"style {first['style']}, n={first['n']}, {how}{mark if first['marks'] else ''}"
+        f"style {first['style']}, n={first['n']}, {how}{apart}{mark if first['marks'] else ''}"
     )
 
 
@@ -120,12 +122,21 @@ def groups(frame: pd.DataFrame) -> list[pd.DataFrame]:
     return [group for _, group in frame.groupby(["suite", "group"], sort=False)] if not frame.empty else []
 
 
+def markdown_table(frame: pd.DataFrame) -> str:
+    """Return texts as a table in Markdown, whatever is in them."""
+    shown = frame.rename(columns=_cell).map(_cell)
+    return str(shown.to_markdown(index=False, disable_numparse=True))
+
+
+def _cell(value: object) -> str:
+    line = " ".join(str(value).splitlines())
+    # A backslash before the bar would undo its escape, unless it is escaped itself.
+    return re.sub(r"(\\*)\|", r"\1\1\\|", line)
+
+
 def markdown(frame: pd.DataFrame, *, brief: bool = False) -> str:
     """Return the tables for people: one for each comparable group, under a caption; see `for_people`."""
-    tables = [
-        (caption(group), for_people(group, brief=brief).to_markdown(index=False, disable_numparse=True))
-        for group in groups(frame)
-    ]
+    tables = [(caption(group), markdown_table(for_people(group, brief=brief))) for group in groups(frame)]
     return "\n\n".join(f"{told}\n\n{table}" for told, table in tables)
 
 

@@ -14,7 +14,7 @@ from xftbench.errors import StoreError
 from xftbench.report import formats
 from xftbench.report.formats import as_json, markdown
 from xftbench.report.rows import row
-from xftbench.report.runs import Run, find_runs, into_tables, read_runs
+from xftbench.report.runs import Run, Table, apart, find_runs, into_tables, read_runs
 from xftbench.store.run_dir import file_name
 
 __all__ = ["as_json", "averages", "build", "find_runs", "from_runs", "markdown", "write"]
@@ -42,16 +42,26 @@ def from_runs(
     frame = pd.DataFrame([row(run, money_per_hour) for run in runs])
     if frame.empty:
         return frame
-    marks = {table.group: ", ".join(table.marks) for table in into_tables(runs)}
-    frame["marks"] = frame["group"].map(marks)
+    tables = into_tables(runs)
+    frame["marks"] = frame["group"].map({table.group: ", ".join(table.marks) for table in tables})
+    frame["apart"] = _apart(frame, tables)
     if baseline is not None:
         from xftbench.report import differences  # not at the top: it imports scipy
 
-        found = differences.against(into_tables(runs), baseline, differences.certificates_beside(runs))
+        found = differences.against(tables, baseline, differences.certificates_beside(runs))
         frame = frame.merge(differences.columns(found), on=["model", "run"], how="left")
     return frame.sort_values(
         ["suite", "group", "pass@1", "model", "run"], ascending=[True, True, False, True, True]
     ).reset_index(drop=True)
+
+
+def _apart(frame: pd.DataFrame, tables: Sequence[Table]) -> list[str]:
+    """Return for each row what its table's caption needs to differ from the others."""
+    rows = frame.assign(apart="").groupby(["suite", "group"])
+    captions = {key: formats.caption(group) for key, group in rows}
+    told = apart(tables, [captions[table.suite, table.group] for table in tables])
+    of_table = {(table.suite, table.group): text for table, text in zip(tables, told, strict=True)}
+    return [of_table[key] for key in zip(frame["suite"], frame["group"], strict=True)]
 
 
 def averages(runs: Sequence[Run]) -> pd.DataFrame:

@@ -9,7 +9,6 @@ from matplotlib import figure as mpl
 
 from xftbench.report.comparison import Comparison, SuiteComparison
 from xftbench.report.formats import percent
-from xftbench.report.pack import label
 from xftbench.report.page import Block, Figure, Section, slug
 from xftbench.report.plots import lines
 from xftbench.report.runs import Run, Table
@@ -129,7 +128,7 @@ def _sweep_block(table: Table, runs: Sequence[Run], comparison: Comparison | Non
         figures.append(Figure(name=f"lambda-difference-{name}", figure=_differences(compared)))
         frame["points"] = [_points(pairs.get(model)) for model in frame["model"]]
         frame["finding"] = [pairs[model].finding if model in pairs else "" for model in frame["model"]]
-    return Block(title=f"λ sweep · {label(table)}", notes=(_SWEEP_NOTE,), frame=frame, figures=figures)
+    return Block(title=f"λ sweep · {table.label}", notes=(_SWEEP_NOTE,), frame=frame, figures=figures)
 
 
 def _differences(compared: Sequence[tuple[float, SuiteComparison]]) -> mpl.Figure:

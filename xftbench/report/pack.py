@@ -68,17 +68,13 @@ def _zipped(value: object) -> str:
     return base64.b64encode(gzip.compress(msgspec.json.encode(value), 7, mtime=0)).decode()
 
 
-def label(table: Table) -> str:
-    """Return what tells a table from the others, in a few words."""
-    generation = table.runs[0].spec.generation
-    how = "greedy" if generation.sampling.temperature == 0 else f"T={generation.sampling.temperature:g}"
-    n = max(run.scores_file.scores.pass_at[0].n for run in table.runs)
-    style = "completions made elsewhere" if generation.engine == "replay" else f"{generation.style}, {how}"
-    return f"{table.suite} {table.runs[0].spec.scoring.suite_version} · {style}, n={n}"
-
-
 def _about(table: Table) -> dict[str, object]:
-    return {"label": label(table), "suite": table.suite, "models": [run.name for run in table.runs]}
+    return {
+        "label": table.label,
+        "apart": table.apart,
+        "suite": table.suite,
+        "models": [run.name for run in table.runs],
+    }
 
 
 def language_of(table: Table, problem: Problem | None) -> str:

@@ -21,7 +21,7 @@ from matplotlib import figure as mpl
 from xftbench import __version__
 from xftbench.report import formats, leaderboard, plots
 from xftbench.report.cost import cost_points
-from xftbench.report.pack import DEFAULT_MAX_BYTES, label, pack
+from xftbench.report.pack import DEFAULT_MAX_BYTES, pack
 from xftbench.report.runs import Run, Table
 from xftbench.store.spec import GenerationSpec
 
@@ -206,7 +206,7 @@ def cost_figures(content: Content) -> list[Figure]:
     found = []
     for table, rows in _with_rows(content):
         if (points := cost_points(rows)) is not None:
-            drawn = plots.pareto(points.points, title=label(table), cost=points.name)
+            drawn = plots.pareto(points.points, title=table.label, cost=points.name)
             found.append(Figure(name=f"cost-{slug(table)}", figure=drawn))
     return found
 

@@ -7,6 +7,7 @@ dark.
 
 import io
 import re
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
+from matplotlib.axes import Axes
 from matplotlib.colors import Normalize, TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -28,6 +30,10 @@ _VARIABLES = {color: f"var(--s{number})" for number, color in enumerate(SERIES, 
 _MARKERS = "osD^vPX*"
 _DECADES_APART = 20
 """Costs further apart than this are drawn on a logarithmic axis."""
+_LONGEST_NAME, _LONGEST_NAME_INSIDE = 45, 30
+"""Characters of a model's name that leave room for what is drawn, beside it and between its points."""
+_TITLE_WIDTH, _UNIT_WIDTH = 58, 60
+"""Characters of a line of text that fit the narrowest figure that has such a text."""
 _STYLE: Any = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
@@ -64,6 +70,20 @@ def marker_of(index: int) -> str:
     return _MARKERS[index % len(_MARKERS)]
 
 
+def shortened(names: Sequence[str], length: int = _LONGEST_NAME) -> list[str]:
+    """Return names on one line, the long ones cut in the middle; those that then look alike are numbered."""
+    short = [_cut(" ".join(name.split()), length) for name in names]
+    return [
+        f"{text} ({short[: at + 1].count(text)})" if "…" in text and short.count(text) > 1 else text
+        for at, text in enumerate(short)
+    ]
+
+
+def _cut(name: str, length: int) -> str:
+    head = (length - 1) // 2
+    return name if len(name) <= length else f"{name[:head]}…{name[head + 1 - length :]}"
+
+
 def intervals(
     labels: Sequence[str], values: Sequence[tuple[float, float, float]], colors: Sequence[str], *,
     title: str = "", unit: str = "pass@1, %", zero: bool = False, notes: Sequence[str] = (),
@@ -85,7 +105,7 @@ def intervals(
         for row, ((value, low, high), color) in enumerate(zip(values, colors, strict=True)):
             axes.plot([low, high], [row, row], color=color, linewidth=2.2, solid_capstyle="round", alpha=0.55)
             axes.plot([value], [row], marker="o", markersize=7, color=color)
-        axes.set_yticks(range(len(labels)), labels=list(labels))
+        axes.set_yticks(range(len(labels)), labels=shortened(labels))
         axes.set_ylim(len(labels) - 0.5, -0.5)
         axes.grid(axis="x")
         axes.spines["left"].set_visible(False)
@@ -95,9 +115,13 @@ def intervals(
             axes.annotate(
                 note, (1.01, row), xycoords=("axes fraction", "data"), va="center", fontsize=8.5, color=MUTED
             )
-        axes.set_xlabel(unit)
+        # Beside wide names the axes are too narrow for a text below their middle.
+        is_narrow = max(map(len, labels), default=0) > _LONGEST_NAME // 2
+        axes.set_xlabel(
+            textwrap.fill(unit, _UNIT_WIDTH, break_on_hyphens=False), loc="right" if is_narrow else "center"
+        )
         if title:
-            axes.set_title(title)
+            axes.set_title(textwrap.fill(title, _TITLE_WIDTH))
     return figure
 
 
@@ -122,8 +146,6 @@ def pareto(
         )  # fmt: skip
         for index, (_, x, y) in enumerate(points):
             axes.scatter([x], [y], s=64, marker=marker_of(index), color=color_of(index), zorder=2)
-        for (x, y), names in _by_place(points).items():
-            axes.annotate(", ".join(names), (x, y), xytext=(8, 4), textcoords="offset points", fontsize=9)
         costs = [x for _, x, _ in points]
         if min(costs) > 0 and max(costs) / min(costs) > _DECADES_APART:
             axes.set_xscale("log")
@@ -134,11 +156,25 @@ def pareto(
         if all(y == points[0][2] for _, _, y in points):
             bottom, top = points[0][2] - 5, points[0][2] + 5
         axes.set_ylim(max(bottom, -2), min(top, 102))
+        _write_names(axes, points)
         axes.grid()
         axes.set_xlabel(f"{cost} (less is better)")
         axes.set_ylabel(score)
-        axes.set_title(title)
+        axes.set_title(textwrap.fill(title, _TITLE_WIDTH))
     return figure
+
+
+def _write_names(axes: Axes, points: Sequence[tuple[str, float, float]]) -> None:
+    """Write each model's name beside its point, towards the middle."""
+    names = shortened([name for name, _, _ in points], _LONGEST_NAME_INSIDE)
+    short = [(name, x, y) for name, (_, x, y) in zip(names, points, strict=True)]
+    for (x, y), here in _by_place(short).items():
+        at = axes.transAxes.inverted().transform(axes.transData.transform((x, y)))[0]
+        side, offset = ("left", 8) if at < 0.5 else ("right", -8)
+        axes.annotate(
+            "\n".join(here), (x, y), xytext=(offset, 4), textcoords="offset points", fontsize=9, ha=side,
+            in_layout=False,
+        )  # fmt: skip
 
 
 def _by_place(points: Sequence[tuple[str, float, float]]) -> dict[tuple[float, float], list[str]]:
@@ -202,7 +238,8 @@ def lines(
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(4.6, 3.2), layout="constrained")
         axes = figure.add_subplot()
-        for index, (name, xs, ys) in enumerate(series):
+        names = shortened([name for name, _, _ in series])
+        for index, (name, (_, xs, ys)) in enumerate(zip(names, series, strict=True)):
             color = color_of(index)
             if index < len(bands):
                 axes.fill_between(xs, *bands[index], color=color, alpha=0.16, linewidth=0)

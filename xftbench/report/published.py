@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from xftbench.errors import DataFileError
-from xftbench.report.formats import percent
+from xftbench.report.formats import markdown_table, percent
 
 COLUMNS = ("model", "suite", "suite_version", "check", "part", "k", "score", "setting", "source")
 
@@ -61,4 +61,4 @@ def markdown(frame: pd.DataFrame) -> str:
         return ""
     table = frame.drop(columns="kind").assign(score=[percent(score) for score in frame["score"]])
     caption = "Published numbers: taken from their sources, not measured here, and not comparable unasked"
-    return f"{caption}\n\n{table.to_markdown(index=False, disable_numparse=True)}"
+    return f"{caption}\n\n{markdown_table(table)}"

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib import figure as mpl
 
 from xftbench.records import SampleRouting
-from xftbench.report.pack import label, language_of
+from xftbench.report.pack import language_of
 from xftbench.report.page import Block, Figure, Section
 from xftbench.report.plots import heat, lines
 from xftbench.report.runs import Run, Table
@@ -209,7 +209,7 @@ def _block(table: Table, run: Run, parts: dict[str, Routing]) -> Block:
                      center=0.0)  # fmt: skip
         figures.append(Figure(name=f"routing-passed-{name}", figure=drawn))
     figures.append(Figure(name=f"routing-layers-{name}", figure=_by_layer(parts)))
-    return Block(title=f"{run.name} · {label(table)}", frame=summary(parts), figures=figures)
+    return Block(title=f"{run.name} · {table.label}", frame=summary(parts), figures=figures)
 
 
 def _by_layer(parts: dict[str, Routing]) -> mpl.Figure:

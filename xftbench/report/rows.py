@@ -24,7 +24,7 @@ def row(run: Run, money_per_hour: float | None = None) -> dict[str, object]:
         "stage": facts.stage if facts else None,
         "suite": scoring.suite,
         "style": generation.style,
-        "n": scores_file.scores.pass_at[0].n if scores_file.scores.pass_at else generation.sampling.n,
+        "n": run.n,
         **_scores(scores_file.scores),
         **_cost(run, money_per_hour),
         "temperature": generation.sampling.temperature,

@@ -9,8 +9,8 @@ from pathlib import Path
 from xftbench import jsonl
 from xftbench.errors import DataFileError, StoreError, UsageProblem
 from xftbench.records import Problem, Sample, Verdict
-from xftbench.store.comparable import comparable_key, differences
-from xftbench.store.run_dir import ScoresFile, read_scores, read_spec, read_verdicts
+from xftbench.store.comparable import Difference, comparable_key, differences, is_allowed
+from xftbench.store.run_dir import ScoresFile, in_folder, is_closed, read_scores, read_spec, read_verdicts
 from xftbench.store.spec import RunSpec, SpecFile
 
 _logger = logging.getLogger(__name__)
@@ -37,6 +37,12 @@ class Run:
     def spec(self) -> RunSpec:
         """Everything that decided the result."""
         return self.spec_file.spec
+
+    @property
+    def n(self) -> int:
+        """Samples per problem."""
+        pass_at = self.scores_file.scores.pass_at
+        return pass_at[0].n if pass_at else self.spec.generation.sampling.n
 
     @property
     def group(self) -> str:
@@ -75,6 +81,20 @@ class Table:
     runs: Sequence[Run]
     problems: Mapping[str, Problem] = field(default_factory=dict)
     """The problems by task_id, where the benchmark's data is at hand."""
+    apart: str = ""
+    """What tells it from the tables that would have the same label."""
+
+    @property
+    def label(self) -> str:
+        """What tells it from the others, in a few words."""
+        first = self.runs[0].spec
+        generation, n = first.generation, max(run.n for run in self.runs)
+        how = "greedy" if generation.sampling.temperature == 0 else f"T={generation.sampling.temperature:g}"
+        style = (
+            "completions made elsewhere" if generation.engine == "replay" else f"{generation.style}, {how}"
+        )
+        apart = f" · {self.apart}" if self.apart else ""
+        return f"{self.suite} {first.scoring.suite_version} · {style}, n={n}{apart}"
 
     @property
     def suite(self) -> str:
@@ -99,8 +119,12 @@ class Table:
 
 
 def find_runs(runs_dir: Path) -> list[Path]:
-    """Return the run directories below a directory, incomplete ones included."""
-    return sorted(path.parent for path in runs_dir.glob("*/spec.json"))
+    """Return the run directories below a directory, those that are incomplete or can't be read included.
+
+    Raises:
+        StoreError: If the directory itself can't be read.
+    """
+    return in_folder(runs_dir)
 
 
 def expand(paths: Iterable[Path]) -> list[Path]:
@@ -110,7 +134,11 @@ def expand(paths: Iterable[Path]) -> list[Path]:
         UsageProblem: If there is none.
     """
     named = list(paths)
-    found = [run for path in named for run in ([path] if (path / "spec.json").exists() else find_runs(path))]
+    found = [
+        run
+        for path in named
+        for run in ([path] if is_closed(path) or (path / "spec.json").exists() else find_runs(path))
+    ]
     if not found:
         raise UsageProblem(
             f"no run directory in {', '.join(map(str, named))}",
@@ -153,4 +181,42 @@ def into_tables(runs: Iterable[Run]) -> list[Table]:
     groups: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
         groups.setdefault((run.spec.scoring.suite, run.group), []).append(run)
-    return [Table(group, members) for (_, group), members in sorted(groups.items())]
+    tables = [Table(group, members) for (_, group), members in sorted(groups.items())]
+    told = apart(tables, [table.label for table in tables])
+    return [replace(table, apart=text) for table, text in zip(tables, told, strict=True)]
+
+
+def apart(tables: Sequence[Table], titles: Sequence[str]) -> list[str]:
+    """Return what to add to each table's title so that no two are the same; nothing where none is.
+
+    Of those that share a title, the one that is most like the others is told by every field in which another
+    differs from it, and the others by the fields in which they differ from that one.
+    """
+    sharing: dict[str, list[int]] = {}
+    for number, title in enumerate(titles):
+        sharing.setdefault(title, []).append(number)
+    told = [""] * len(tables)
+    for numbers in sharing.values():
+        found = {
+            number: [_kept_apart_by(tables[number], tables[other]) for other in numbers] for number in numbers
+        }
+        usual = min(numbers, key=lambda number: sum(map(len, found[number])))
+        of_usual: dict[str, str] = {}
+        for other, different in zip(numbers, found[usual], strict=True):
+            told[other] = _in_words({difference.field: difference.after for difference in different})
+            of_usual |= {difference.field: difference.before for difference in different}
+        told[usual] = _in_words(of_usual)
+    return told
+
+
+def _kept_apart_by(first: Table, other: Table) -> list[Difference]:
+    run = other.runs[0]
+    return [
+        difference
+        for difference in differences(first.runs[0].spec, run.spec)
+        if difference.kind == "refused" and not is_allowed(difference.field, run.allow)
+    ]
+
+
+def _in_words(values: Mapping[str, str]) -> str:
+    return ", ".join(f"{field}: {value}" for field, value in sorted(values.items()))

@@ -3,6 +3,7 @@
 The same record is a committed baseline: a few kilobytes that stand for a run directory.
 """
 
+import logging
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,8 +15,10 @@ from xftbench import jsonl
 from xftbench.errors import StoreError, UsageProblem
 from xftbench.prompts.style import PromptStyle
 from xftbench.records import Record, Verdict, VerdictName
-from xftbench.store.run_dir import read_scores, read_spec, read_verdicts
+from xftbench.store.run_dir import in_folder, is_closed, read_scores, read_spec, read_verdicts
 from xftbench.store.spec import RunSpec
+
+_logger = logging.getLogger(__name__)
 
 BASELINE_SCHEMA = 1
 CHECKS = ("base", "plus", "strict")
@@ -176,19 +179,28 @@ def _results_of(word: str, runs: Path) -> Iterator[Results]:
         raise StoreError(f"{path} is not readable")
     if (path / "spec.json").exists():
         yield read_results(path)
-    elif path.is_dir() and (inside := sorted(path.glob("*/spec.json"))):
-        for spec in inside:
-            yield read_results(spec.parent)
+    elif path.is_dir() and (inside := _runs_in(path)):
+        for run_dir in inside:
+            yield read_results(run_dir)
     elif path.is_file():
         yield from read_baseline(path).results
     else:
         yield from _named(word, runs)
 
 
+def _runs_in(folder: Path) -> list[Path]:
+    """Return the run directories in a folder; those closed to us are left out and named in the log."""
+    found = in_folder(folder)
+    closed = [path for path in found if is_closed(path)]
+    for path in closed:
+        _logger.warning("left out: %s is not readable", path)
+    return [path for path in found if path not in closed]
+
+
 def _named(word: str, runs: Path) -> Iterator[Results]:
     known: dict[str, list[Path]] = {}
-    for spec in sorted(runs.glob("*/spec.json")):
-        known.setdefault(read_spec(spec.parent).environment.name, []).append(spec.parent)
+    for run_dir in _runs_in(runs):
+        known.setdefault(read_spec(run_dir).environment.name, []).append(run_dir)
     if word not in known:
         listed = ", ".join(known) or f"none in {runs}"
         raise UsageProblem(

@@ -230,6 +230,26 @@ def _take_lock(path: Path) -> int:
     return lock
 
 
+def in_folder(folder: Path) -> list[Path]:
+    """Return the run directories in a folder, and any other in which nobody may look whether it is one.
+
+    Raises:
+        StoreError: If nobody may look into the folder itself.
+    """
+    try:
+        inside = sorted(path for path in folder.iterdir() if path.is_dir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise StoreError(f"can't read {folder}: {error.strerror}") from error
+    return [path for path in inside if is_closed(path) or (path / "spec.json").exists()]
+
+
+def is_closed(path: Path) -> bool:
+    """Whether it is a directory in which we may not look."""
+    return path.is_dir() and not os.access(path, os.X_OK)
+
+
 def read_spec(path: Path) -> SpecFile:
     """Return a run directory's ``spec.json``.
 

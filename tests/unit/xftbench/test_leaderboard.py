@@ -1,14 +1,17 @@
 """Which rows may stand in one table, and that every format holds the same."""
 
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from factories import a_sample, a_spec, a_verdict, an_environment, some_problems
 
-from xftbench.records import SamplingParams
-from xftbench.report.leaderboard import build, find_runs, markdown, write
+from xftbench.records import Limits, SamplingParams
+from xftbench.report import formats
+from xftbench.report.leaderboard import build, find_runs, from_runs, markdown, write
+from xftbench.report.runs import into_tables, read_runs
 from xftbench.scoring.aggregate import aggregate
 from xftbench.store.comparable import comparable_key
 from xftbench.store.run_dir import RunDir, Timings
@@ -70,6 +73,46 @@ def test_the_best_model_stands_first_and_groups_are_apart(tmp_path: Path) -> Non
     assert "style chat" in text
     assert text.index("| better") < text.index("| worse")
     assert "100.0 %" in text
+
+
+def test_tables_of_one_caption_say_what_keeps_them_apart(tmp_path: Path) -> None:
+    make_run(tmp_path, "m", 1, a_spec())
+    make_run(tmp_path, "m-lenient", 2, a_spec(isolation="rlimits"))
+    make_run(tmp_path, "m-slow", 2, a_spec(limits=Limits(cpu_s=99)))
+    make_run(tmp_path, "m-chat", 2, a_spec(style="chat"))
+    frame = build(find_runs(tmp_path)).set_index("model", drop=False)
+    assert frame["apart"].to_dict() == {
+        "m": f"isolation: namespaces, limits.cpu_s: {Limits().cpu_s}",
+        "m-lenient": "isolation: rlimits",
+        "m-slow": "limits.cpu_s: 99",
+        "m-chat": "",
+    }
+    for text in (markdown(frame), markdown(frame, brief=True), formats.latex(frame).replace("\\_", "_")):
+        for apart in filter(None, frame["apart"]):
+            assert re.search(rf", hf, {re.escape(apart)}\W*\n", text), apart
+    labels = {table.runs[0].name: table.label for table in into_tables(read_runs(find_runs(tmp_path)))}
+    assert labels["m-chat"] == "humaneval 1.0 · chat, greedy, n=1"
+    assert labels["m-slow"] == "humaneval 1.0 · base, greedy, n=1 · limits.cpu_s: 99"
+    assert len(set(labels.values())) == 4
+
+
+def test_what_was_allowed_keeps_no_tables_apart(tmp_path: Path) -> None:
+    make_run(tmp_path, "m", 1, a_spec())
+    make_run(tmp_path, "n", 1, a_spec(isolation="rlimits", limits=Limits(cpu_s=99)))
+    apart = from_runs(read_runs(find_runs(tmp_path), ["isolation"]))["apart"]
+    assert sorted(apart) == [f"limits.cpu_s: {Limits().cpu_s}", "limits.cpu_s: 99"]
+    assert list(from_runs(read_runs(find_runs(tmp_path), ["isolation", "limits"]))["apart"]) == ["", ""]
+
+
+@pytest.mark.parametrize("name", ["a|b", "a\\|b", "a\nb", "a\r\nb\n"])
+def test_no_name_breaks_a_row_in_markdown(tmp_path: Path, name: str) -> None:
+    make_run(tmp_path, "run", 1, a_spec())
+    frame = build(find_runs(tmp_path)).assign(model=name)
+    heading, _, row = markdown(frame).splitlines()[2:]
+    # As GitHub reads it: a backslash escapes the character behind it, and any other bar ends a cell.
+    cells = [len(re.findall(r"\|", re.sub(r"\\.", "", line))) for line in (heading, row)]
+    assert cells[0] == cells[1]
+    assert re.sub(r"\\(.)", r"\1", row).startswith(f"| {' '.join(name.split())} ")
 
 
 def test_a_brief_table_fits_a_terminal_and_holds_the_score(tmp_path: Path) -> None:

@@ -154,7 +154,7 @@ const row = (problem, position, kind) => {
   const button = make("button", { type: "button", class: "row", "aria-expanded": "false" },
     make("span", {}, make("span", { class: `tag ${kind}`, text: LABELS[kind] })),
     make("span", { class: "id", text: problem.id }),
-    make("span", { class: "small muted hide", text: [problem.lang, tags].filter(Boolean).join(" · ") }),
+    make("span", { class: "small muted hide", text: [problem.lang, tags, index.tables[problem.t].apart].filter(Boolean).join(" · ") }),
     make("span", { class: "small hide", text: `${$("f-a").value}: ${brief(a)}` }),
     make("span", { class: "small hide", text: `${$("f-b").value}: ${brief(b)}` }),
     make("span", { class: "arrow", "aria-hidden": "true", text: "▸" }));
