@@ -15,6 +15,10 @@ from xftbench.errors import DataFileError
 T = TypeVar("T")
 
 
+BAD_JSON = (msgspec.DecodeError, UnicodeDecodeError)
+"""What decoding raises for bytes that are no such record, or no text at all."""
+
+
 def encode_line(record: object) -> bytes:
     """Return a record as one line of JSON, newline included.
 
@@ -32,7 +36,7 @@ def _without_surrogates(value: object) -> object:
         return value.encode("utf-8", "backslashreplace").decode("utf-8")
     if isinstance(value, dict):
         return {key: _without_surrogates(item) for key, item in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return [_without_surrogates(item) for item in value]
     return value
 
@@ -77,7 +81,7 @@ def _decoded(lines: Iterable[tuple[int, bytes]], record_type: type[T], source: o
     for number, line in lines:
         try:
             records.append(decoder.decode(line))
-        except msgspec.DecodeError as error:
+        except BAD_JSON as error:
             raise DataFileError(f"{source}, line {number}: {error}") from error
     return records
 

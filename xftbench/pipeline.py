@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from msgspec import structs
 
 from xftbench.benchmarks.benchmark import Benchmark
+from xftbench.errors import StoreError
 from xftbench.generation.backend import Backend, Request
 from xftbench.judge import Judge
 from xftbench.prompts.extract import extract
@@ -123,6 +124,7 @@ def evaluate(
         if not stored.scores.counts.get("infrastructure_error"):
             return stored
         run_dir.reopen()
+    _refuse_strange(run_dir, source)
     started = time.monotonic()
     session = _Session(source, run_dir, on_progress)
     bench = _Bench(task, run_dir, judge)
@@ -154,6 +156,20 @@ def evaluate(
         task_ids,
         datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def _refuse_strange(run_dir: RunDir, source: Source) -> None:
+    """Check that an unfinished run holds no sample but those that it should have.
+
+    Raises:
+        StoreError: If it holds another one: it was changed.
+    """
+    if strange := {*run_dir.samples, *run_dir.verdicts} - {*source.keys}:
+        task_id, index = min(strange)
+        raise StoreError(
+            f"{run_dir.path} holds sample {index} of {task_id}, which is none of this run's",
+            hint="something else changed its files; move the run directory away and start again",
+        )
 
 
 class _Session:

@@ -18,7 +18,7 @@ def from_folder(directory: Path, answerable: Answerable) -> list[Sample] | None:
         DataFileError: If a folder belongs to no problem of the suite, or a program can't be read or has the
             number of another one.
     """
-    found = sorted(directory.glob("*/*.py"))
+    found = sorted(path for path in directory.glob("*/*.py") if not path.parent.name.startswith("."))
     if not found:
         return None
     by_folder = {task_id.replace("/", "_"): task_id for task_id in answerable}

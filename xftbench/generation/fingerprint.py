@@ -12,8 +12,8 @@ from pathlib import Path
 
 import msgspec
 
+from xftbench import jsonl
 from xftbench.hashing import sha256_file
-from xftbench.jsonl import write_atomically
 from xftbench.records import Record
 
 _logger = logging.getLogger(__name__)
@@ -85,7 +85,7 @@ def _unchanged(path: Path, before: os.stat_result) -> bool:
 def _recall(entry: Path, key: dict[str, str | int]) -> str | None:
     try:
         remembered = msgspec.json.decode(entry.read_bytes(), type=_Remembered)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, *jsonl.BAD_JSON):
         return None
     fields = msgspec.structs.asdict(remembered)
     sha256 = str(fields.pop("sha256"))
@@ -95,6 +95,6 @@ def _recall(entry: Path, key: dict[str, str | int]) -> str | None:
 def _remember(entry: Path, remembered: _Remembered) -> None:
     try:
         entry.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(entry, msgspec.json.encode(remembered))
+        jsonl.write_atomically(entry, msgspec.json.encode(remembered))
     except OSError as error:  # a full or read-only cache costs time, not correctness
         _logger.debug("can't remember the hash of %s: %s", remembered.path, error)

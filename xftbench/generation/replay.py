@@ -40,6 +40,8 @@ def samples_file(path: Path) -> Path:
         DataFileError: If a directory has several.
     """
     found = [inside for name in _NAMES if (inside := path / name).is_file()]
+    if not found and path.is_dir():
+        found = sorted(path.glob("*eval_results.json"))
     if len(found) > 1:
         names = " and ".join(inside.name for inside in found)
         raise DataFileError(f"{path} holds {names}", hint="name the file that is to be scored")
@@ -50,7 +52,7 @@ def read_samples(path: Path, answerable: Answerable) -> list[Sample]:
     """Read samples of any known shape; files may be gzipped. docs/scoring.md lists the shapes.
 
     Args:
-        path: A directory, a JSON document (``.json``) or, by any other name, JSON Lines.
+        path: A directory, a JSON document or JSON Lines; its content decides, not its name.
         answerable: The problems that samples may answer, in the benchmark's order.
 
     Raises:
@@ -85,8 +87,6 @@ def _of_file(path: Path, answerable: Answerable) -> list[Sample]:
     text = read_text(path)
     if not text.strip():
         raise DataFileError(f"{path} is empty", hint="it should hold one JSON object per sample and line")
-    if not path.name.removesuffix(".gz").endswith(".json"):
-        return list(from_lines(path, text, answerable))
     if text.lstrip().startswith("["):
         return list(from_list(path, text, answerable))
     for shape in DOCUMENTS:

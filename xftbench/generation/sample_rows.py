@@ -91,7 +91,8 @@ def known_task_id(where: str, row: dict[str, Any], answerable: Answerable) -> st
     if "task_id" not in row:
         raise DataFileError(f"{where}: no task_id (fields: {', '.join(map(str, row)) or 'none'})")
     task_id = row["task_id"]
-    if type(task_id) is int and f"Mbpp/{task_id}" in answerable:
+    is_number = type(task_id) is int or (isinstance(task_id, str) and task_id.isdecimal())
+    if is_number and f"Mbpp/{task_id}" in answerable:
         return f"Mbpp/{task_id}"  # MBPP's own ids are numbers
     if not isinstance(task_id, str):
         raise DataFileError(

@@ -63,7 +63,7 @@ class AppendLog(Generic[R]):
         for number, line in enumerate(whole.split(b"\n")[:-1], start=1):
             try:
                 record = decoder.decode(line)
-            except msgspec.DecodeError as error:
+            except jsonl.BAD_JSON as error:
                 raise StoreError(
                     f"{self.path}, line {number}: {error}",
                     hint="something else changed the file; move the run directory away and start again",

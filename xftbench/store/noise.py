@@ -132,7 +132,7 @@ def read_certificates(*directories: Path) -> list[NoiseCertificate]:
     for path in [path for directory in directories for path in sorted(directory.glob("*.noise.json"))]:
         try:
             found.append(msgspec.json.decode(path.read_bytes(), type=NoiseCertificate))
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, *jsonl.BAD_JSON) as error:
             raise StoreError(f"{path} is no noise certificate: {error}", hint="delete it") from error
     return found
 

@@ -126,7 +126,7 @@ def read_baseline(path: Path) -> BaselineFile:
         found = msgspec.json.decode(path.read_bytes(), type=BaselineFile)
     except OSError as error:
         raise StoreError(f"can't read {path}: {error.strerror}") from error
-    except msgspec.DecodeError as error:
+    except jsonl.BAD_JSON as error:
         raise StoreError(
             f"{path} is not a baseline of xftbench: {error}", hint="xftbench gate --save-baseline writes one"
         ) from error

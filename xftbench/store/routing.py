@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-import msgspec
-
 from xftbench import jsonl
 from xftbench.errors import DataFileError, StoreError
 from xftbench.records import SampleKey, SampleRouting
@@ -23,5 +21,5 @@ def read_routing(run_dir: Path) -> Mapping[SampleKey, SampleRouting]:
         return {}
     try:
         return {record.key: record for record in jsonl.read(path, SampleRouting)}
-    except (DataFileError, msgspec.DecodeError) as error:
+    except (DataFileError, *jsonl.BAD_JSON) as error:
         raise StoreError(f"{path}: {error}", hint="remove it and give xftbench moe-report again") from error

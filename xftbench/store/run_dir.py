@@ -335,7 +335,7 @@ def _read(path: Path, record_type: type[_F]) -> _F:
         return msgspec.json.decode(data, type=record_type)
     except OSError as error:
         raise StoreError(f"can't read {path}: {error.strerror}") from error
-    except msgspec.DecodeError as error:
+    except jsonl.BAD_JSON as error:
         raise StoreError(f"{path} was not written by xftbench: {error}") from error
 
 
@@ -345,4 +345,4 @@ def _in_order(records: Mapping[SampleKey, _K], order: Sequence[str]) -> list[_K]
 
 
 def _pretty(record: object) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"
+    return msgspec.json.format(jsonl.encode_line(record), indent=2) + b"\n"

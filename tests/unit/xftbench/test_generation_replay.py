@@ -47,8 +47,9 @@ def test_evalplus_rows_are_numbered_in_the_order_they_appear(tmp_path: Path) -> 
 
 
 def test_mbpp_s_own_ids_are_numbers(tmp_path: Path) -> None:
-    path = lines(tmp_path / "s.jsonl", {"task_id": 11, "solution": "a"})
-    assert [s.task_id for s in read_samples(path, {"Mbpp/11": None})] == ["Mbpp/11"]
+    for number in (11, "11"):
+        path = lines(tmp_path / "s.jsonl", {"task_id": number, "solution": "a"})
+        assert [s.task_id for s in read_samples(path, {"Mbpp/11": None})] == ["Mbpp/11"]
 
 
 def test_bigcode_generations_are_solutions_in_the_order_of_the_problems(tmp_path: Path) -> None:
@@ -57,6 +58,35 @@ def test_bigcode_generations_are_solutions_in_the_order_of_the_problems(tmp_path
     assert [(s.key, s.solution) for s in read_samples(path, IDS)] == [
         (("T/0", 0), "a"), (("T/0", 1), "b"), (("T/1", 0), "c"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["s.jsonl", "s.json", "s.txt", "S.JSON", "s"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"task_id": "T/0", "solution": "a"}\n', '[{"task_id": "T/0", "solution": "a"}]', '[["a"], []]',
+        '{"eval": {"T/0": [{"solution": "a"}]}}',
+    ],
+)  # fmt: skip
+def test_the_content_tells_the_shape_and_not_the_name(tmp_path: Path, name: str, content: str) -> None:
+    (tmp_path / name).write_text(content)
+    assert [(s.key, s.solution) for s in read_samples(tmp_path / name, IDS)] == [(("T/0", 0), "a")]
+
+
+def test_a_folder_may_hold_nothing_but_results(tmp_path: Path) -> None:
+    assert samples_file(tmp_path) == tmp_path
+    (tmp_path / "x_eval_results.json").write_text("{}")
+    assert samples_file(tmp_path) == tmp_path / "x_eval_results.json"
+    (tmp_path / "y_eval_results.json").write_text("{}")
+    with pytest.raises(DataFileError, match=r"holds x_eval_results\.json and y_eval"):
+        samples_file(tmp_path)
+
+
+def test_hidden_folders_hold_no_samples(tmp_path: Path) -> None:
+    for name in (".git/x.py", "T_0/0.py"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text("a")
+    assert [s.key for s in read_samples(tmp_path, IDS)] == [("T/0", 0)]
 
 
 @pytest.mark.parametrize("name", ["s.jsonl.gz", "g.json.gz"])
@@ -85,7 +115,7 @@ GOOD = '{"task_id": "T/0", "completion": "x"}\n'
         (GOOD + '{"task_id": "T/1", "completion": null}\n', "line 2: neither completion nor solution"),
         (GOOD + '{"task_id": "T/1", "completion": 7}\n', "line 2: completion is a number, not a string"),
         (GOOD + '{"task_id": 1, "completion": "x"}\n', "line 2: task_id is a number, not a string"),
-        (GOOD + '{"task_id": "T/9", "completion": "x"}\n', "line 2: .*no problem 'T/9'; did you mean 'T/"),
+        (GOOD + '{"task_id": "T/9", "completion": "x"}\n', "line 2: .*no problem 'T/9'"),
         (GOOD + '{"task_id": "T/1", "completion": "x", "sample_index": -1}\n', "line 2: sample_index is -1"),
         (GOOD + '{"task_id": "T/0", "completion": "x", "sample_index": 0}\n', "line 2: sample 0 .*line 1"),
         ('{\n "java": {\n  "T/0": "x"}}\n', "neither a list of rows nor a shape .*fields: java"),

@@ -6,10 +6,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from factories import a_spec, an_environment
+from factories import a_sample, a_spec, an_environment
 
+from xftbench import jsonl
 from xftbench.benchmarks import BENCHMARKS
-from xftbench.errors import BackendError, SandboxError
+from xftbench.errors import BackendError, SandboxError, StoreError
 from xftbench.generation.backend import Request
 from xftbench.judge import Judge, preflight
 from xftbench.pipeline import Progress, Source, Task, evaluate, from_model, from_samples
@@ -95,6 +96,19 @@ def test_a_run_that_broke_goes_on_with_what_is_missing(task: Task, tmp_path: Pat
     whole = FakeModel()
     run(task, source(task, whole), tmp_path / "whole", pool)
     assert model.seeds == whole.seeds[4:], "a resumed sample is drawn with the seed it would have had"
+
+
+@pytest.mark.parametrize("strange", [("HumanEval/999", 0), ("HumanEval/0", 7)])
+def test_a_run_that_holds_what_it_should_not_is_refused(
+    task: Task, tmp_path: Path, strange: tuple[str, int]
+) -> None:
+    drawn = source(task, FakeModel(answers=2))
+    with pytest.raises(BackendError):
+        run(task, drawn, tmp_path, FakePool())
+    with (tmp_path / "samples.jsonl").open("ab") as file:
+        file.write(jsonl.encode_line(a_sample(*strange)))
+    with pytest.raises(StoreError, match=f"sample {strange[1]} of {strange[0]}"):
+        run(task, drawn, tmp_path, FakePool())
 
 
 def test_a_complete_run_loads_no_model_and_runs_no_program(task: Task, tmp_path: Path) -> None:

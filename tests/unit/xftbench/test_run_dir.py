@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from factories import a_sample, a_spec, a_verdict, an_environment, some_problems
 
@@ -151,6 +152,33 @@ def test_scores_that_are_not_what_the_verdicts_come_to_are_refused(
     scores.write_text(scores.read_text().replace(before, after, 1))
     with pytest.raises(StoreError, match=told):
         read_verdicts(tmp_path, read_scores(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["spec.json", "scores.json", "samples.jsonl", "verdicts.jsonl"])
+def test_bytes_that_are_no_text_are_a_changed_file(tmp_path: Path, name: str) -> None:
+    path = finished(tmp_path) / name
+    path.write_bytes(path.read_bytes().replace(b'"', b'"\xff', 1))
+    with pytest.raises(StoreError, match=name):
+        read_spec(tmp_path), read_verdicts(tmp_path, read_scores(tmp_path))
+    if name != "spec.json":
+        (tmp_path / "scores.json").unlink()
+    if name != "scores.json":
+        with pytest.raises(StoreError, match=name):
+            opened(tmp_path)
+
+
+def test_what_can_not_be_read_is_named(tmp_path: Path) -> None:
+    path = finished(tmp_path) / "samples.jsonl"
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(StoreError, match=r"can't read .*samples\.jsonl"):
+        read_verdicts(tmp_path, read_scores(tmp_path))
+
+
+def test_a_name_may_be_no_text(tmp_path: Path) -> None:
+    environment = msgspec.structs.replace(an_environment(), command=("score", "sa\udcffm.jsonl"))
+    RunDir(tmp_path, a_spec(), environment).close()
+    assert read_spec(tmp_path).environment.command == ("score", "sa\\udcffm.jsonl")
 
 
 def test_a_spec_that_is_not_what_its_run_id_says_is_refused(tmp_path: Path) -> None:
