@@ -12,8 +12,9 @@ import xftbench
 
 # A layer imports only from layers that stand before it.
 LAYERS = [
-    "errors", "hashing", "records", "jsonl", "locks", "benchmarks", "prompts", "generation", "execution",
-    "scoring", "store", "report", "plan", "reading", "judge", "pipeline", "commands", "cli", "__main__",
+    "errors", "places", "hashing", "records", "jsonl", "locks", "benchmarks", "prompts", "generation",
+    "execution", "scoring", "store", "report", "plan", "reading", "judge", "pipeline", "commands", "cli",
+    "__main__",
 ]  # fmt: skip
 HEAVY = {"torch", "transformers", "vllm", "numpy", "pandas", "datasets", "pyarrow", "scipy"}
 

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from xft.errors import CheckpointError
+from xft.errors import CheckpointError, UsageProblem
 
 _logger = logging.getLogger(__name__)
 
@@ -43,8 +43,19 @@ _END_OF_TEXT, _END_OF_TURN = 0, 2
 
 
 def default_cache() -> Path:
-    """Return where the converted checkpoint is kept; xftbench looks there, too."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "xftbench"
+    """Return where the converted checkpoint is kept; xftbench looks there, too.
+
+    Raises:
+        UsageProblem: If there is no home that it could be in.
+    """
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "xftbench"
+    except RuntimeError as error:
+        raise UsageProblem(
+            "no home directory to keep the converted model in: HOME is not set, and user "
+            f"{os.getuid()} has no entry in /etc/passwd",
+            hint="set HOME or XDG_CACHE_HOME to a folder that can be written",
+        ) from error
 
 
 def location(cache_dir: Path) -> Path:

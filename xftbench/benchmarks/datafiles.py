@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from xftbench.errors import DataFileError
+from xftbench.places import caches
 from xftbench.records import Record
 
 
@@ -184,8 +185,7 @@ def _candidates(data_file: DataFile, data_dir: Path | None) -> Iterator[Path]:
     for location in [] if spec is None else list(spec.submodule_search_locations or []):
         yield Path(location) / data_file.package_path
     if data_file.cache_path:
-        caches = environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        yield Path(caches) / data_file.cache_path
+        yield caches() / data_file.cache_path
 
 
 def _verify(content: Content, data_file: DataFile) -> None:

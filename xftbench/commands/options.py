@@ -1,7 +1,6 @@
 """Options that several commands share, and the parameter types behind them."""
 
 import errno
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -12,6 +11,7 @@ from click.core import ParameterSource
 from xft.commands.parameters import NamedPath, Number
 from xftbench.errors import UsageProblem
 from xftbench.execution import processors
+from xftbench.places import caches
 from xftbench.plan import SuiteOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -75,7 +75,7 @@ def parse_models(words: Sequence[str]) -> list[tuple[str, str]]:
 
 def default_cache_dir() -> Path:
     """Return where converted checkpoints are kept, by the XDG convention."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "xftbench"
+    return caches() / "xftbench"
 
 
 def _apply(options: Sequence[Callable[[F], F]]) -> Callable[[F], F]:

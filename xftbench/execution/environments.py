@@ -20,6 +20,7 @@ from typing import Any
 
 from xftbench.errors import ToolchainError, UsageProblem
 from xftbench.locks import locked
+from xftbench.places import caches
 
 OnLine = Callable[[str], None]
 """Is told what is being done, a short line at a time."""
@@ -110,7 +111,7 @@ def _normalised(distribution: str) -> str:
 
 def root() -> Path:
     """Return where environments stand, by the XDG convention."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "xftbench" / "envs"
+    return caches() / "xftbench" / "envs"
 
 
 def find(name: str) -> Environment:

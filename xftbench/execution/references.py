@@ -16,15 +16,19 @@ import sys
 import tempfile
 import zlib
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import cache, lru_cache
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from xftbench.benchmarks.plus_inputs import decoded
+from xftbench.errors import UsageProblem
 from xftbench.execution.inside import items
+from xftbench.execution.outcome import InfrastructureError
 from xftbench.jsonl import write_atomically
 from xftbench.locks import locked
+from xftbench.places import caches
 from xftbench.records import PlusProblem
 
 _CODE = (
@@ -74,8 +78,14 @@ Compute = Callable[[PlusProblem, Path, Sequence[Layout]], dict[str, list[Answere
 """Runs the reference on a file of inputs."""
 
 
+_MOVED: set[str] = set()
+"""Keys of entries that could not be written in the user's cache, as on a full disk."""
+
+
 def path_of(key: str, kind: str) -> Path:
     """Return where a file of an entry stands: in the user's cache, by the XDG convention."""
+    if key in _MOVED:
+        return _temporary() / key[:2] / f"{key}.{kind}"
     return _path_in(os.environ.get("XDG_CACHE_HOME"), os.environ.get("HOME"), key, kind)
 
 
@@ -86,20 +96,25 @@ def _path_in(cache_home: str | None, home: str | None, key: str, kind: str) -> P
 
 
 @cache
-def _made(cache_home: str | None, _: str | None) -> Path:
-    path = Path(cache_home or Path.home() / ".cache", "xftbench", "references")
+def _made(*_: str | None) -> Path:
+    """Return the directory of all entries; `_` is what it depends on."""
     try:
+        path = caches() / "xftbench" / "references"
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError:
+    except (OSError, UsageProblem):
         return _temporary()
     return path if os.access(path, os.W_OK) else _temporary()
 
 
 def keep(path: Path, data: bytes) -> None:
     """Write a file of an entry, for this user alone."""
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    write_atomically(path, data)
+    write_atomically(_in_folder(path), data)
     path.chmod(0o600)
+
+
+def _in_folder(path: Path) -> Path:
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    return path
 
 
 @cache
@@ -130,11 +145,35 @@ def get(problem: PlusProblem, compute: Compute) -> Reference:
     key = key_of(problem)
     found = _read(key)
     if found is None:
-        lock = path_of(key, "lock")
-        lock.parent.mkdir(mode=0o700, exist_ok=True)
-        with locked(lock):
+        with ExitStack() as held:
+            _written(key, lambda: held.enter_context(locked(_in_folder(path_of(key, "lock")))))
             found = _read(key) or _make(key, problem, compute)
     return found
+
+
+def _written(key: str, write: Callable[[], object]) -> None:
+    """Write something of an entry; if there is no room for it, write it in the temporary directory.
+
+    Raises:
+        InfrastructureError: If it can't be written there, either. An `OSError` would be the worker's end.
+    """
+    folder = path_of(key, "*").parent
+    try:
+        write()
+        return
+    except OSError as error:
+        reason = f"{folder} ({error.strerror})"
+    other: Path | str = "the temporary folder"
+    try:
+        other = _temporary()
+        _MOVED.add(key)
+        write()
+    except OSError as error:
+        _MOVED.discard(key)
+        raise InfrastructureError(
+            f"what the reference answers can be written neither to {reason} nor to {other} "
+            f"({error.strerror}): make room, or set XDG_CACHE_HOME or TMPDIR"
+        ) from error
 
 
 def cost_s(problem: PlusProblem) -> float:
@@ -179,20 +218,25 @@ def _sums(*files: bytes) -> bytes:
 
 
 def _make(key: str, problem: PlusProblem, compute: Compute) -> Reference:
-    path, expected, sums = [path_of(key, kind) for kind in _KINDS]
     layouts, data = _inputs(problem)
-    keep(path, data)
-    answered = compute(problem, path, layouts)
+    _written(key, lambda: keep(path_of(key, "inputs"), data))
+    answered = compute(problem, path_of(key, "inputs"), layouts)
     slow_s = {
         part: {index: answer.cpu_s for index, answer in enumerate(answers) if answer.cpu_s > _SLOW_S}
         for part, answers in answered.items()
     }
     cpu_s = sum(answer.cpu_s for answers in answered.values() for answer in answers)
-    made = Reference(key, path, expected, layouts, cpu_s, slow_s)
+    made = Reference(key, path_of(key, "inputs"), path_of(key, "expected"), layouts, cpu_s, slow_s)
     answers = _expected(problem, made, answered)
-    keep(expected, answers)
-    keep(sums, _sums(data, answers))
-    return made
+
+    def write() -> None:
+        if not path_of(key, "inputs").exists():  # for want of room the entry has moved since
+            keep(path_of(key, "inputs"), data)
+        keep(path_of(key, "expected"), answers)
+        keep(path_of(key, "sums"), _sums(data, answers))
+
+    _written(key, write)
+    return made._replace(inputs=path_of(key, "inputs"), expected=path_of(key, "expected"))
 
 
 def _inputs(problem: PlusProblem) -> tuple[tuple[Layout, ...], bytes]:

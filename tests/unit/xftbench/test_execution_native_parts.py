@@ -15,7 +15,7 @@ import pytest
 from native import CASES, native, with_result
 
 from xftbench.execution.inside import native as supervisor
-from xftbench.execution.native import builders, control, proof, toolchains
+from xftbench.execution.native import builders, control, prepared, proof, toolchains, view
 from xftbench.execution.native.judge import Ended, Ending, judge
 from xftbench.execution.native.languages import LANGUAGES
 from xftbench.execution.native.runner import NativeRunner
@@ -536,6 +536,33 @@ def test_a_class_that_can_not_be_a_file_is_left_to_javac(name: str) -> None:
     parts = b"".join(len(part).to_bytes(4) + part for part in (name.encode(), b"content"))
     with pytest.raises(ValueError, match=r"class with a name|more than a scratch"):
         builders._java_classes(parts)
+
+
+@pytest.fixture
+def no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, looked_up_anew: None) -> None:
+    """A cache folder that nobody can make, not even root: a file is in its way."""
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file" / "cache"))
+
+
+@pytest.mark.usefixtures("no_cache")
+@pytest.mark.parametrize("language", ["js", "cpp", "java", "go", "scala"])
+def test_a_cache_that_can_not_be_made_is_done_without(language: str) -> None:
+    if isinstance(found := find_toolchain(language), Missing):
+        pytest.skip(found.install)
+    with Pool(1, LIMITS) as pool:
+        solutions = (CASES[language].right, with_result(language, "42"))
+        outcomes = [pool.submit(native(language, solution)).result() for solution in solutions]
+    assert [outcome.verdict for outcome in outcomes] == ["passed", "failed"], outcomes
+
+
+def test_a_cache_that_can_not_be_looked_at_holds_nothing(
+    monkeypatch: pytest.MonkeyPatch, looked_up_anew: None
+) -> None:
+    # Root may look everywhere; a name that is too long is an error for him, too.
+    monkeypatch.setenv("XDG_CACHE_HOME", "/" + 300 * "a")
+    assert prepared.kept("nothing", "", lambda folder: None) is None
+    assert view.CACHE_INSIDE not in [path for _, path in view.plan()["directories"]]
 
 
 def test_the_cache_directory_is_below_the_users_own(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """The files of expected answers: what stands where, and what becomes of a damaged one."""
 
+import errno
 from pathlib import Path
 from typing import NoReturn
 
@@ -7,6 +8,7 @@ import pytest
 
 from xftbench.execution import references
 from xftbench.execution.pool import Pool
+from xftbench.jsonl import write_atomically
 from xftbench.records import Limits, PlusProblem, PlusProgram
 
 SOURCE = "def half(n):\n    return n / 2 if n % 3 else [n, 'three']\n"
@@ -23,6 +25,7 @@ pytestmark = pytest.mark.usefixtures("needs_namespaces")
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(references, "_MOVED", set())
 
 
 def _verdicts() -> list[str]:
@@ -53,3 +56,44 @@ def test_what_a_disk_has_changed_is_made_anew(kind: str, damage: str) -> None:
 
 def _never(*_: object) -> NoReturn:
     raise AssertionError("it was there")
+
+
+def _fill_disk(monkeypatch: pytest.MonkeyPatch, *full: Path, kinds: str = "lock inputs expected") -> None:
+    """Let no file of some kinds be written below some folders any more."""
+
+    def write(path: Path, data: bytes) -> None:
+        if any(path.is_relative_to(folder) for folder in full) and path.suffix[1:] in kinds.split():
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write_atomically(path, data)
+
+    monkeypatch.setattr(references, "write_atomically", write)
+
+
+@pytest.mark.parametrize("kinds", ["inputs expected", "expected"])
+def test_where_the_cache_is_full_the_answers_are_kept_elsewhere(
+    kinds: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _fill_disk(monkeypatch, tmp_path, kinds=kinds)
+    assert _verdicts() == ["passed", "passed", "failed"]
+    key = references.key_of(PROBLEM)
+    assert not references.path_of(key, "expected").is_relative_to(tmp_path)
+    assert references._read(key) is not None, "it is computed once"
+
+
+def test_where_not_even_the_lock_can_be_made_the_answers_are_kept_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = references.path_of(references.key_of(PROBLEM), "lock").parent
+    folder.touch()  # root may write everywhere, but not below a file
+    assert _verdicts() == ["passed", "passed", "failed"]
+
+
+def test_where_all_is_full_the_folders_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    temporary = references._temporary()
+    _fill_disk(monkeypatch, tmp_path, temporary)
+    with Pool(1, Limits()) as pool:
+        outcome = pool.submit(PlusProgram(task_id="T/0", solution=SOURCE, problem=PROBLEM)).result()
+    assert outcome.verdict == "infrastructure_error"
+    assert str(tmp_path) in outcome.detail
+    assert str(temporary) in outcome.detail
+    assert "No space left on device" in outcome.detail

@@ -1,6 +1,8 @@
 """Isolation by limits alone: what is right passes as in namespaces, and what is secret is out of reach."""
 
 import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +11,7 @@ import contexts
 import pytest
 
 from xftbench.errors import SandboxError
+from xftbench.execution.inside import landlock, linux, weak
 from xftbench.execution.pool import Pool
 from xftbench.execution.probe import probe
 from xftbench.records import FunctionProgram, Limits
@@ -104,3 +107,90 @@ def test_the_harness_umask_does_not_matter(isolation: str) -> None:
     if not found.works and not probe(isolation).works:  # type: ignore[arg-type]
         pytest.skip(found.reason)
     assert found.works, found.reason
+
+
+PROBE = """
+from xftbench.execution.inside import linux
+from xftbench.execution.probe import probe
+keep = {keep} & linux.effective_capabilities()
+linux.drop_bounding_set(keep)
+linux.drop_capabilities(keep)
+found = probe("rlimits")
+print(found.works, found.user, found.reason)
+"""
+
+
+def probe_with(keep: int) -> str:
+    """Return what the probe finds where a process has no capabilities but these."""
+    code = PROBE.format(keep=keep)
+    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has capabilities to lose")
+def test_root_who_can_not_change_user_is_refused_with_what_to_do() -> None:
+    said = probe_with(0)
+    assert "root lacks CAP_CHOWN" in said, said
+    assert "CAP_SETUID) and must not run as root" in said
+    assert "docker run --user 1000" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has capabilities to lose")
+def test_root_of_an_ordinary_container_may_lack_the_right_to_read_everything() -> None:
+    said = probe_with(0xFFFFFFFF & ~weak._READ_EVERYTHING)
+    # Where the interpreter lies below a closed folder, that right was what let programs in.
+    assert said.startswith("True throw-away") or "is closed" in said, said
+
+
+@pytest.mark.parametrize(
+    ("limits_hold", "files_are_kept", "danger"),
+    [(True, True, ""), (False, True, "no limit of processes"), (True, False, "only Landlock")],
+)
+def test_root_of_a_small_user_namespace_runs_programs_only_if_it_is_harmless(
+    limits_hold: bool, files_are_kept: bool, danger: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(linux, "effective_capabilities", lambda: -1)
+    monkeypatch.setattr(linux, "become_user", refuse)
+    monkeypatch.setattr(weak, "_exceed_processes", refuse if limits_hold else lambda: None)
+    monkeypatch.setattr(landlock, "knows_truncating", lambda: files_are_kept)
+    if danger:
+        with pytest.raises(OSError, match=f"this user namespace has no user .*{danger}"):
+            weak._throw_away_user()
+    else:
+        assert weak._throw_away_user() is None
+
+
+IN_USER_NAMESPACE = """
+import os, sys
+from xftbench.execution.inside import linux
+from xftbench.execution.probe import probe
+linux.unshare(linux.CLONE_NEWUSER, "a user namespace")
+print("here", flush=True)
+input()
+os.setgroups([])
+os.setresgid(0, 0, 0)
+os.setresuid(0, 0, 0)
+found = probe("rlimits") if os.access(sys.executable, os.X_OK) else None
+print(found and (found.works, found.user, found.reason))
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a user namespace of other users")
+@pytest.mark.parametrize("n_users", [1, 65536])
+def test_root_who_is_an_ordinary_user_outside_runs_programs_as_himself(n_users: int) -> None:
+    command = [sys.executable, "-c", IN_USER_NAMESPACE]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin
+        assert process.stdout
+        if process.stdout.readline() != "here\n":
+            pytest.skip("no user namespaces here")
+        for name in ("uid_map", "gid_map"):
+            Path(f"/proc/{process.pid}/{name}").write_text(f"0 100000 {n_users}\n")
+        said, _ = process.communicate("\n", timeout=60)
+    if said == "None\n":
+        pytest.skip(f"{sys.executable} is closed to other users")
+    assert said.startswith("(True, 'self', "), said

@@ -58,9 +58,20 @@ def for_changing(changeable: list[str]) -> int:
     return rules
 
 
+def knows_truncating() -> bool:
+    """Return whether rules of this kernel hold against all that changes a file's content."""
+    try:
+        return _version() not in _KNOWN_BITS
+    except OSError:
+        return False
+
+
+def _version() -> int:
+    return _call(_CREATE, None, ctypes.c_size_t(0), _VERSION_FLAG)
+
+
 def _all_rights() -> int:
-    version = _call(_CREATE, None, ctypes.c_size_t(0), _VERSION_FLAG)
-    return (1 << _KNOWN_BITS.get(version, _KNOWN_BITS_NOW)) - 1
+    return (1 << _KNOWN_BITS.get(_version(), _KNOWN_BITS_NOW)) - 1
 
 
 def _new(handled: int) -> int:

@@ -1,6 +1,6 @@
 """The Linux calls that the standard library lacks, through ctypes. A failure names its step and its errno."""
 
-# ruff: noqa: PTH116
+# ruff: noqa: PTH116, PTH123
 # pathlib would be one more import in every jail
 
 import contextlib
@@ -91,6 +91,12 @@ def hand_on_capabilities(keep: int) -> None:
         if keep >> capability & 1:
             raised = _libc.prctl(_PR_CAP_AMBIENT, _AMBIENT_RAISE, ctypes.c_ulong(capability), 0, 0)
             _check(raised, "prctl(CAP_AMBIENT)")
+
+
+def effective_capabilities() -> int:
+    """Return the mask of what this process may do; from /proc, which must be there."""
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1], 16) for line in file if line.startswith("CapEff:"))
 
 
 def become_user(user: int, *, keep_capabilities: bool = False) -> None:

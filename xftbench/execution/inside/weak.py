@@ -11,9 +11,12 @@ import contextlib
 import errno
 import itertools
 import os
+import resource
 import signal
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from xftbench.execution.inside import landlock, linux, native, seccomp
@@ -21,6 +24,10 @@ from xftbench.execution.inside.jail import limit_candidate
 
 _FIRST_UID = 0x40000000  # plus twice our pid: users that own nothing and that no other worker has
 _READ_EVERYTHING = 1 << 2  # CAP_DAC_READ_SEARCH
+_TO_CHANGE_USER = {
+    "CAP_CHOWN": 0, "CAP_DAC_OVERRIDE": 1, "CAP_FOWNER": 3, "CAP_KILL": 5, "CAP_SETGID": 6, "CAP_SETUID": 7,
+}  # fmt: skip
+"""What it takes to give programs to another user, to kill them then, and to remove what they wrote."""
 _KILL_S = 5.0
 _LOOKED_FOR = ["/usr/share/zoneinfo", "/etc/mime.types"]
 """What libraries do without if it is not there, but not if it can't be read."""
@@ -35,7 +42,7 @@ class WeakJail:
     def __init__(self, config: dict[str, Any]) -> None:
         self._limits = dict(config["limits"])
         self._scratch: str = config["scratch"]
-        self._user = _FIRST_UID + 2 * os.getpid() if os.geteuid() == 0 else None
+        self._user = _throw_away_user()
         self._jobs = f"{self._scratch}/jobs"
         os.mkdir(self._jobs, 0o711)
         if self._user:
@@ -51,9 +58,10 @@ class WeakJail:
         self._referee_rules = self._make_rules(config["view"], [self._scratch])
         self.kept_fds = [self._rules, self._referee_rules] if self._rules >= 0 else []
         # Under Landlock reading everything means reading what the rules allow, even below a closed /root.
-        self.kept_capabilities = _READ_EVERYTHING if self._user and self._rules >= 0 else 0
+        kept = _READ_EVERYTHING & linux.effective_capabilities()  # the root of a container may lack it
+        self.kept_capabilities = kept if self._user and self._rules >= 0 else 0
         if self._user:
-            sources = [] if self._rules >= 0 else [source for source, _ in config["view"]["directories"]]
+            sources = [source for source, _ in config["view"]["directories"] if not self.kept_capabilities]
             self._check_reach(self._user, [self._jobs, *sources])
         self._job = 0
 
@@ -231,6 +239,62 @@ class WeakJail:
             os.kill(-1, signal.SIGKILL)
         finally:
             os._exit(0)
+
+
+def _throw_away_user() -> int | None:
+    """Return the number of a user who owns nothing; None where we can't become another one, nor its follower.
+
+    Raises:
+        OSError: If programs would have to run as root then, and that is more than an ordinary user.
+    """
+    effective, user = linux.effective_capabilities(), _FIRST_UID + 2 * os.getpid()
+    lacking = [name for name, number in _TO_CHANGE_USER.items() if not effective >> number & 1]
+    # The kernel has more to say: a user namespace may have few users, and forbid setgroups.
+    if not lacking and all(_is_allowed(partial(linux.become_user, one)) for one in (user, user + 1)):
+        return user
+    if os.geteuid() == 0 and (danger := _danger_of_root()):
+        reason = f"root lacks {', '.join(lacking)}" if lacking else f"this user namespace has no user {user}"
+        raise OSError(
+            errno.EPERM,
+            f"programs can't be given to another user ({reason}) and must not run as root, {danger}: run "
+            "xftbench as an ordinary user (docker run --user 1000), or give root what it lacks",
+        )
+    return None
+
+
+def _danger_of_root() -> str:
+    """Return why root without capabilities can do more than an ordinary user; nothing if it can't.
+
+    It can't if it is an ordinary user outside of this user namespace, but may own the files of a container.
+    """
+    if _is_allowed(_exceed_processes):
+        return "to whom the kernel sets no limit of processes"
+    return "" if landlock.knows_truncating() else "whose files only Landlock could keep (Linux 6.2 or later)"
+
+
+def _exceed_processes() -> None:
+    """Start a process too many.
+
+    Raises:
+        OSError: If the limit holds.
+    """
+    linux.drop_capabilities()
+    linux.limit(resource.RLIMIT_NPROC, 1)
+    if os.fork() == 0:
+        os._exit(0)
+    os.wait()
+
+
+def _is_allowed(step: Callable[[], None]) -> bool:
+    """Try what can't be undone, in a child."""
+    if (child := os.fork()) == 0:
+        status = 1
+        try:
+            step()
+            status = 0
+        finally:
+            os._exit(status)
+    return os.waitpid(child, 0)[1] == 0
 
 
 def _remove(path: str) -> None:

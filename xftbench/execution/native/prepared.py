@@ -115,11 +115,11 @@ def kept(kind: str, identity: str, build: Callable[[Path], None]) -> Path | None
     """Return a folder that `build` has filled, now or earlier; None if it can't be built."""
     root = cache_directory()
     folder = root / f"{kind}-{sha256_text(identity)[:16]}"
-    if folder.is_dir():
-        return folder
     if folder in _FAILED:
         return None
     try:
+        if folder.is_dir():
+            return folder
         root.mkdir(parents=True, exist_ok=True)
         with locked(root / f"{kind}.lock"):
             if not folder.is_dir():

@@ -16,6 +16,7 @@ import msgspec
 from xftbench.execution.native.language import Language, Tool, Variant
 from xftbench.execution.native.languages import LANGUAGES
 from xftbench.hashing import sha256_file
+from xftbench.places import caches, home
 
 _VERSION = re.compile(r"\d+(?:\.\d+)+[\w.+-]*|\d+\.\d+|(?<=version )\d+")
 _VERSION_S = 30.0
@@ -54,8 +55,7 @@ class Missing:
 
 def cache_directory() -> Path:
     """Return where toolchains that no Debian package brings, and precompiled parts, are kept."""
-    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(root) / "xftbench" / "toolchains"
+    return caches() / "xftbench" / "toolchains"
 
 
 @lru_cache(maxsize=64)
@@ -121,7 +121,10 @@ def _expanded(pattern: str) -> Path | None:
         name, slash, rest = pattern[1:].partition("/")
         value = os.environ.get(name)
         return Path(value + slash + rest) if value else None
-    return Path(pattern.replace("{cache}", str(cache_directory()))).expanduser()
+    if pattern.startswith("~/"):
+        found = home()
+        return found and found / pattern[2:]
+    return Path(pattern.replace("{cache}", str(cache_directory())))
 
 
 @lru_cache(maxsize=1)

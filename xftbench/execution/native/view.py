@@ -4,11 +4,13 @@ No home, no project, no data; installed Python packages are masked, because benc
 packages.
 """
 
+from contextlib import suppress
 from pathlib import Path
 
 from xftbench.execution import view
 from xftbench.execution.native.languages import LANGUAGES
 from xftbench.execution.native.toolchains import Toolchain, cache_directory, find_toolchain
+from xftbench.places import home
 
 CACHE_INSIDE = "/cache"
 """Where `cache_directory()` stands inside."""
@@ -19,10 +21,6 @@ _SETTINGS = (
 _STATE = ("/var/lib/ghc",)
 _STREAMS = (("/dev/fd", "fd"), ("/dev/stdin", "fd/0"), ("/dev/stdout", "fd/1"), ("/dev/stderr", "fd/2"))
 _MASKED = ("lib/python3*/*-packages", "local/lib/python3*/*-packages", "lib/pypy*/*-packages")
-
-
-_NOT_A_TOOLCHAIN = (Path("/"), Path.home(), Path.home() / ".local", Path("/usr/local"), Path("/opt"))
-"""What holds a bin folder and much else."""
 
 
 def plan() -> view.View:
@@ -49,8 +47,9 @@ def plan() -> view.View:
             seen["files"].append(str(path))
     seen["files"] += [name for name in view.DEVICES if Path(name).exists()]
     cache = cache_directory()
-    cache.mkdir(parents=True, exist_ok=True)
-    seen["directories"].append((str(cache), CACHE_INSIDE))
+    with suppress(OSError):  # without it, nothing is prepared, and programs take longer
+        cache.mkdir(parents=True, exist_ok=True)
+        seen["directories"].append((str(cache), CACHE_INSIDE))
     return seen
 
 
@@ -62,12 +61,18 @@ def inside(path: str) -> str:
 
 def _toolchain_roots() -> list[Path]:
     """Return the folders of tools that stand elsewhere than in /usr: what holds their bin, or their own."""
-    roots = set()
+    roots, too_much = set(), _not_toolchains()
     for name in LANGUAGES:
         found = find_toolchain(name)
         for path in map(Path, found.paths.values() if isinstance(found, Toolchain) else ()):
             if path.is_relative_to("/usr") or path.is_relative_to(cache_directory().resolve()):
                 continue
-            whole = path.parent.name == "bin" and path.parents[1] not in _NOT_A_TOOLCHAIN
+            whole = path.parent.name == "bin" and path.parents[1] not in too_much
             roots.add(path.parents[1] if whole else path.parent)
     return sorted(roots)
+
+
+def _not_toolchains() -> tuple[Path, ...]:
+    """Return what holds a bin folder and much else."""
+    own = home()
+    return (Path("/"), *((own, own / ".local") if own else ()), Path("/usr/local"), Path("/opt"))
