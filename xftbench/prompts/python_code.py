@@ -63,27 +63,14 @@ def compiles(code: str) -> bool:
 def binding(code: str, name: str) -> Binding:
     """Return how a program binds a name, by the best of its statements; not at all if it does not compile.
 
-    Neither if it has a marker among its statements, such as ``[BEGIN]`` or ``python``: it compiles and would
-    end with a `NameError`. If there is no name, any program defines it.
+    If there is no name, any program defines it.
     """
     module = _program(code)
-    if module is None or _has_marker(module):
+    if module is None:
         return Binding.NONE
     if not name:
         return Binding.DEFINED if module.body else Binding.NONE
     return max((_binding_of(node, name) for node in _top_level(module)), default=Binding.NONE)
-
-
-def _has_marker(module: ast.Module) -> bool:
-    """Return whether a statement is but a word, or some in brackets, that mean nothing."""
-    words = [word for node in module.body if isinstance(node, ast.Expr) for word in _words(node.value)]
-    bound = set().union(*map(_bound, module.body)) if words else set()
-    return "*" not in bound and not _BUILTINS.union(bound).issuperset(words)
-
-
-def _words(node: ast.expr) -> list[str]:
-    parts = node.elts if isinstance(node, ast.List | ast.Tuple) else [node]
-    return [part.id for part in parts if isinstance(part, ast.Name)]
 
 
 def mentions(code: str, name: str) -> bool:
@@ -153,7 +140,7 @@ def cut(code: str, keep_lines: int = 0) -> str | None:
         code: What does not parse as a whole.
         keep_lines: Lines that must stay.
     """
-    lines = _source_lines(code)
+    lines = source_lines(code)
     for _ in range(_CUTS):
         try:
             _parsed("".join(lines))
@@ -168,7 +155,7 @@ def cut(code: str, keep_lines: int = 0) -> str | None:
     return None
 
 
-def _source_lines(code: str) -> list[str]:
+def source_lines(code: str) -> list[str]:
     """Return lines as the parser counts them: a form feed or U+2028 ends none."""
     return list(io.StringIO(code, newline=""))
 
@@ -190,8 +177,8 @@ def statements(text: str) -> str:
             kept.append(cut(chunk) or "")
         if is_definition:
             last = len(kept)
-    _, needed = _names("".join(kept[:last]))
-    return "".join(kept[:last] + [chunk for chunk in kept[last:] if not last or _names(chunk)[0] & needed])
+    _, needed = names("".join(kept[:last]))
+    return "".join(kept[:last] + [chunk for chunk in kept[last:] if not last or names(chunk)[0] & needed])
 
 
 def _acts(node: ast.stmt) -> bool:
@@ -233,25 +220,25 @@ def helpers(code: str, others: Sequence[str]) -> str:
 
     Only what binds a name that is needed is taken, the last that does: examples of use stay out.
     """
-    own, needed = _names(code)
+    own, needed = names(code)
     binders: dict[str, tuple[int, int]] = {}
     texts: dict[tuple[int, int], str] = {}
     for number, other in enumerate(others):
-        module, lines = tree(other), _source_lines(other)
+        module, lines = tree(other), source_lines(other)
         for place, node in enumerate(module.body if module else ()):
             if isinstance(node, _DEFINITIONS):
-                texts[number, place] = _lines_of(node, lines)
+                texts[number, place] = lines_of(node, lines)
                 binders |= dict.fromkeys(_bound(node), (number, place))
     waiting, taken = sorted(needed), set()
     while waiting:
         name = waiting.pop()
         if name in binders and name not in own and binders[name] not in taken:
             taken.add(binders[name])
-            waiting += _names(texts[binders[name]])[1]
+            waiting += names(texts[binders[name]])[1]
     return "".join(texts[at] for at in sorted(taken))
 
 
-def _names(code: str) -> tuple[set[str], set[str]]:
+def names(code: str) -> tuple[set[str], set[str]]:
     """Return the names that a program binds globally, and those that it needs and has not."""
     try:
         table = symtable.symtable(code, "<solution>", "exec")
@@ -273,7 +260,8 @@ def _names(code: str) -> tuple[set[str], set[str]]:
     return bound, used - bound - _BUILTINS
 
 
-def _lines_of(node: ast.stmt, lines: Sequence[str]) -> str:
+def lines_of(node: ast.stmt, lines: Sequence[str]) -> str:
+    """Return the source of a statement, decorators included."""
     first = min([node.lineno, *(decorator.lineno for decorator in getattr(node, "decorator_list", []))])
     text = "".join(lines[first - 1 : node.end_lineno])
     return text if text.endswith("\n") else text + "\n"
