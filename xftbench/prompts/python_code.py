@@ -73,6 +73,48 @@ def binding(code: str, name: str) -> Binding:
     return max((_binding_of(node, name) for node in _top_level(module)), default=Binding.NONE)
 
 
+def is_excerpt(code: str, whole: str, name: str) -> bool:
+    """Return whether the function in a program has but the beginning of the body that another's has."""
+    short, long = _body_of(code, name), _body_of(whole, name)
+    return _begins(short, long) and not _begins(long, short)
+
+
+def _body_of(code: str, name: str) -> list[ast.stmt]:
+    """Return the last body of a function, without its docstring and the dots that stand for a rest."""
+    module = tree(code)
+    found: list[ast.stmt] = []
+    for node in module.body if module else ():
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name:
+            found = node.body
+    return [
+        node for node in found if not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
+    ]
+
+
+def _begins(short: Sequence[ast.stmt], long: Sequence[ast.stmt]) -> bool:
+    """Return whether statements begin others; of the last one, it may be the beginning that stands there."""
+    if not short or len(short) > len(long):
+        return False
+    *first, last = zip(short, long, strict=False)
+    return all(_same(*pair) for pair in first) and (_same(*last) or _begins_inside(*last))
+
+
+def _begins_inside(short: ast.stmt, long: ast.stmt) -> bool:
+    if isinstance(short, ast.For) and isinstance(long, ast.For):
+        has_same_head = _same(short.iter, long.iter) and _same(short.target, long.target)
+    elif isinstance(short, ast.If | ast.While) and isinstance(long, ast.If | ast.While):
+        has_same_head = type(short) is type(long) and _same(short.test, long.test)
+    else:
+        return False
+    if short.orelse:
+        return has_same_head and _begins(short.body, long.body) and _begins(short.orelse, long.orelse)
+    return has_same_head and _begins(short.body, long.body)
+
+
+def _same(one: ast.AST, other: ast.AST) -> bool:
+    return ast.dump(one) == ast.dump(other)
+
+
 def mentions(code: str, name: str) -> bool:
     """Return whether a text, Python or not, has a line that would bind a name, imports included."""
     if not name:

@@ -61,10 +61,19 @@ def _from_blocks(problem: Problem, blocks: Sequence[Block]) -> Solution | None:
     # The last one, as Python itself takes the last definition: corrections come after what they correct.
     # One that was cut off may compile and still lack its end.
     whole = [block for block, how in zip(blocks, bindings, strict=True) if how is best]
-    chosen = ([block for block in whole if block.closed] or whole)[-1]
+    chosen = _last_but_excerpts([block for block in whole if block.closed] or whole, problem.entry_point)
     helpers = python_code.helpers(chosen.code, [block.code for block in blocks if block is not chosen])
     rule = "fences" if helpers else "fence" if chosen.closed else "open_fence"
     return Solution(code=with_preamble(problem, _put_before(helpers, chosen.code)), rule=rule)
+
+
+def _last_but_excerpts(blocks: Sequence[Block], name: str) -> Block:
+    """Return the last block whose function isn't the beginning of an earlier one, as explanations quote it."""
+    tried = blocks[-_TRIES:]
+    for number in range(len(tried) - 1, 0, -1):
+        if not any(python_code.is_excerpt(tried[number].code, whole.code, name) for whole in tried[:number]):
+            return tried[number]
+    return tried[0]
 
 
 def _from_a_body(problem: Problem, blocks: Sequence[Block]) -> Solution | None:

@@ -12,7 +12,7 @@ from xftbench.prompts.extract import extract
 from xftbench.prompts.fences import fenced_blocks, tags
 from xftbench.prompts.python_code import Binding, binding
 from xftbench.prompts.style import ExtractionName, Policy
-from xftbench.records import FunctionProblem, Sample, Solution
+from xftbench.records import FinishReason, FunctionProblem, Sample, Solution
 
 PROBLEM = FunctionProblem(
     task_id="T/0",
@@ -339,6 +339,36 @@ RIGHT = {
 }
 
 
+STEPS = """\
+def add(a, b):
+    if not a:
+        return b
+    for n in (b,):
+        if not n:
+            return a
+        a += n
+    return a
+"""
+EXCERPTS = [
+    "def add(a: int, b: int):\n    'Add.'\n    if not a:\n        return b\n",
+    "def add(a, b):\n    if not a:\n        return b\n    ...\n",
+    STEPS.partition("        a += n")[0],
+]
+
+
+@pytest.mark.parametrize("excerpts", [*([each] for each in EXCERPTS), EXCERPTS])
+def test_the_beginning_of_the_function_that_an_explanation_quotes_is_not_taken(excerpts: list[str]) -> None:
+    reply = fenced(STEPS) + "".join(f"Then:\n{fenced(each)}" for each in excerpts)
+    assert chat(reply)[1].endswith(STEPS)
+
+
+def test_a_beginning_that_grows_and_a_correction_are_taken() -> None:
+    assert chat("".join(map(fenced, [*EXCERPTS, STEPS])))[1].endswith(STEPS)
+    changed = STEPS.replace("not a:", "a == 0:")
+    assert chat(fenced(STEPS) + fenced(changed))[1].endswith(changed)
+    assert chat(fenced(STEPS) + fenced(f"{STEPS}# Again\n"))[1].endswith("# Again\n")
+
+
 @pytest.mark.parametrize("reply", RIGHT.values(), ids=RIGHT)
 @pytest.mark.parametrize("extraction", ["chat", "append_stripped", "alone"])
 def test_a_right_function_is_found_wherever_it_stands(reply: str, extraction: ExtractionName) -> None:
@@ -407,12 +437,13 @@ for case in [[1, 2], [3, 4]]:
 def test_a_token_limit_behind_the_function_takes_nothing_from_it(extraction: ExtractionName) -> None:
     begun = {"chat": f"```python\n{BODY}", "alone": BODY, "append_stripped": "    return a + b\n"}[extraction]
     for length in range(len(ENDING)):
-        for reason in ("length", None):
+        reasons: tuple[FinishReason | None, ...] = ("length", None)
+        for reason in reasons:
             sample = Sample(
                 task_id="T/0",
                 sample_index=0,
                 completion=begun + ENDING[:length],
-                finish_reason=reason,  # type: ignore[arg-type]
+                finish_reason=reason,
             )
             namespace: dict[str, Any] = {}
             exec(extract(PROBLEM, sample, extraction, "lenient").code, namespace)
