@@ -7,8 +7,10 @@ from typing import NamedTuple
 _FENCE = re.compile(r"(?P<indent>[ \t]*)(?P<fence>`{3,}|~{3,})[ \t]*(?P<tag>[\w+#.-]*)")
 _IN_LIST = re.compile(r"[ \t]*(?:[-*+]|\d{1,9}[.)])[ \t]+(?=```|~~~)")
 _QUOTED = re.compile(r"^> ?", re.MULTILINE)
-# Not in comments of code, which may quote Markdown.
-_GLUED = re.compile(r"(?:(?<=[^`\s/#*])|(?<=[\w)\]}\"'.:])[ \t]+)(`{3,}[ \t]*[\w+#.-]*)[ \t]*$", re.MULTILINE)
+# Not in comments of code, which may quote Markdown. Runs are possessive: two that meet would be split in every way.
+_GLUED = re.compile(
+    r"(?:(?<=[^`\s/#*])|(?<=[\w)\]}\"'.:])[ \t]++)(`{3,}+[ \t]*+[\w+#.-]*+)[ \t]*+$", re.MULTILINE
+)
 
 _TAGS = {
     "python": {"python", "py"},
@@ -38,7 +40,7 @@ _TAGS = {
 _THOUGHTS = re.compile(
     r"^[ \t]*<think>.*?(?:</think>|\Z)"
     # What stands in a block is code, and may have the tag in a text.
-    r"|^[ \t]*(?P<fence>`{3,}|~{3,})[^`\n]*\n.*?(?:^[ \t]*(?P=fence)|\Z)",
+    r"|^[ \t]*(?P<fence>`{3,}+|~{3,}+)[^`\n]*\n.*?(?:^[ \t]*(?P=fence)|\Z)",
     re.MULTILINE | re.DOTALL,
 )
 _END_OF_THOUGHTS = re.compile(r"^[ \t]*</think>|</think>[ \t]*$", re.MULTILINE)

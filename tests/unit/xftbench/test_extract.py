@@ -274,6 +274,24 @@ def test_100000_lines_of_prose_take_seconds_not_hours() -> None:
     assert time.process_time() - started < 30
 
 
+RUNS = {
+    "spaces behind a fence": "x```" + " " * 100_000 + "!",
+    "spaces before a fence": "x" + " " * 100_000 + "``!",
+    "marks of a fence": "x" + "`" * 100_000 + "!",
+    "a tag": "x```" + "a" * 100_000 + " !",
+    "tildes": "~" * 100_000,
+    "spaces and a tag": "x``` " * 20_000 + "!",
+    "spaces behind thoughts": "</think>" + " " * 100_000 + "!",
+}
+
+
+@pytest.mark.parametrize("reply", RUNS.values(), ids=RUNS)
+def test_a_long_run_of_one_character_is_read_once(reply: str) -> None:
+    started = time.process_time()
+    extracted(reply, "chat", "lenient")
+    assert time.process_time() - started < 5
+
+
 @pytest.mark.parametrize(
     ("language", "tag"),
     [("python", "Python3.12"), ("cpp", "c++17"), ("r", "rscript"), ("php", "html+php"), ("lua", "lua5.4")],
