@@ -7,7 +7,7 @@ from typing import NamedTuple
 _FENCE = re.compile(r"(?P<indent>[ \t]*)(?P<fence>`{3,}|~{3,})[ \t]*(?P<tag>[\w+#.-]*)")
 _IN_LIST = re.compile(r"[ \t]*(?:[-*+]|\d{1,9}[.)])[ \t]+(?=```|~~~)")
 _QUOTED = re.compile(r"^> ?", re.MULTILINE)
-# Not in comments of code, which may quote Markdown. Runs are possessive: two that meet would be split in every way.
+# Not in comments of code, which may quote Markdown. Runs that meet are possessive: they split in one way.
 _GLUED = re.compile(
     r"(?:(?<=[^`\s/#*])|(?<=[\w)\]}\"'.:])[ \t]++)(`{3,}+[ \t]*+[\w+#.-]*+)[ \t]*+$", re.MULTILINE
 )
