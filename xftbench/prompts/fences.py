@@ -43,6 +43,7 @@ _THOUGHTS = re.compile(
     r"|^[ \t]*(?P<fence>`{3,}+|~{3,}+)[^`\n]*\n.*?(?:^[ \t]*(?P=fence)|\Z)",
     re.MULTILINE | re.DOTALL,
 )
+_COLOURS = re.compile(r"\x1B(?:[@-Z\\-_]|\[[0-?]*+[ -/]*+[@-~])")
 _END_OF_THOUGHTS = re.compile(r"^[ \t]*</think>|</think>[ \t]*$", re.MULTILINE)
 
 
@@ -118,6 +119,14 @@ def indented(text: str) -> str:
 def _outdented(line: str, indent: int) -> str:
     """Take from a line what its fence is indented by, as in a list item."""
     return line[min(indent, len(line) - len(line.lstrip(" \t"))) :]
+
+
+def without_colours(reply: str) -> str:
+    """Return a reply without a terminal's control sequences, which some servers put between its words.
+
+    Source: evalplus master 26d6d00, sanitize.py.
+    """
+    return _COLOURS.sub("", reply)
 
 
 def without_reasoning(reply: str) -> str:

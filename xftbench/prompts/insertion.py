@@ -5,7 +5,7 @@ import re
 import textwrap
 from collections.abc import Sequence
 
-from xftbench.prompts.fences import fenced_blocks, tags, without_reasoning
+from xftbench.prompts.fences import fenced_blocks, tags, without_colours, without_reasoning
 from xftbench.prompts.python_code import compiles, tree
 from xftbench.records import Problem, Solution
 
@@ -30,6 +30,7 @@ def lenient(problem: Problem, reply: str) -> Solution:
 
     A heading before the block may be inserted too, and then fails.
     """
+    reply = without_colours(reply)
     by_rule = literal(reply)
     in_function = problem.prompt.rstrip().endswith(_INSIDE_FUNCTION)
     if by_rule.code.strip() and _fits(by_rule.code, in_function) and not _is_heading(_MARK.split(reply, 1)):

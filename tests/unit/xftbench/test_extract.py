@@ -353,6 +353,8 @@ RIGHT = {
     "an indented block": f"Here:\n\n{textwrap.indent(BODY, '    ')}\nDone.\n",
     "a marker before it": f"[BEGIN]\n{BODY}[DONE]\n",
     "markers in the block": fenced(f"[PYTHON]\n{BODY}[/PYTHON]\n"),
+    "a terminal's colours": fenced("\x1b[34mdef\x1b[0m add(a, b):\n    \x1b[1;31mreturn\x1b[0m a + b\n"),
+    "a colour that goes on behind the fence": f"\x1b[32m```python\n{BODY}\x1b[0m```\n",
     "the tag without a fence": f"python\n{BODY}",
 }
 
