@@ -6,7 +6,14 @@ rule is linear in the length of the reply. docs/prompts.md lists the rules.
 
 from xftbench.benchmarks.multipl_e_code import truncate
 from xftbench.prompts import insertion, native_code, python_code, python_reply
-from xftbench.prompts.fences import before_fences, fenced_blocks, tags, without_colours, without_reasoning
+from xftbench.prompts.fences import (
+    before_fences,
+    fenced_blocks,
+    first_turn,
+    tags,
+    without_colours,
+    without_reasoning,
+)
 from xftbench.prompts.python_code import Binding, binding
 from xftbench.prompts.python_strays import without_strays
 from xftbench.prompts.style import ExtractionName, Policy
@@ -30,7 +37,7 @@ def extract(
     text = sample.solution if sample.solution is not None else (sample.completion or "")
     if extraction != "chat" and (found := _as_it_stands(problem, sample, literal)):
         return found
-    reply = without_colours(text)
+    reply = first_turn(without_colours(text))
     if extraction == "alone" and python_code.cut(before_fences(reply)):
         # Code goes on in the fence that the prompt opened; prose opens one of its own.
         reply = f"```\n{reply}"

@@ -44,7 +44,12 @@ _THOUGHTS = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 _COLOURS = re.compile(r"\x1B(?:[@-Z\\-_]|\[[0-?]*+[ -/]*+[@-~])")
-_END_OF_THOUGHTS = re.compile(r"^[ \t]*</think>|</think>[ \t]*$", re.MULTILINE)
+_END_OF_THOUGHTS = re.compile(r"^[ \t]*</think>|(?<!#)(?<!# )</think>[ \t]*$", re.MULTILINE)  # no comment
+_END_OF_TURN = re.compile(
+    r"(?<=\S)<[|\uff5c](?:eot_id|eom_id|im_end|end|endoftext|end_of_text|end\u2581of\u2581sentence)[|\uff5c]>"
+    r"[ \t]*$|(?<=\S)</s>\s*\Z",  # `</s>` is HTML elsewhere
+    re.MULTILINE,
+)
 
 
 class Block(NamedTuple):
@@ -127,6 +132,11 @@ def without_colours(reply: str) -> str:
     Source: evalplus master 26d6d00, sanitize.py.
     """
     return _COLOURS.sub("", reply)
+
+
+def first_turn(reply: str) -> str:
+    """Return what stands before a token that ends a turn: some servers leave it behind the last line."""
+    return _END_OF_TURN.split(reply, 1)[0]
 
 
 def without_reasoning(reply: str) -> str:

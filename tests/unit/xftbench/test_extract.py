@@ -355,6 +355,12 @@ RIGHT = {
     "markers in the block": fenced(f"[PYTHON]\n{BODY}[/PYTHON]\n"),
     "a terminal's colours": fenced("\x1b[34mdef\x1b[0m add(a, b):\n    \x1b[1;31mreturn\x1b[0m a + b\n"),
     "a colour that goes on behind the fence": f"\x1b[32m```python\n{BODY}\x1b[0m```\n",
+    "thoughts are a comment": "def add(a, b):\n    # </think>\n    return a + b\n",
+    "a turn's end behind it": f"{BODY.rstrip()}<|eot_id|>",
+    "another token of a turn's end": f"{BODY.rstrip()}</s>\n",
+    "HTML at the end of a line": fenced(f"PAGE = '''<p>\n<s>old</s>\n</p>'''\n{BODY}"),
+    "a turn's end and another turn": f"{BODY.rstrip()}<|im_end|>\n<|im_start|>user\nThanks!",
+    "a turn's end in a text": fenced(f"END = '<|im_end|>'\n{BODY}"),
     "the tag without a fence": f"python\n{BODY}",
 }
 
@@ -487,6 +493,12 @@ def test_a_draft_in_thoughts_that_never_end_is_no_answer() -> None:
     rule, code = chat(f"<think>\nPerhaps\n```python\n{BODY}```\nBut wait")
     assert rule == "nothing"
     assert "def add(a, b)" not in code
+
+
+@pytest.mark.parametrize("token", ["<|im_end|>", "<|endoftext|>", "<\uff5cend\u2581of\u2581sentence\uff5c>"])
+def test_a_token_that_ends_a_turn_takes_nothing_from_a_body(token: str) -> None:
+    found = extracted(f"    return a + b{token}\ndef add(a, b):\n    return 0\n", "append", "lenient")
+    assert found == Solution(code=f"{PROBLEM.prompt}    return a + b", rule="append")
 
 
 def test_a_tag_of_thoughts_in_code_is_code() -> None:
