@@ -151,7 +151,7 @@ def _top_level(module: ast.Module) -> Iterator[ast.stmt]:
 
 def _binding_of(node: ast.stmt, name: str) -> Binding:
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name:
-        if all(_does_nothing(each) for each in node.body):
+        if all(does_nothing(each) for each in node.body):
             return Binding.NAMED
         returns = any(isinstance(each, ast.Return | ast.Yield | ast.YieldFrom) for each in ast.walk(node))
         return Binding.DEFINED if returns else Binding.LIKELY
@@ -166,7 +166,7 @@ def _binding_of(node: ast.stmt, name: str) -> Binding:
     return Binding.NONE
 
 
-def _does_nothing(node: ast.stmt) -> bool:
+def does_nothing(node: ast.stmt) -> bool:
     """Whether it is a docstring, ``...``, ``pass``, ``return None`` or ``raise NotImplementedError``."""
     if isinstance(node, ast.Return):
         return node.value is None or (isinstance(node.value, ast.Constant) and node.value.value is None)
@@ -255,29 +255,6 @@ def _open_quote(line: str, quote: str) -> str:
         elif match[0] == quote:
             quote = ""
     return quote
-
-
-def helpers(code: str, others: Sequence[str]) -> str:
-    """Return the definitions among `others` that `code` needs and has not: a reply may be spread over blocks.
-
-    Only what binds a name that is needed is taken, the last that does: examples of use stay out.
-    """
-    own, needed = names(code)
-    binders: dict[str, tuple[int, int]] = {}
-    texts: dict[tuple[int, int], str] = {}
-    for number, other in enumerate(others):
-        module, lines = tree(other), source_lines(other)
-        for place, node in enumerate(module.body if module else ()):
-            if isinstance(node, _DEFINITIONS):
-                texts[number, place] = lines_of(node, lines)
-                binders |= dict.fromkeys(_bound(node), (number, place))
-    waiting, taken = sorted(needed), set()
-    while waiting:
-        name = waiting.pop()
-        if name in binders and name not in own and binders[name] not in taken:
-            taken.add(binders[name])
-            waiting += names(texts[binders[name]])[1]
-    return "".join(texts[at] for at in sorted(taken))
 
 
 def names(code: str) -> tuple[set[str], set[str]]:

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from xftbench.prompts import python_code
 from xftbench.prompts.fences import Block, fenced_blocks, indented, loosened, outside, tags
 from xftbench.prompts.python_code import Binding, binding, compiles, mentions
+from xftbench.prompts.python_helpers import helpers
 from xftbench.prompts.python_strays import bound_in, without_strays
 from xftbench.records import FinishReason, Problem, Solution
 
@@ -62,9 +63,9 @@ def _from_blocks(problem: Problem, blocks: Sequence[Block]) -> Solution | None:
     # One that was cut off may compile and still lack its end.
     whole = [block for block, how in zip(blocks, bindings, strict=True) if how is best]
     chosen = _last_but_excerpts([block for block in whole if block.closed] or whole, problem.entry_point)
-    helpers = python_code.helpers(chosen.code, [block.code for block in blocks if block is not chosen])
-    rule = "fences" if helpers else "fence" if chosen.closed else "open_fence"
-    return Solution(code=with_preamble(problem, _put_before(helpers, chosen.code)), rule=rule)
+    taken = helpers(chosen.code, [block.code for block in blocks if block is not chosen])
+    rule = "fences" if taken else "fence" if chosen.closed else "open_fence"
+    return Solution(code=with_preamble(problem, _put_before(taken, chosen.code)), rule=rule)
 
 
 def _last_but_excerpts(blocks: Sequence[Block], name: str) -> Block:
@@ -85,7 +86,7 @@ def _from_a_body(problem: Problem, blocks: Sequence[Block]) -> Solution | None:
         if compiles(code := problem.prompt + block.code):
             others = [other.code for other in blocks if other is not block]
             code = without_strays(code, problem.entry_point, bound_in(others))
-            return Solution(code=python_code.helpers(code, others) + code, rule="fence_body")
+            return Solution(code=helpers(code, others) + code, rule="fence_body")
     return None
 
 

@@ -305,6 +305,9 @@ def fenced(code: str, tag: str = "python") -> str:
 
 
 WRONG = "def add(a, b):\n    return 0\n"
+UP = "def up(x):\n    return x\n"
+WITH_UP = "def add(a, b):\n    return up(a) + b\n"
+WITH_T = "def add(a, b):\n    return T[a] + T[b]\n"
 RIGHT = {
     "a test imports it": fenced(BODY) + fenced("from solution import add\n\nassert add(1, 2) == 4\n"),
     "a method has its name": fenced(BODY) + fenced("class A:\n    def add(self, a, b):\n        return 0\n"),
@@ -361,6 +364,20 @@ RIGHT = {
     "HTML at the end of a line": fenced(f"PAGE = '''<p>\n<s>old</s>\n</p>'''\n{BODY}"),
     "a turn's end and another turn": f"{BODY.rstrip()}<|im_end|>\n<|im_start|>user\nThanks!",
     "a turn's end in a text": fenced(f"END = '<|im_end|>'\n{BODY}"),
+    "a helper's signature follows": fenced(UP) + fenced(WITH_UP) + fenced("def up(x): ...\n"),
+    "a helper's table is filled in a loop": fenced("T = {}\nfor i in range(3):\n    T[i] = i\n")
+    + fenced(WITH_T),
+    "a helper's table grows": fenced("T = [0]\nT += [1]\nT.append(2)\nprint(T)\n") + fenced(WITH_T),
+    "a helper's table is filled by a function": fenced("def two():\n    return 2\nT = {1: 1}\nT[2] = two()\n")
+    + fenced(WITH_T),
+    "a helper is chosen by a condition": fenced(
+        f"import sys\nif sys.argv is None:\n    up = None\nelse:\n{textwrap.indent(UP, '    ')}"
+    )
+    + fenced(WITH_UP),
+    "a helper's block imports everything": fenced("from math import *\n")
+    + fenced("def add(a, b):\n    return floor(a + b)\n"),
+    "a helper's block has a broken line": fenced(f"{UP}\nprint(up([1,2)\n") + fenced(WITH_UP),
+    "a helper's example uses the function": fenced("T = {1: 1, 2: 2}\nT[3] = add(1, 2)\n") + fenced(WITH_T),
     "the tag without a fence": f"python\n{BODY}",
 }
 
