@@ -73,13 +73,12 @@ def binding(code: str, name: str) -> Binding:
     return max((_binding_of(node, name) for node in _top_level(module)), default=Binding.NONE)
 
 
-def is_excerpt(code: str, whole: str, name: str) -> bool:
-    """Return whether the function in a program has but the beginning of the body that another's has."""
-    short, long = _body_of(code, name), _body_of(whole, name)
+def is_excerpt(short: Sequence[ast.stmt], long: Sequence[ast.stmt]) -> bool:
+    """Return whether a function's body is but the beginning of another's."""
     return _begins(short, long) and not _begins(long, short)
 
 
-def _body_of(code: str, name: str) -> list[ast.stmt]:
+def body_of(code: str, name: str) -> list[ast.stmt]:
     """Return the last body of a function, without its docstring and the dots that stand for a rest."""
     module = tree(code)
     found: list[ast.stmt] = []

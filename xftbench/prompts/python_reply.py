@@ -71,8 +71,9 @@ def _from_blocks(problem: Problem, blocks: Sequence[Block]) -> Solution | None:
 def _last_but_excerpts(blocks: Sequence[Block], name: str) -> Block:
     """Return the last block whose function isn't the beginning of an earlier one, as in quotations."""
     tried = blocks[-_TRIES:]
+    bodies = [python_code.body_of(block.code, name) for block in tried] if len(tried) > 1 else []
     for number in range(len(tried) - 1, 0, -1):
-        if not any(python_code.is_excerpt(tried[number].code, whole.code, name) for whole in tried[:number]):
+        if not any(python_code.is_excerpt(bodies[number], whole) for whole in bodies[:number]):
             return tried[number]
     return tried[0]
 

@@ -247,6 +247,10 @@ HUGE = [
     "from " + "import add x " * 10_000,
     "<think>\n" * 10_000,
     f"```python\n{BODY}return\n```\n" * 2_000,
+    "```python\ndef add(a, b):\n"
+    + "    if not a:\n        return b\n" * 500
+    + "```\n"
+    + ("```python\ndef add(a, b):\n" + "    if not a:\n        return b\n" * 499 + "```\n") * 20,
 ]
 
 
