@@ -79,16 +79,25 @@ def _last_but_excerpts(blocks: Sequence[Block], name: str) -> Block:
 
 
 def _from_a_body(problem: Problem, blocks: Sequence[Block]) -> Solution | None:
-    """Return the first block that continues the prompt, if none looks like the function itself."""
-    if any(mentions(block.code, problem.entry_point) for block in blocks):
-        return None
-    bodies = [block for block in blocks if _INDENTED.match(block.code)]
-    for block in bodies[:_TRIES]:
-        if compiles(code := problem.prompt + block.code):
-            others = [other.code for other in blocks if other is not block]
-            code = without_strays(code, problem.entry_point, bound_in(others))
+    """Return the first block that continues the prompt, or the reply's own copy of it in a block before."""
+    name = problem.entry_point
+    openings = [number for number, block in enumerate(blocks) if mentions(block.code, name)]
+    if not all(_is_opening(blocks[number].code, name) for number in openings[:_TRIES]):
+        return None  # one looks like the function itself
+    bodies = [number for number, block in enumerate(blocks) if _INDENTED.match(block.code)]
+    for number in bodies[:_TRIES]:
+        before = [blocks[each].code for each in openings if each < number]
+        head = with_preamble(problem, f"{before[-1].rstrip()}\n") if before else problem.prompt
+        if compiles(code := head + blocks[number].code):
+            others = [block.code for block in blocks if block is not blocks[number]]
+            code = without_strays(code, name, bound_in(others))
             return Solution(code=helpers(code, others) + code, rule="fence_body")
     return None
+
+
+def _is_opening(code: str, name: str) -> bool:
+    """Return whether code ends in a function without a body, or with a docstring alone: one can follow."""
+    return binding(f"{code.rstrip()}\n    pass\n", name) is Binding.NAMED
 
 
 def nearest(problem: Problem, reply: str, blocks: Sequence[Block]) -> Solution:

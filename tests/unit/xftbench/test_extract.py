@@ -71,6 +71,11 @@ def test_decorators_helpers_and_try_import_are_kept() -> None:
     assert chat(f"Sure!\n```python\n{block}```")[1].endswith(block)
 
 
+def test_an_import_of_the_function_is_no_opening_of_it() -> None:
+    imported = "from solution import add\n"
+    assert chat(fenced(imported) + fenced("    return a + b\n"))[1].endswith(imported)
+
+
 def test_a_block_that_only_continues_the_prompt_is_appended_to_it() -> None:
     rule, code = chat("```python\n    return a + b\n```")
     assert (rule, code) == ("fence_body", PROBLEM.prompt + "    return a + b\n")
@@ -382,6 +387,10 @@ RIGHT = {
     + fenced("def add(a, b):\n    return floor(a + b)\n"),
     "a helper's block has a broken line": fenced(f"{UP}\nprint(up([1,2)\n") + fenced(WITH_UP),
     "a helper's example uses the function": fenced("T = {1: 1, 2: 2}\nT[3] = add(1, 2)\n") + fenced(WITH_T),
+    "its signature is in a block of its own": fenced("def add(x, y):\n") + fenced("    return x + y\n"),
+    "the prompt is in a block of its own": fenced("def add(x, y):\n    '''Add.\n    '''\n")
+    + fenced("    return x + y\n"),
+    "the prompt follows the body": fenced("    return a + b\n") + fenced("def add(x, y):\n    ...\n"),
     "the tag without a fence": f"python\n{BODY}",
 }
 
