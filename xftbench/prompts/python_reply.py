@@ -39,7 +39,7 @@ def from_reply(
     whole = without_strays(_outdented(reply, name), name, known, finish_reason)
     if binding(whole, name) >= Binding.LIKELY:
         return Solution(code=with_preamble(problem, whole), rule="whole_text")
-    if reply.startswith((" ", "\t")):
+    if _INDENTED.match(reply):
         code = without_strays(problem.prompt + reply, name, finish_reason=finish_reason)
         if binding(code, name) >= Binding.LIKELY:
             return Solution(code=code, rule="append")

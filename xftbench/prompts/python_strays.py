@@ -165,25 +165,38 @@ def _with_bound_names(parts: Sequence[_Part], name: str, known: Collection[str])
 
 
 def _evaluated(root: ast.AST) -> Iterator[str]:
-    """Yield the names that a statement evaluates whatever its course, when the program reaches it."""
+    """Yield the names that a statement evaluates whatever its course, when the program reaches it.
+
+    An expression that is a statement has all its names: those that it passes over do nothing.
+    """
+    is_for_nothing = isinstance(root, ast.Expr)
     waiting: list[ast.AST] = [root]
     while waiting:
         node = waiting.pop()
-        if isinstance(node, ast.Name):
-            if not isinstance(node.ctx, ast.Store):
-                yield node.id
-        elif isinstance(node, ast.Lambda):
-            waiting += [node.args]
-        elif isinstance(node, _FUNCTIONS):
-            waiting += [*node.decorator_list, node.args, *([node.returns] if node.returns else [])]
-        elif isinstance(node, ast.If | ast.While | ast.IfExp):
-            waiting.append(node.test)
-        elif isinstance(node, ast.BoolOp):
-            waiting.append(node.values[0])
-        elif isinstance(node, ast.Match):
-            waiting.append(node.subject)
-        elif not isinstance(node, ast.Try | ast.TryStar):
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Store):
+            yield node.id
+        if is_for_nothing and isinstance(node, ast.IfExp | ast.BoolOp):
             waiting += ast.iter_child_nodes(node)
+        else:
+            waiting += _run_parts(node)
+
+
+def _run_parts(node: ast.AST) -> Iterable[ast.AST]:
+    """Return the parts of a node that run whenever it does."""
+    match node:
+        case ast.Lambda():
+            return [node.args]
+        case ast.FunctionDef() | ast.AsyncFunctionDef():
+            return [*node.decorator_list, node.args, *([node.returns] if node.returns else [])]
+        case ast.If() | ast.While() | ast.IfExp():
+            return [node.test]
+        case ast.BoolOp():
+            return node.values[:1]
+        case ast.Match():
+            return [node.subject]
+        case ast.Try() | ast.TryStar():
+            return []
+    return ast.iter_child_nodes(node)
 
 
 def _staying(parts: Sequence[_Part], name: str) -> Sequence[_Part]:

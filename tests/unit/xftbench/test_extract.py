@@ -445,6 +445,7 @@ NOTES = {
     "a fraction": "n/a\n",
     "hyphens": "step-by-step\n",
     "words": "simple and clean\n",
+    "a condition in words": "works if sorted else fails\n",
     "an example": "print(add(my_a, my_b))\n",
     "an example in steps": "result = add(my_a, 1)\nprint(result)\n",
     "an example in a loop": "for a, b in cases:\n    print(add(a, b))\n",
@@ -517,6 +518,11 @@ def test_a_tail_that_was_cut_off_takes_nothing_from_an_opened_fence(tail: str) -
 def test_a_reply_that_is_all_indented_is_taken_for_a_program_and_not_for_a_body() -> None:
     rule, code = chat(textwrap.indent(BODY, "    "))
     assert (rule, code) == ("whole_text", chat(BODY)[1])
+
+
+def test_a_body_behind_thoughts_continues_the_prompt() -> None:
+    rule, code = chat("<think>\nHm.\n</think>\n\n    return a + b\n")
+    assert (rule, code) == ("append", f"{PROBLEM.prompt}\n\n    return a + b\n")
 
 
 def test_a_draft_in_thoughts_that_never_end_is_no_answer() -> None:
