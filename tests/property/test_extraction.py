@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xftbench.prompts.extract import extract
+from xftbench.prompts.python_strays import without_strays
 from xftbench.prompts.style import ExtractionName, Policy
-from xftbench.records import Problem, Sample
+from xftbench.records import FinishReason, Problem, Sample
 
 PROMPT = 'import math\n\n\ndef f(x):\n    """Do it."""\n'
 PROBLEM = Problem(task_id="T/0", prompt=PROMPT, entry_point="f")
@@ -37,16 +38,33 @@ def test_no_line_is_invented(text: str, extraction: ExtractionName, policy: Poli
         assert any(line.strip() in whole for whole in known)
 
 
+def statements(code: str) -> list[str] | None:
+    try:
+        return [ast.dump(node) for node in ast.parse(code).body]
+    except (SyntaxError, ValueError):
+        return None
+
+
 @settings(max_examples=300, deadline=None)
 @given(text=replies)
 def test_what_is_a_program_by_the_literal_rule_is_left_alone(text: str) -> None:
     literal = solution(text, "append", "strict")
     assert literal == PROMPT + text
-    try:
-        ast.parse(literal)
-    except (SyntaxError, ValueError):
+    if statements(literal) is None or without_strays(literal, "f", finish_reason=None) != literal:
         return
     assert solution(text, "append", "lenient") == literal
+
+
+@settings(max_examples=300, deadline=None)
+@given(text=replies, finish_reason=st.sampled_from([None, "stop", "length"]))
+def test_strays_are_whole_statements(text: str, finish_reason: FinishReason | None) -> None:
+    before = statements(PROMPT + text)
+    after = statements(without_strays(PROMPT + text, "f", (), finish_reason))
+    if before is None:
+        return
+    assert after is not None
+    rest = iter(before)
+    assert all(each in rest for each in after), "they stand in the same order"
 
 
 @settings(max_examples=200, deadline=None)

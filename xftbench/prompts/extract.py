@@ -6,10 +6,18 @@ rule is linear in the length of the reply. docs/prompts.md lists the rules.
 
 from xftbench.benchmarks.multipl_e_code import truncate
 from xftbench.prompts import insertion, native_code, python_code, python_reply
-from xftbench.prompts.fences import before_fences, fenced_blocks, tags, without_reasoning
+from xftbench.prompts.fences import (
+    before_fences,
+    fenced_blocks,
+    first_turn,
+    tags,
+    without_colours,
+    without_reasoning,
+)
 from xftbench.prompts.python_code import Binding, binding
+from xftbench.prompts.python_strays import without_strays
 from xftbench.prompts.style import ExtractionName, Policy
-from xftbench.records import Problem, Sample, Solution
+from xftbench.records import FinishReason, Problem, Sample, Solution
 
 
 def extract(
@@ -24,32 +32,50 @@ def extract(
     if extraction == "insert":
         is_ours = policy == "lenient" and sample.solution is None
         return insertion.lenient(problem, sample.completion or "") if is_ours else literal
-    if policy == "strict" or (extraction != "chat" and _is_program(problem, literal.code)):
+    if policy == "strict":
         return literal
     text = sample.solution if sample.solution is not None else (sample.completion or "")
-    if extraction == "alone" and python_code.cut(before_fences(text)):
-        text = f"```\n{text}"  # code goes on in the fence that the prompt opened; prose opens one of its own
-    reply = without_reasoning(text)
+    if extraction != "chat" and (found := _as_it_stands(problem, sample, literal)):
+        return found
+    reply = first_turn(without_colours(text))
+    if extraction == "alone" and python_code.cut(before_fences(reply)):
+        # Code goes on in the fence that the prompt opened; prose opens one of its own.
+        reply = f"```\n{reply}"
+    reply = without_reasoning(reply)
     if problem.language != "python":
         found = native_code.from_reply(problem, reply)
         return found or (Solution(code=reply, rule="nothing") if extraction == "chat" else literal)
     blocks = list(fenced_blocks(reply, tags(problem.language)))
-    found = python_reply.from_reply(problem, reply, blocks)
+    is_cut = extraction == "chat" and sample.finish_reason is None and blocks and not blocks[-1].closed
+    found = python_reply.from_reply(problem, reply, blocks, "length" if is_cut else _finish_reason(sample))
     if found is not None:
         return found
     if extraction == "chat":
         return python_reply.nearest(problem, reply, blocks)
     prompt_lines = literal.code.removesuffix(text).count("\n") if literal.code.endswith(text) else 0
-    shorter = python_code.cut(literal.code, prompt_lines)
-    if shorter is not None and binding(shorter, problem.entry_point) is not Binding.NONE:
+    shorter = without_strays(
+        python_code.cut(literal.code, prompt_lines) or "", problem.entry_point, finish_reason=None
+    )
+    if binding(shorter, problem.entry_point) is not Binding.NONE:
         return Solution(code=shorter, rule="cut")
     return literal
 
 
-def _is_program(problem: Problem, code: str) -> bool:
+def _as_it_stands(problem: Problem, sample: Sample, literal: Solution) -> Solution | None:
+    """Return the literal rule's result if it is a program, without what ends it early."""
     if problem.language != "python":
-        return "```" not in code  # apart from that its compiler judges
-    return binding(code, problem.entry_point) is not Binding.NONE
+        return literal if "```" not in literal.code else None  # apart from that its compiler judges
+    name = problem.entry_point
+    is_whole = literal.code.endswith(sample.completion or "")
+    code = without_strays(literal.code, name, finish_reason=_finish_reason(sample) if is_whole else "stop")
+    how = binding(code, name)
+    if code == literal.code:
+        return None if how is Binding.NONE else literal
+    return Solution(code=code, rule="cut") if how >= Binding.LIKELY else None
+
+
+def _finish_reason(sample: Sample) -> FinishReason | None:
+    return "stop" if sample.solution is not None else sample.finish_reason
 
 
 def _literal(problem: Problem, sample: Sample, extraction: ExtractionName) -> Solution:

@@ -7,8 +7,10 @@ from typing import NamedTuple
 _FENCE = re.compile(r"(?P<indent>[ \t]*)(?P<fence>`{3,}|~{3,})[ \t]*(?P<tag>[\w+#.-]*)")
 _IN_LIST = re.compile(r"[ \t]*(?:[-*+]|\d{1,9}[.)])[ \t]+(?=```|~~~)")
 _QUOTED = re.compile(r"^> ?", re.MULTILINE)
-# Not in comments of code, which may quote Markdown.
-_GLUED = re.compile(r"(?:(?<=[^`\s/#*])|(?<=[\w)\]}\"'.:])[ \t]+)(`{3,}[ \t]*[\w+#.-]*)[ \t]*$", re.MULTILINE)
+# Not in comments of code, which may quote Markdown. Runs that meet are possessive: they split in one way.
+_GLUED = re.compile(
+    r"(?:(?<=[^`\s/#*])|(?<=[\w)\]}\"'.:])[ \t]++)(`{3,}+[ \t]*+[\w+#.-]*+)[ \t]*+$", re.MULTILINE
+)
 
 _TAGS = {
     "python": {"python", "py"},
@@ -38,10 +40,16 @@ _TAGS = {
 _THOUGHTS = re.compile(
     r"^[ \t]*<think>.*?(?:</think>|\Z)"
     # What stands in a block is code, and may have the tag in a text.
-    r"|^[ \t]*(?P<fence>`{3,}|~{3,})[^`\n]*\n.*?(?:^[ \t]*(?P=fence)|\Z)",
+    r"|^[ \t]*(?P<fence>`{3,}+|~{3,}+)[^`\n]*\n.*?(?:^[ \t]*(?P=fence)|\Z)",
     re.MULTILINE | re.DOTALL,
 )
-_END_OF_THOUGHTS = re.compile(r"^[ \t]*</think>|</think>[ \t]*$", re.MULTILINE)
+_COLOURS = re.compile(r"\x1B(?:[@-Z\\-_]|\[[0-?]*+[ -/]*+[@-~])")
+_END_OF_THOUGHTS = re.compile(r"^[ \t]*</think>|(?<!#)(?<!# )</think>[ \t]*$", re.MULTILINE)  # no comment
+_END_OF_TURN = re.compile(
+    r"(?<=\S)<[|\uff5c](?:eot_id|eom_id|im_end|end|endoftext|end_of_text|end\u2581of\u2581sentence)[|\uff5c]>"
+    r"[ \t]*$|(?<=\S)</s>\s*\Z",  # `</s>` is HTML elsewhere
+    re.MULTILINE,
+)
 
 
 class Block(NamedTuple):
@@ -116,6 +124,19 @@ def indented(text: str) -> str:
 def _outdented(line: str, indent: int) -> str:
     """Take from a line what its fence is indented by, as in a list item."""
     return line[min(indent, len(line) - len(line.lstrip(" \t"))) :]
+
+
+def without_colours(reply: str) -> str:
+    """Return a reply without a terminal's control sequences, which some servers put between its words.
+
+    Source: evalplus master 26d6d00, sanitize.py.
+    """
+    return _COLOURS.sub("", reply)
+
+
+def first_turn(reply: str) -> str:
+    """Return what stands before a token that ends a turn: some servers leave it behind the last line."""
+    return _END_OF_TURN.split(reply, 1)[0]
 
 
 def without_reasoning(reply: str) -> str:

@@ -63,27 +63,55 @@ def compiles(code: str) -> bool:
 def binding(code: str, name: str) -> Binding:
     """Return how a program binds a name, by the best of its statements; not at all if it does not compile.
 
-    Neither if it has a marker among its statements, such as ``[BEGIN]`` or ``python``: it compiles and would
-    end with a `NameError`. If there is no name, any program defines it.
+    If there is no name, any program defines it.
     """
     module = _program(code)
-    if module is None or _has_marker(module):
+    if module is None:
         return Binding.NONE
     if not name:
         return Binding.DEFINED if module.body else Binding.NONE
     return max((_binding_of(node, name) for node in _top_level(module)), default=Binding.NONE)
 
 
-def _has_marker(module: ast.Module) -> bool:
-    """Return whether a statement is but a word, or some in brackets, that mean nothing."""
-    words = [word for node in module.body if isinstance(node, ast.Expr) for word in _words(node.value)]
-    bound = set().union(*map(_bound, module.body)) if words else set()
-    return "*" not in bound and not _BUILTINS.union(bound).issuperset(words)
+def is_excerpt(short: Sequence[ast.stmt], long: Sequence[ast.stmt]) -> bool:
+    """Return whether a function's body is but the beginning of another's."""
+    return _begins(short, long) and not _begins(long, short)
 
 
-def _words(node: ast.expr) -> list[str]:
-    parts = node.elts if isinstance(node, ast.List | ast.Tuple) else [node]
-    return [part.id for part in parts if isinstance(part, ast.Name)]
+def body_of(code: str, name: str) -> list[ast.stmt]:
+    """Return the last body of a function, without its docstring and the dots that stand for a rest."""
+    module = tree(code)
+    found: list[ast.stmt] = []
+    for node in module.body if module else ():
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name:
+            found = node.body
+    return [
+        node for node in found if not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
+    ]
+
+
+def _begins(short: Sequence[ast.stmt], long: Sequence[ast.stmt]) -> bool:
+    """Return whether statements begin others; of the last one, it may be the beginning that stands there."""
+    if not short or len(short) > len(long):
+        return False
+    *first, last = zip(short, long, strict=False)
+    return all(_same(*pair) for pair in first) and (_same(*last) or _begins_inside(*last))
+
+
+def _begins_inside(short: ast.stmt, long: ast.stmt) -> bool:
+    if isinstance(short, ast.For) and isinstance(long, ast.For):
+        has_same_head = _same(short.iter, long.iter) and _same(short.target, long.target)
+    elif isinstance(short, ast.If | ast.While) and isinstance(long, ast.If | ast.While):
+        has_same_head = type(short) is type(long) and _same(short.test, long.test)
+    else:
+        return False
+    if short.orelse:
+        return has_same_head and _begins(short.body, long.body) and _begins(short.orelse, long.orelse)
+    return has_same_head and _begins(short.body, long.body)
+
+
+def _same(one: ast.AST, other: ast.AST) -> bool:
+    return ast.dump(one) == ast.dump(other)
 
 
 def mentions(code: str, name: str) -> bool:
@@ -122,7 +150,7 @@ def _top_level(module: ast.Module) -> Iterator[ast.stmt]:
 
 def _binding_of(node: ast.stmt, name: str) -> Binding:
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name:
-        if all(_does_nothing(each) for each in node.body):
+        if all(does_nothing(each) for each in node.body):
             return Binding.NAMED
         returns = any(isinstance(each, ast.Return | ast.Yield | ast.YieldFrom) for each in ast.walk(node))
         return Binding.DEFINED if returns else Binding.LIKELY
@@ -137,7 +165,7 @@ def _binding_of(node: ast.stmt, name: str) -> Binding:
     return Binding.NONE
 
 
-def _does_nothing(node: ast.stmt) -> bool:
+def does_nothing(node: ast.stmt) -> bool:
     """Whether it is a docstring, ``...``, ``pass``, ``return None`` or ``raise NotImplementedError``."""
     if isinstance(node, ast.Return):
         return node.value is None or (isinstance(node.value, ast.Constant) and node.value.value is None)
@@ -153,7 +181,7 @@ def cut(code: str, keep_lines: int = 0) -> str | None:
         code: What does not parse as a whole.
         keep_lines: Lines that must stay.
     """
-    lines = _source_lines(code)
+    lines = source_lines(code)
     for _ in range(_CUTS):
         try:
             _parsed("".join(lines))
@@ -168,7 +196,7 @@ def cut(code: str, keep_lines: int = 0) -> str | None:
     return None
 
 
-def _source_lines(code: str) -> list[str]:
+def source_lines(code: str) -> list[str]:
     """Return lines as the parser counts them: a form feed or U+2028 ends none."""
     return list(io.StringIO(code, newline=""))
 
@@ -190,8 +218,8 @@ def statements(text: str) -> str:
             kept.append(cut(chunk) or "")
         if is_definition:
             last = len(kept)
-    _, needed = _names("".join(kept[:last]))
-    return "".join(kept[:last] + [chunk for chunk in kept[last:] if not last or _names(chunk)[0] & needed])
+    _, needed = names("".join(kept[:last]))
+    return "".join(kept[:last] + [chunk for chunk in kept[last:] if not last or names(chunk)[0] & needed])
 
 
 def _acts(node: ast.stmt) -> bool:
@@ -228,30 +256,7 @@ def _open_quote(line: str, quote: str) -> str:
     return quote
 
 
-def helpers(code: str, others: Sequence[str]) -> str:
-    """Return the definitions among `others` that `code` needs and has not: a reply may be spread over blocks.
-
-    Only what binds a name that is needed is taken, the last that does: examples of use stay out.
-    """
-    own, needed = _names(code)
-    binders: dict[str, tuple[int, int]] = {}
-    texts: dict[tuple[int, int], str] = {}
-    for number, other in enumerate(others):
-        module, lines = tree(other), _source_lines(other)
-        for place, node in enumerate(module.body if module else ()):
-            if isinstance(node, _DEFINITIONS):
-                texts[number, place] = _lines_of(node, lines)
-                binders |= dict.fromkeys(_bound(node), (number, place))
-    waiting, taken = sorted(needed), set()
-    while waiting:
-        name = waiting.pop()
-        if name in binders and name not in own and binders[name] not in taken:
-            taken.add(binders[name])
-            waiting += _names(texts[binders[name]])[1]
-    return "".join(texts[at] for at in sorted(taken))
-
-
-def _names(code: str) -> tuple[set[str], set[str]]:
+def names(code: str) -> tuple[set[str], set[str]]:
     """Return the names that a program binds globally, and those that it needs and has not."""
     try:
         table = symtable.symtable(code, "<solution>", "exec")
@@ -273,7 +278,8 @@ def _names(code: str) -> tuple[set[str], set[str]]:
     return bound, used - bound - _BUILTINS
 
 
-def _lines_of(node: ast.stmt, lines: Sequence[str]) -> str:
+def lines_of(node: ast.stmt, lines: Sequence[str]) -> str:
+    """Return the source of a statement, decorators included."""
     first = min([node.lineno, *(decorator.lineno for decorator in getattr(node, "decorator_list", []))])
     text = "".join(lines[first - 1 : node.end_lineno])
     return text if text.endswith("\n") else text + "\n"

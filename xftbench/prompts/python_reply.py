@@ -6,19 +6,23 @@ program. A block may lose the indentation that all its lines share.
 
 import re
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from xftbench.prompts import python_code
 from xftbench.prompts.fences import Block, fenced_blocks, indented, loosened, outside, tags
 from xftbench.prompts.python_code import Binding, binding, compiles, mentions
-from xftbench.records import Problem, Solution
+from xftbench.prompts.python_helpers import helpers
+from xftbench.prompts.python_strays import bound_in, without_strays
+from xftbench.records import FinishReason, Problem, Solution
 
 _INDENTED = re.compile(r"(?:[ \t]*\n|#[^\n]*\n)*+[ \t]+\S")
 _TRIES = 16
 """Blocks that are tried as the rest of the prompt, or repaired."""
 
 
-def from_reply(problem: Problem, reply: str, blocks: Sequence[Block]) -> Solution | None:
+def from_reply(
+    problem: Problem, reply: str, blocks: Sequence[Block], finish_reason: FinishReason | None = "stop"
+) -> Solution | None:
     """Return the program in a reply, given its fenced blocks; None if no program defines the entry point.
 
     In this order: blocks that are such a program, a block or the whole reply that continues the prompt, a
@@ -26,24 +30,24 @@ def from_reply(problem: Problem, reply: str, blocks: Sequence[Block]) -> Solutio
     compiles, and the statements among prose.
     """
     name = problem.entry_point
-    blocks = _outdented_blocks(blocks, name)
+    known = bound_in([_preamble(problem)])
+    blocks = _read_blocks(blocks, name, known, finish_reason)
     if found := _from_blocks(problem, blocks):
         return found
-    if not any(mentions(block.code, name) for block in blocks):
-        bodies = [block for block in blocks if _INDENTED.match(block.code)]
-        for block in bodies[:_TRIES]:
-            if compiles(code := problem.prompt + block.code):
-                helpers = python_code.helpers(code, [other.code for other in blocks if other is not block])
-                return Solution(code=helpers + code, rule="fence_body")
-    whole = _outdented(reply, name)
+    if found := _from_a_body(problem, blocks):
+        return found
+    whole = without_strays(_outdented(reply, name), name, known, finish_reason)
     if binding(whole, name) >= Binding.LIKELY:
         return Solution(code=with_preamble(problem, whole), rule="whole_text")
-    if reply.startswith((" ", "\t")) and compiles(problem.prompt + reply):
-        return Solution(code=problem.prompt + reply, rule="append")
+    if _INDENTED.match(reply):
+        code = without_strays(problem.prompt + reply, name, finish_reason=finish_reason)
+        if binding(code, name) >= Binding.LIKELY:
+            return Solution(code=code, rule="append")
     loose = fenced_blocks(loosened(reply), tags("python"))
-    if found := _from_blocks(problem, _outdented_blocks(loose, name)):
+    if found := _from_blocks(problem, _read_blocks(loose, name, known, finish_reason)):
         return found
     for code, rule in _parts(reply, blocks, name):
+        code = without_strays(code, name, known, None if rule == "cut" else "stop")
         if binding(code, name) >= Binding.LIKELY:
             return Solution(code=with_preamble(problem, code), rule=rule)
     return None
@@ -58,10 +62,42 @@ def _from_blocks(problem: Problem, blocks: Sequence[Block]) -> Solution | None:
     # The last one, as Python itself takes the last definition: corrections come after what they correct.
     # One that was cut off may compile and still lack its end.
     whole = [block for block, how in zip(blocks, bindings, strict=True) if how is best]
-    chosen = ([block for block in whole if block.closed] or whole)[-1]
-    helpers = python_code.helpers(chosen.code, [block.code for block in blocks if block is not chosen])
-    rule = "fences" if helpers else "fence" if chosen.closed else "open_fence"
-    return Solution(code=with_preamble(problem, _put_before(helpers, chosen.code)), rule=rule)
+    chosen = _last_but_excerpts([block for block in whole if block.closed] or whole, problem.entry_point)
+    taken = helpers(chosen.code, [block.code for block in blocks if block is not chosen])
+    rule = "fences" if taken else "fence" if chosen.closed else "open_fence"
+    return Solution(code=with_preamble(problem, _put_before(taken, chosen.code)), rule=rule)
+
+
+def _last_but_excerpts(blocks: Sequence[Block], name: str) -> Block:
+    """Return the last block whose function isn't the beginning of an earlier one, as in quotations."""
+    tried = blocks[-_TRIES:]
+    bodies = [python_code.body_of(block.code, name) for block in tried] if len(tried) > 1 else []
+    for number in range(len(tried) - 1, 0, -1):
+        if not any(python_code.is_excerpt(bodies[number], whole) for whole in bodies[:number]):
+            return tried[number]
+    return tried[0]
+
+
+def _from_a_body(problem: Problem, blocks: Sequence[Block]) -> Solution | None:
+    """Return the first block that continues the prompt, or the reply's own copy of it in a block before."""
+    name = problem.entry_point
+    openings = [number for number, block in enumerate(blocks) if mentions(block.code, name)]
+    if not all(_is_opening(blocks[number].code, name) for number in openings[:_TRIES]):
+        return None  # one looks like the function itself
+    bodies = [number for number, block in enumerate(blocks) if _INDENTED.match(block.code)]
+    for number in bodies[:_TRIES]:
+        before = [blocks[each].code for each in openings if each < number]
+        head = with_preamble(problem, f"{before[-1].rstrip()}\n") if before else problem.prompt
+        if compiles(code := head + blocks[number].code):
+            others = [block.code for block in blocks if block is not blocks[number]]
+            code = without_strays(code, name, bound_in(others))
+            return Solution(code=helpers(code, others) + code, rule="fence_body")
+    return None
+
+
+def _is_opening(code: str, name: str) -> bool:
+    """Return whether code ends in a function without a body, or with a docstring alone: one can follow."""
+    return binding(f"{code.rstrip()}\n    pass\n", name) is Binding.NAMED
 
 
 def nearest(problem: Problem, reply: str, blocks: Sequence[Block]) -> Solution:
@@ -84,8 +120,13 @@ def with_preamble(problem: Problem, code: str) -> str:
 
     A reply that repeats them redefines them, to no effect; one that doesn't was told that they are there.
     """
+    preamble = _preamble(problem)
+    return _put_before(preamble, code) if preamble else code
+
+
+def _preamble(problem: Problem) -> str:
     head, marker, _ = problem.prompt.partition(f"def {problem.entry_point}(")
-    return _put_before(f"{head.rstrip()}\n\n", code) if marker and head.strip() else code
+    return f"{head.rstrip()}\n\n" if marker and head.strip() else ""
 
 
 def _put_before(text: str, code: str) -> str:
@@ -112,8 +153,18 @@ def _parts(reply: str, blocks: Sequence[Block], name: str) -> Iterator[tuple[str
     yield python_code.statements(textwrap.dedent(indented(outside(reply, blocks)))), "lines"
 
 
-def _outdented_blocks(blocks: Iterable[Block], name: str) -> list[Block]:
-    return [block._replace(code=_outdented(block.code, name)) for block in blocks]
+def _read_blocks(
+    blocks: Iterable[Block], name: str, known: Collection[str], finish_reason: FinishReason | None
+) -> list[Block]:
+    """Return blocks without the indentation that a whole function may have, and what only looks like code."""
+    outdented = [block._replace(code=_outdented(block.code, name)) for block in blocks]
+    known = {*known, *bound_in([block.code for block in outdented])} if len(outdented) > 1 else known
+    return [
+        block._replace(
+            code=without_strays(block.code, name, known, "stop" if block.closed else finish_reason)
+        )
+        for block in outdented
+    ]
 
 
 def _outdented(code: str, name: str) -> str:

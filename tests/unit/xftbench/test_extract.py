@@ -12,7 +12,7 @@ from xftbench.prompts.extract import extract
 from xftbench.prompts.fences import fenced_blocks, tags
 from xftbench.prompts.python_code import Binding, binding
 from xftbench.prompts.style import ExtractionName, Policy
-from xftbench.records import FunctionProblem, Sample, Solution
+from xftbench.records import FinishReason, FunctionProblem, Sample, Solution
 
 PROBLEM = FunctionProblem(
     task_id="T/0",
@@ -69,6 +69,11 @@ def test_decorators_helpers_and_try_import_are_kept() -> None:
         "LIMIT, OTHER = 1, 2\n\n@twice\ndef add(a, b):\n    return a + b\n"
     )
     assert chat(f"Sure!\n```python\n{block}```")[1].endswith(block)
+
+
+def test_an_import_of_the_function_is_no_opening_of_it() -> None:
+    imported = "from solution import add\n"
+    assert chat(fenced(imported) + fenced("    return a + b\n"))[1].endswith(imported)
 
 
 def test_a_block_that_only_continues_the_prompt_is_appended_to_it() -> None:
@@ -247,6 +252,10 @@ HUGE = [
     "from " + "import add x " * 10_000,
     "<think>\n" * 10_000,
     f"```python\n{BODY}return\n```\n" * 2_000,
+    "```python\ndef add(a, b):\n"
+    + "    if not a:\n        return b\n" * 500
+    + "```\n"
+    + ("```python\ndef add(a, b):\n" + "    if not a:\n        return b\n" * 499 + "```\n") * 20,
 ]
 
 
@@ -274,6 +283,24 @@ def test_100000_lines_of_prose_take_seconds_not_hours() -> None:
     assert time.process_time() - started < 30
 
 
+RUNS = {
+    "spaces behind a fence": "x```" + " " * 100_000 + "!",
+    "spaces before a fence": "x" + " " * 100_000 + "``!",
+    "marks of a fence": "x" + "`" * 100_000 + "!",
+    "a tag": "x```" + "a" * 100_000 + " !",
+    "tildes": "~" * 100_000,
+    "spaces and a tag": "x``` " * 20_000 + "!",
+    "spaces behind thoughts": "</think>" + " " * 100_000 + "!",
+}
+
+
+@pytest.mark.parametrize("reply", RUNS.values(), ids=RUNS)
+def test_a_long_run_of_one_character_is_read_once(reply: str) -> None:
+    started = time.process_time()
+    extracted(reply, "chat", "lenient")
+    assert time.process_time() - started < 5
+
+
 @pytest.mark.parametrize(
     ("language", "tag"),
     [("python", "Python3.12"), ("cpp", "c++17"), ("r", "rscript"), ("php", "html+php"), ("lua", "lua5.4")],
@@ -287,6 +314,9 @@ def fenced(code: str, tag: str = "python") -> str:
 
 
 WRONG = "def add(a, b):\n    return 0\n"
+UP = "def up(x):\n    return x\n"
+WITH_UP = "def add(a, b):\n    return up(a) + b\n"
+WITH_T = "def add(a, b):\n    return T[a] + T[b]\n"
 RIGHT = {
     "a test imports it": fenced(BODY) + fenced("from solution import add\n\nassert add(1, 2) == 4\n"),
     "a method has its name": fenced(BODY) + fenced("class A:\n    def add(self, a, b):\n        return 0\n"),
@@ -335,8 +365,64 @@ RIGHT = {
     "an indented block": f"Here:\n\n{textwrap.indent(BODY, '    ')}\nDone.\n",
     "a marker before it": f"[BEGIN]\n{BODY}[DONE]\n",
     "markers in the block": fenced(f"[PYTHON]\n{BODY}[/PYTHON]\n"),
+    "a terminal's colours": fenced("\x1b[34mdef\x1b[0m add(a, b):\n    \x1b[1;31mreturn\x1b[0m a + b\n"),
+    "a colour that goes on behind the fence": f"\x1b[32m```python\n{BODY}\x1b[0m```\n",
+    "thoughts are a comment": "def add(a, b):\n    # </think>\n    return a + b\n",
+    "a turn's end behind it": f"{BODY.rstrip()}<|eot_id|>",
+    "another token of a turn's end": f"{BODY.rstrip()}</s>\n",
+    "HTML at the end of a line": fenced(f"PAGE = '''<p>\n<s>old</s>\n</p>'''\n{BODY}"),
+    "a turn's end and another turn": f"{BODY.rstrip()}<|im_end|>\n<|im_start|>user\nThanks!",
+    "a turn's end in a text": fenced(f"END = '<|im_end|>'\n{BODY}"),
+    "a helper's signature follows": fenced(UP) + fenced(WITH_UP) + fenced("def up(x): ...\n"),
+    "a helper's table is filled in a loop": fenced("T = {}\nfor i in range(3):\n    T[i] = i\n")
+    + fenced(WITH_T),
+    "a helper's table grows": fenced("T = [0]\nT += [1]\nT.append(2)\nprint(T)\n") + fenced(WITH_T),
+    "a helper's table is filled by a function": fenced("def two():\n    return 2\nT = {1: 1}\nT[2] = two()\n")
+    + fenced(WITH_T),
+    "a helper is chosen by a condition": fenced(
+        f"import sys\nif sys.argv is None:\n    up = None\nelse:\n{textwrap.indent(UP, '    ')}"
+    )
+    + fenced(WITH_UP),
+    "a helper's block imports everything": fenced("from math import *\n")
+    + fenced("def add(a, b):\n    return floor(a + b)\n"),
+    "a helper's block has a broken line": fenced(f"{UP}\nprint(up([1,2)\n") + fenced(WITH_UP),
+    "a helper's example uses the function": fenced("T = {1: 1, 2: 2}\nT[3] = add(1, 2)\n") + fenced(WITH_T),
+    "its signature is in a block of its own": fenced("def add(x, y):\n") + fenced("    return x + y\n"),
+    "the prompt is in a block of its own": fenced("def add(x, y):\n    '''Add.\n    '''\n")
+    + fenced("    return x + y\n"),
+    "the prompt follows the body": fenced("    return a + b\n") + fenced("def add(x, y):\n    ...\n"),
     "the tag without a fence": f"python\n{BODY}",
 }
+
+
+STEPS = """\
+def add(a, b):
+    if not a:
+        return b
+    for n in (b,):
+        if not n:
+            return a
+        a += n
+    return a
+"""
+EXCERPTS = [
+    "def add(a: int, b: int):\n    'Add.'\n    if not a:\n        return b\n",
+    "def add(a, b):\n    if not a:\n        return b\n    ...\n",
+    STEPS.partition("        a += n")[0],
+]
+
+
+@pytest.mark.parametrize("excerpts", [*([each] for each in EXCERPTS), EXCERPTS])
+def test_the_beginning_of_the_function_that_an_explanation_quotes_is_not_taken(excerpts: list[str]) -> None:
+    reply = fenced(STEPS) + "".join(f"Then:\n{fenced(each)}" for each in excerpts)
+    assert chat(reply)[1].endswith(STEPS)
+
+
+def test_a_beginning_that_grows_and_a_correction_are_taken() -> None:
+    assert chat("".join(map(fenced, [*EXCERPTS, STEPS])))[1].endswith(STEPS)
+    changed = STEPS.replace("not a:", "a == 0:")
+    assert chat(fenced(STEPS) + fenced(changed))[1].endswith(changed)
+    assert chat(fenced(STEPS) + fenced(f"{STEPS}# Again\n"))[1].endswith("# Again\n")
 
 
 @pytest.mark.parametrize("reply", RIGHT.values(), ids=RIGHT)
@@ -347,6 +433,78 @@ def test_a_right_function_is_found_wherever_it_stands(reply: str, extraction: Ex
     namespace: dict[str, Any] = {}
     exec(compile(code, "solution", "exec"), namespace)
     assert namespace["add"](1, 2) == 3
+
+
+NOTES = {
+    "a complexity": "Complexity: O(n)\n",
+    "a heading and a complexity": "Time\nO(n) * O(m)\n",
+    "a note": "Note: this\n",
+    "input and output": "Input: nums\nOutput: result\n",
+    "a list": "- sums\n- terms\n",
+    "a file's name": "solution.py\n",
+    "a fraction": "n/a\n",
+    "hyphens": "step-by-step\n",
+    "words": "simple and clean\n",
+    "a condition in words": "works if sorted else fails\n",
+    "an example": "print(add(my_a, my_b))\n",
+    "an example in steps": "result = add(my_a, 1)\nprint(result)\n",
+    "an example in a loop": "for a, b in cases:\n    print(add(a, b))\n",
+    "a test that needs a library": "@pytest.fixture\ndef one():\n    return 1\n",
+    "a deletion": "del everything\n",
+    "a class without its base": "class Tests(unittest.TestCase):\n    pass\n",
+}
+
+
+@pytest.mark.parametrize("note", NOTES.values(), ids=NOTES)
+@pytest.mark.parametrize("place", ["in the block", "in the text", "in an opened block", "behind the body"])
+def test_prose_and_examples_that_happen_to_parse_are_left_out(note: str, place: str) -> None:
+    wordings: dict[str, tuple[ExtractionName, str]] = {
+        "in the block": ("chat", fenced(f"{BODY}\n{note}")),
+        "in the text": ("chat", f"{BODY}\n{note}"),
+        "in an opened block": ("alone", f"{BODY}\n{note}```"),
+        "behind the body": ("append_stripped", f"    return a + b\n\n{note}"),
+    }
+    extraction, reply = wordings[place]
+    namespace: dict[str, Any] = {}
+    exec(compile(extracted(reply, extraction, "lenient").code, "solution", "exec"), namespace)
+    assert namespace["add"](1, 2) == 3
+
+
+def test_the_literal_rule_keeps_notes_that_happen_to_parse() -> None:
+    completion = "    return a + b\n\nComplexity: O(n)\n"
+    assert extracted(completion, "append", "strict").code == PROBLEM.prompt + completion
+
+
+ENDING = """
+# Example
+numbers = [5, 3]
+numbers.append(2)
+result = add(*numbers[:2])
+assert result == 8, "wrong"
+assert add(3, 5) == 8
+import math
+from math import floor
+
+for case in [[1, 2], [3, 4]]:
+    print(add(*case))
+"""
+
+
+@pytest.mark.parametrize("extraction", ["chat", "alone", "append_stripped"])
+def test_a_token_limit_behind_the_function_takes_nothing_from_it(extraction: ExtractionName) -> None:
+    begun = {"chat": f"```python\n{BODY}", "alone": BODY, "append_stripped": "    return a + b\n"}[extraction]
+    for length in range(len(ENDING)):
+        reasons: tuple[FinishReason | None, ...] = ("length", None)
+        for reason in reasons:
+            sample = Sample(
+                task_id="T/0",
+                sample_index=0,
+                completion=begun + ENDING[:length],
+                finish_reason=reason,
+            )
+            namespace: dict[str, Any] = {}
+            exec(extract(PROBLEM, sample, extraction, "lenient").code, namespace)
+            assert namespace["add"](1, 2) == 3, ENDING[:length]
 
 
 @pytest.mark.parametrize("tail", ["print(add(", "x = [1, 2,", "@@ Instruction\nDo more.", 'TEXT = """'])
@@ -362,10 +520,21 @@ def test_a_reply_that_is_all_indented_is_taken_for_a_program_and_not_for_a_body(
     assert (rule, code) == ("whole_text", chat(BODY)[1])
 
 
+def test_a_body_behind_thoughts_continues_the_prompt() -> None:
+    rule, code = chat("<think>\nHm.\n</think>\n\n    return a + b\n")
+    assert (rule, code) == ("append", f"{PROBLEM.prompt}\n\n    return a + b\n")
+
+
 def test_a_draft_in_thoughts_that_never_end_is_no_answer() -> None:
     rule, code = chat(f"<think>\nPerhaps\n```python\n{BODY}```\nBut wait")
     assert rule == "nothing"
     assert "def add(a, b)" not in code
+
+
+@pytest.mark.parametrize("token", ["<|im_end|>", "<|endoftext|>", "<\uff5cend\u2581of\u2581sentence\uff5c>"])
+def test_a_token_that_ends_a_turn_takes_nothing_from_a_body(token: str) -> None:
+    found = extracted(f"    return a + b{token}\ndef add(a, b):\n    return 0\n", "append", "lenient")
+    assert found == Solution(code=f"{PROBLEM.prompt}    return a + b", rule="append")
 
 
 def test_a_tag_of_thoughts_in_code_is_code() -> None:
@@ -400,9 +569,6 @@ def test_what_only_parses_is_no_program() -> None:
         ("try:\n    x = 1\nexcept E:\n    def f(): return 1", "f", Binding.DEFINED),
         ("def g():\n    def f(): return 1", "f", Binding.NONE),
         ("def f(): return 1\nreturn", "f", Binding.NONE),
-        ("[BEGIN]\ndef f(): return 1", "f", Binding.NONE),
-        ("from m import *\npi\ndef f(): return 1", "f", Binding.DEFINED),
-        ("def f(): return 1\nf\nprint", "f", Binding.DEFINED),
         ("x = 1", "", Binding.DEFINED),
         ("# nothing", "", Binding.NONE),
     ],

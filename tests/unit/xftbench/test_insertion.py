@@ -41,6 +41,26 @@ def test_lenient_finds_the_block_behind_prose() -> None:
     assert code_of(FREE, "Here it is:\n<code>\nresult = 1\n</code>\n", "lenient").strip() == "result = 1"
 
 
+@pytest.mark.parametrize("heading", ["Solution", "Result: x", "Answer\n", "Time/space", '"Code"'])
+@pytest.mark.parametrize(
+    "code", ["```python\nresult = 1\n```\n", "<code>\nresult = 1\n</code>\n", "```\nresult = 1\n"]
+)
+def test_lenient_takes_a_heading_before_the_block_for_no_code(heading: str, code: str) -> None:
+    assert code_of(FREE, f"{heading}\n{code}", "lenient").strip() == "result = 1"
+    assert code_of(FREE, f"{heading}\n{code}", "strict").strip() != "result = 1"
+
+
+@pytest.mark.parametrize("first", ["x = 2", "print(1)", "x: int = 2", "del x", "# Solution"])
+def test_lenient_keeps_what_does_something_before_a_fence(first: str) -> None:
+    reply = f"{first}\n```python\nresult = 1\n```\n"
+    assert code_of(FREE, reply, "lenient") == code_of(FREE, reply, "strict")
+
+
+def test_words_without_a_block_behind_them_are_the_reply() -> None:
+    assert code_of(FREE, "df", "lenient") == "df"
+    assert code_of(FREE, "df\n```\nresult = (\n```", "lenient") == "df\n"
+
+
 def test_lenient_indents_for_a_prompt_that_ends_inside_a_function() -> None:
     assert code_of(IN_FUNCTION, "So:\n```python\nreturn x\n```", "lenient") == "    return x\n"
     whole = "So:\n```python\ndef f(x):\n    y = x\n    return y\n```"
