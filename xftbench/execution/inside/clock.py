@@ -8,7 +8,7 @@ it has not got at this module. The harness watches from outside as well.
 
 import _signal  # type: ignore[import-not-found]
 import os
-from _thread import _count  # type: ignore[attr-defined]
+from _thread import _count
 from time import monotonic, process_time
 from typing import Any
 
