@@ -99,8 +99,11 @@ _PARAMETER_CHARS = 4000
 
 _BRACE = re.compile(r"[{}]")
 _OPENING = re.compile(r"[^;{}]*\{")
-_PARAMETERS = re.compile(r"\s*(?:[<\[!][^(;={}]{0,400})?\(")
-"""From a name to its parameters; the types that a function is generic in may stand between."""
+_PARAMETERS = re.compile(r"\s*(?:[<\[!](?:[^(;={}]|(?<=\w)=(?!=)|(?<=\w )=(?!=)){0,400})?\(")
+"""From a name to its parameters; the types that a function is generic in may stand between.
+
+In Rust, those may have types of their own: `<I: Iterator<Item = isize>>`.
+"""
 _SHELL_OPENING = re.compile(r"[ \t]*\(\s*\)\s*[{(]|\s*\{")
 _ARROW = re.compile(r"\s*(?:(?:pure|nothrow|const|@\w+)\s+)*=>\s*")
 _SCALA_OPENING = re.compile(r"[^;{}=]*=\s*\{?")

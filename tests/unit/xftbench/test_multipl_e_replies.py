@@ -414,6 +414,8 @@ def test_ds_short_functions_get_a_body() -> None:
 @pytest.mark.parametrize(
     ("language", "code"),
     [
+        ("rs", "fn add<I: IntoIterator<Item = isize>>(x: I) -> isize {\n    x.sum()\n}\n"),
+        ("rs", "fn add<T, I: Iterator<Item=T>>(x: I) -> T\nwhere\n    T: Copy,\n{\n    x.sum()\n}\n"),
         ("rkt", "(define/contract (add x y)\n  (-> number? number?)\n  (+ x y))\n"),
         ("pl", "*add = sub {\n  return 1;\n};\n"),
         ("go", "var add = func(x int, y int) int {\n\treturn x + y\n}\n"),
