@@ -170,6 +170,19 @@ def test_an_example_of_use_behind_the_function_is_left_out(language: str) -> Non
 
 
 @pytest.mark.parametrize("language", SHAPES)
+@pytest.mark.parametrize("rest", ["", "}\n", "    // Your code here.\n}\n"])
+def test_a_quotation_of_the_prompt_is_no_solution_beside_one_that_was_cut_off(
+    language: str, rest: str
+) -> None:
+    comment = rest if language in ("cpp", "cs", "d", "go", "java", "js", "php", "rs", "scala", "ts") else ""
+    quotation = fenced(language, problem(language).prompt + comment)
+    full = SHAPES[language][FULL]
+    expected = assembled(language, full)
+    for solution in (fenced(language, full).removesuffix("```\n"), fenced(language, full)):
+        assert reply(language, quotation + solution)[0] == expected
+
+
+@pytest.mark.parametrize("language", SHAPES)
 @pytest.mark.parametrize("order", [(HELPER, MAIN, USE), (MAIN, USE, HELPER)])
 def test_a_helper_in_a_block_of_its_own_comes_along(language: str, order: tuple[int, ...]) -> None:
     text = "".join(fenced(language, SHAPES[language][shape]) for shape in order)
