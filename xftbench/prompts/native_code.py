@@ -72,8 +72,8 @@ def _unfolded(reply: str) -> Iterator[Block]:
 def _best(problem: Problem, blocks: Sequence[Block]) -> tuple[Definition, Block | None]:
     """Return the last whole program of those that define the function best, and how it does.
 
-    Corrections come after what they correct. One that was cut off only counts if there is no other, and so does
-    one that only quotes the prompt.
+    Corrections come after what they correct. One that was cut off only counts if there is no other, as one
+    that only quotes the prompt does.
     """
     found = [
         (definition(problem.language, block.code, problem.entry_point), block)
