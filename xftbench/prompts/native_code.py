@@ -25,6 +25,7 @@ def from_reply(problem: Problem, reply: str) -> Solution | None:
     ``fence_body`` (the first block continues the prompt), ``append`` (the reply does).
     """
     language, name = problem.language, problem.entry_point
+    reply = reply.replace("\r\n", "\n")  # which Bash takes for a part of its words
     blocks = list(fenced_blocks(reply, tags(language)))
     if blocks and not blocks[-1].closed and loosened(blocks[-1].code) != blocks[-1].code:
         reply = loosened(reply)  # the last block's end stands behind a line

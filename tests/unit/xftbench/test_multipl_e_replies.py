@@ -194,6 +194,12 @@ def test_a_helper_in_a_block_of_its_own_comes_along(language: str, order: tuple[
     assert program.replace(helper, "").split() == assembled(language, SHAPES[language][MAIN]).split()
 
 
+@pytest.mark.parametrize("language", SHAPES)
+def test_lines_that_end_as_on_windows_are_lines(language: str) -> None:
+    text = fenced(language, SHAPES[language][FULL])
+    assert reply(language, text.replace("\n", "\r\n")) == reply(language, text)
+
+
 def test_members_beside_the_class_of_a_helper_stand_in_the_class() -> None:
     code, _ = reply("java", fenced("java", SHAPES["java"][HELPER]) + fenced("java", SHAPES["java"][MAIN]))
     assert code.index("class Problem {") < code.index("plus(long a") < code.index("add(long x")
