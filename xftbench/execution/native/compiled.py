@@ -74,10 +74,11 @@ JAVA = Language(
                 ),
             ),
             steps=(
+                # With the stack of the warm compiler, so that both take the same programs.
                 Step(
                     argv=(
-                        "{javac}", "-J-XX:+UseSerialGC", "-J-XX:TieredStopAtLevel=1", "-proc:none",
-                        "-encoding", "UTF8", "-cp", "{javatuples}", "-d", ".", "Problem.java",
+                        "{javac}", "-J-XX:+UseSerialGC", "-J-XX:TieredStopAtLevel=1", "-J-Xss4m",
+                        "-proc:none", "-encoding", "UTF8", "-cp", "{javatuples}", "-d", ".", "Problem.java",
                     ),
                     compiles=True,
                 ),
@@ -180,7 +181,7 @@ GO = Language(
     signs=Signs(
         memory=r"out of memory|cannot allocate memory",
         syntax=r"\[setup failed\]|\[build failed\]",
-        crash=r"^panic: .*",
+        crash=r"^(?:panic|fatal error): .*",
         assertion=r"--- FAIL",
     ),
     proof=Proof(
