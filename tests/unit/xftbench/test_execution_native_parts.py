@@ -276,7 +276,7 @@ def test_no_output_keeps_the_judge_busy(language: str, line: str) -> None:
          "killed by SIGABRT: what(): boom"),
         ("go", {"status": 256, "stdout": "--- FAIL: TestX\npanic: index out of range\n\ngoroutine 1\n"},
          "panic: index out of range"),
-        ("go", {"status": 256, "stdout": "=== RUN   TestX\n", "stderr": "runtime: it exceeds 1 byte\n"
+        ("go", {"status": 256, "stdout": "=== RUN   TestX\nruntime: it exceeds 1 byte\n"
          "fatal error: stack overflow\n\ngoroutine 1\n"}, "fatal error: stack overflow"),
         ("rb", {"status": 256, "stdout": "E\n===\nError: test_x(T):\n  NoMethodError: no y\n\n1 errors\n"},
          "Error: test_x(T): NoMethodError: no y"),
