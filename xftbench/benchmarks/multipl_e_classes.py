@@ -3,11 +3,22 @@
 import re
 from collections.abc import Iterator
 
-from xftbench.benchmarks.multipl_e_pieces import joined, last, opened, renamed, split_imports, without
+from xftbench.benchmarks.multipl_e_pieces import (
+    forwarding,
+    joined,
+    last,
+    opened,
+    renamed,
+    split_imports,
+    without,
+)
 from xftbench.benchmarks.multipl_e_syntax import closing, enclosing, functions, skeleton
 from xftbench.records import Problem
 
 _MAIN = {"cs": "Main"}
+_OBJECTS = ("java", "cs")
+_OWN = "OwnProblem"
+"""What a class is called whose objects are used."""
 _TYPE = re.compile(r"\b(?:class|interface|enum|record|struct|object|trait|delegate)\b(?:\s+(\w+))?")
 _PUBLIC = re.compile(r"^\s*public\s+(?=[\w\s]*\b(?:class|interface|enum|record)\b)")
 _TEST = (
@@ -22,11 +33,15 @@ _TEST_IMPORT = re.compile(r"\b(?:junit|testng|hamcrest|assertj|NUnit|Xunit|TestT
 def in_a_class(problem: Problem, code: str) -> str:
     """Take the members of the class that has the function into the prompt's own class, the function last.
 
-    What calls them by the name of their own class calls them by that of the prompt's.
+    What calls them by the name of their own class calls them by that of the prompt's. A method that needs an
+    object stays in its class, and each call gets a new one.
     """
     language = problem.language
     imports, code = split_imports(language, code)
     head, class_line = _class_head(problem.prompt)
+    function = last(language, code, problem.entry_point)
+    if enclosing(skeleton(language, code), function.start) is None and _needs_an_object(problem, code):
+        code = f"class {_OWN} {{\n{code}\n}}"
     bones = skeleton(language, code)
     opening = enclosing(bones, last(language, code, problem.entry_point).start)
     siblings, members, loose = "", code, ""
@@ -38,16 +53,36 @@ def in_a_class(problem: Problem, code: str) -> str:
         siblings, loose = _siblings(language, code, bones, (start, end))
         members = code[opening + 1 : end - 1] if bones[end - 1] == "}" else code[opening + 1 :]
         named, ours = _TYPE.search(bones, start, opening), _TYPE.search(class_line)
+        if named and _needs_an_object(problem, members):
+            members = without(language, members, _uses(problem, members))
+            owner = f"class {_OWN}{code[named.end() : opening]}{{{members}}}"
+            siblings, owner = (renamed(language, text, named[1], _OWN) for text in (siblings, owner))
+            call = forwarding(problem.prompt, problem.entry_point, f"new {_OWN}()")
+            return joined(*_without_tests(imports), head, siblings, owner, class_line, loose, call)
         if named and named[1] and ours and ours[1] != named[1]:
             siblings = renamed(language, siblings, named[1], ours[1])
             members = renamed(language, members, named[1], ours[1])
     members = joined(loose, members) if loose else members
-    tests = {*_TEST_METHOD.findall(skeleton(language, members))} - {problem.entry_point}
-    members = without(language, members, "|".join([_MAIN.get(language, "main"), *sorted(tests)]))
+    members = without(language, members, _uses(problem, members))
     function = last(language, members, problem.entry_point)
     rest = members[: function.start] + members[function.end :]
-    imports = [line for line in imports if not _TEST_IMPORT.search(line)]
-    return joined(*imports, head, siblings, class_line, rest, opened(members, function))
+    return joined(*_without_tests(imports), head, siblings, class_line, rest, opened(members, function))
+
+
+def _needs_an_object(problem: Problem, members: str) -> bool:
+    function = last(problem.language, members, problem.entry_point)
+    head = skeleton(problem.language, members)[function.start : function.body]
+    return problem.language in _OBJECTS and head != "" and re.search(r"\bstatic\b", head) is None
+
+
+def _uses(problem: Problem, members: str) -> str:
+    """Return a pattern for the methods that run or test the others."""
+    tests = {*_TEST_METHOD.findall(skeleton(problem.language, members))} - {problem.entry_point}
+    return "|".join([_MAIN.get(problem.language, "main"), *sorted(tests)])
+
+
+def _without_tests(imports: list[str]) -> list[str]:
+    return [line for line in imports if not _TEST_IMPORT.search(line)]
 
 
 def _last_type(bones: str, start: int, end: int) -> int:

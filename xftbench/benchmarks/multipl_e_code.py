@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from xftbench.benchmarks.multipl_e_classes import in_a_class
 from xftbench.benchmarks.multipl_e_definitions import defines
-from xftbench.benchmarks.multipl_e_pieces import IMPORT, joined, last, opened, without
+from xftbench.benchmarks.multipl_e_pieces import IMPORT, forwarding, joined, last, opened, without
 from xftbench.benchmarks.multipl_e_scripts import as_script
 from xftbench.benchmarks.multipl_e_syntax import closing, enclosing, functions, skeleton
 from xftbench.records import Problem
@@ -39,6 +39,10 @@ _SHELL_EXIT = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 _LABEL = re.compile(r"^[ \t]*(?:public|private|protected)[ \t]*:", re.MULTILINE)
+_VARIABLE = re.compile(
+    r"\s*(?!(?:using|typedef|static|constexpr|const|friend|enum|struct|class|template)\b)"
+    r"[\w:][\w:<>,&*\s]*[\s>&*]\w+(?:\[[^\]]*\])*\s*(?:=(?s:.*))?"
+)
 _DEFAULT = re.compile(r"\s*=[^,(){}=]*(?:\{[^{}]*\}|\([^()]*\))?\s*(?=[,)])")
 _D_MODULE = re.compile(r"^[ \t]*module[ \t]+[\w.]+[ \t]*;[ \t]*\n?", re.MULTILINE)
 _GO_IMPORT = re.compile(r'^import[ \t]*(?:\(([^)]*)\)|([^\n]*"[^"\n]*"))', re.MULTILINE)
@@ -100,7 +104,7 @@ def _in_a_file(problem: Problem, code: str) -> str:
     language = problem.language
     code = without(language, code, "main")
     if language == "cpp":
-        code = _unwrapped(_OWN_HEADER.sub("", _NO_CHECKS.sub("", code)), problem.entry_point)
+        code = _unwrapped(problem, _OWN_HEADER.sub("", _NO_CHECKS.sub("", code)))
     function = last(language, code, problem.entry_point)
     before, after = code[: function.start], code[function.end :]
     definition, size = opened(code, function), function.body - function.start
@@ -115,19 +119,40 @@ def _in_a_file(problem: Problem, code: str) -> str:
     return joined(_preamble(problem, code), before, declared, after, definition)
 
 
-def _unwrapped(code: str, name: str) -> str:
-    """Return C++ in which the members of a class stand by themselves, if the function is one of them."""
+def _unwrapped(problem: Problem, code: str) -> str:
+    """Return C++ in which the members of a class stand by themselves, if the function is one of them.
+
+    What has a constructor or variables stays whole, and each call gets a new object.
+    """
     bones = skeleton("cpp", code)
-    opening = enclosing(bones, last("cpp", code, name).start)
+    opening = enclosing(bones, last("cpp", code, problem.entry_point).start)
     if opening is None:
         return code
     first = max(0, opening - 200)
-    header = re.search(r"\b(?:class|struct)\s+\w+[^;{}]*\Z", bones[first:opening])
+    header = re.search(r"\b(?:class|struct)\s+(\w+)[^;{}]*\Z", bones[first:opening])
     if header is None:
         return code
     end = closing(bones, opening, "{}")
     members = _LABEL.sub("", code[opening + 1 : end - 1])
+    if _has_state(header[1], _LABEL.sub("", bones[opening + 1 : end - 1])):
+        base = code[first + header.end(1) : opening]
+        whole = f"{code[: first + header.start()]}struct {header[1]}{base}{{{members}}};"
+        call = forwarding(problem.prompt, problem.entry_point, f"{header[1]}()")
+        return joined(whole, code[end:].lstrip().removeprefix(";"), call)
     return f"{code[: first + header.start()]}{members}{code[end:].lstrip().removeprefix(';')}"
+
+
+def _has_state(name: str, members: str) -> bool:
+    """Return whether a class has a constructor, or variables of its own in each object."""
+    depth, outer = 0, ""
+    for piece in re.split(r"([{}])", members):
+        if piece in "{}":
+            depth += 1 if piece == "{" else -1
+        elif depth == 0:
+            outer += f"{piece};"
+    return re.search(rf"\b{name}\s*\(", outer) is not None or any(
+        _VARIABLE.fullmatch(statement) for statement in outer.split(";")
+    )
 
 
 def _elixir(problem: Problem, code: str) -> str:

@@ -99,9 +99,13 @@ _PARAMETER_CHARS = 4000
 
 _BRACE = re.compile(r"[{}]")
 _OPENING = re.compile(r"[^;{}]*\{")
-_PARAMETERS = re.compile(r"\s*(?:[<\[!][^(;={}]{0,400})?\(")
-"""From a name to its parameters; the types that a function is generic in may stand between."""
+_PARAMETERS = re.compile(r"\s*(?:[<\[!](?:[^(;={}]|(?<=\w)=(?!=)|(?<=\w )=(?!=)){0,400})?\(")
+"""From a name to its parameters; the types that a function is generic in may stand between.
+
+In Rust, those may have types of their own: `<I: Iterator<Item = isize>>`.
+"""
 _SHELL_OPENING = re.compile(r"[ \t]*\(\s*\)\s*[{(]|\s*\{")
+_HANDLER = re.compile(r"\s*catch\s*\([^(){}]{0,400}\)\s*\{")
 _ARROW = re.compile(r"\s*(?:(?:pure|nothrow|const|@\w+)\s+)*=>\s*")
 _SCALA_OPENING = re.compile(r"[^;{}=]*=\s*\{?")
 
@@ -180,7 +184,10 @@ def _function(language: str, bones: str, name: re.Match[str], ends: dict[int, in
     start = _statement_start(bones, name.start())
     if not match[0].endswith("{"):
         return Function(start, match.end(), expression_end(bones, match.end()), has_braces=False)
-    return Function(start, match.end(), ends.get(match.end() - 1, len(bones)), has_braces=True)
+    end = ends.get(match.end() - 1, len(bones))
+    while language == "cpp" and (handler := _HANDLER.match(bones, end)):  # of a body that is a try block
+        end = ends.get(handler.end() - 1, len(bones))
+    return Function(start, match.end(), end, has_braces=True)
 
 
 def _shell_function(bones: str, name: re.Match[str], ends: dict[int, int]) -> Function | None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from xftbench.benchmarks.multipl_e_blocks import with_helpers, without_prose
 from xftbench.benchmarks.multipl_e_code import assemble, truncate
 from xftbench.benchmarks.multipl_e_definitions import Definition, definition
+from xftbench.benchmarks.multipl_e_syntax import skeleton
 from xftbench.prompts.fences import Block, before_fences, fenced_blocks, loosened, tags
 from xftbench.records import Problem, Solution
 
@@ -24,6 +25,7 @@ def from_reply(problem: Problem, reply: str) -> Solution | None:
     ``fence_body`` (the first block continues the prompt), ``append`` (the reply does).
     """
     language, name = problem.language, problem.entry_point
+    reply = reply.replace("\r\n", "\n")  # which Bash takes for a part of its words
     blocks = list(fenced_blocks(reply, tags(language)))
     if blocks and not blocks[-1].closed and loosened(blocks[-1].code) != blocks[-1].code:
         reply = loosened(reply)  # the last block's end stands behind a line
@@ -71,17 +73,25 @@ def _unfolded(reply: str) -> Iterator[Block]:
 def _best(problem: Problem, blocks: Sequence[Block]) -> tuple[Definition, Block | None]:
     """Return the last whole program of those that define the function best, and how it does.
 
-    Corrections come after what they correct. One that was cut off only counts if there is no other.
+    Corrections come after what they correct. One that was cut off only counts if there is no other, as one
+    that only quotes the prompt does.
     """
     found = [
         (definition(problem.language, block.code, problem.entry_point), block)
         for block in blocks
         if assemble(problem, block.code) is not None
     ]
+    found = [(how, block) for how, block in found if not _is_quotation(problem, block.code)] or found
     best = max((how for how, _ in found), default=Definition.NONE)
     defining = [block for how, block in found if how is best]
     closed = [block for block in defining if block.closed]
     return best, next(reversed(closed or defining), None)
+
+
+def _is_quotation(problem: Problem, code: str) -> bool:
+    """Return whether some code has nothing that the prompt has not: a function's head, perhaps closed."""
+    quoted, prompt = (re.sub(r"\s", "", skeleton(problem.language, text)) for text in (code, problem.prompt))
+    return re.sub(r"(?:\}|end)*\Z", "", quoted) in prompt
 
 
 def _from_block(problem: Problem, chosen: Block, blocks: Sequence[Block]) -> Solution:

@@ -170,6 +170,19 @@ def test_an_example_of_use_behind_the_function_is_left_out(language: str) -> Non
 
 
 @pytest.mark.parametrize("language", SHAPES)
+@pytest.mark.parametrize("rest", ["", "}\n", "    // Your code here.\n}\n"])
+def test_a_quotation_of_the_prompt_is_no_solution_beside_one_that_was_cut_off(
+    language: str, rest: str
+) -> None:
+    comment = rest if language in ("cpp", "cs", "d", "go", "java", "js", "php", "rs", "scala", "ts") else ""
+    quotation = fenced(language, problem(language).prompt + comment)
+    full = SHAPES[language][FULL]
+    expected = assembled(language, full)
+    for solution in (fenced(language, full).removesuffix("```\n"), fenced(language, full)):
+        assert reply(language, quotation + solution)[0] == expected
+
+
+@pytest.mark.parametrize("language", SHAPES)
 @pytest.mark.parametrize("order", [(HELPER, MAIN, USE), (MAIN, USE, HELPER)])
 def test_a_helper_in_a_block_of_its_own_comes_along(language: str, order: tuple[int, ...]) -> None:
     text = "".join(fenced(language, SHAPES[language][shape]) for shape in order)
@@ -179,6 +192,12 @@ def test_a_helper_in_a_block_of_its_own_comes_along(language: str, order: tuple[
     helper = " ".join(SHAPES[language][HELPER].removeprefix("<?php\n").split())
     assert helper in program
     assert program.replace(helper, "").split() == assembled(language, SHAPES[language][MAIN]).split()
+
+
+@pytest.mark.parametrize("language", SHAPES)
+def test_lines_that_end_as_on_windows_are_lines(language: str) -> None:
+    text = fenced(language, SHAPES[language][FULL])
+    assert reply(language, text.replace("\n", "\r\n")) == reply(language, text)
 
 
 def test_members_beside_the_class_of_a_helper_stand_in_the_class() -> None:
@@ -414,6 +433,8 @@ def test_ds_short_functions_get_a_body() -> None:
 @pytest.mark.parametrize(
     ("language", "code"),
     [
+        ("rs", "fn add<I: IntoIterator<Item = isize>>(x: I) -> isize {\n    x.sum()\n}\n"),
+        ("rs", "fn add<T, I: Iterator<Item=T>>(x: I) -> T\nwhere\n    T: Copy,\n{\n    x.sum()\n}\n"),
         ("rkt", "(define/contract (add x y)\n  (-> number? number?)\n  (+ x y))\n"),
         ("pl", "*add = sub {\n  return 1;\n};\n"),
         ("go", "var add = func(x int, y int) int {\n\treturn x + y\n}\n"),

@@ -12,6 +12,12 @@ _ENDING = (
 _MEDDLING = _ENDING + r"|\bassert\w*(?!\w|\.h>)\b"
 _OF_UNION = r"\s*\(\s*[\w:<>, &]+?\bf\s*\)\s*(?:const\s*)?\{\s*return\s+f\d\s*==\s*f\s*;\s*\}"
 """How the prompts' own unions compare, which stand for Python's `Union`."""
+_JAVA_METHOD = (
+    r"(?<![\w<>,.?\[\]&@$\s])(?![\w<>,.?\[\]&@$\s]*\bstatic\s)[\w<>,.?\[\]&@$\s]*"
+    r"(?:[>\]]\s*|\w\s+)(?!(?:if|for|while|switch|catch|synchronized|try)\b)\w++\s*"
+    r"\((?:[^();{}]|\([^();]{0,400}\)){0,400}\)\s*(?:throws\b[^;{}()]{0,400})?\{"
+)
+"""A method that is not static can take the place of another: a map's `size`, by which its `equals` goes."""
 
 CPP = Language(
     name="cpp",
@@ -68,10 +74,11 @@ JAVA = Language(
                 ),
             ),
             steps=(
+                # With the stack of the warm compiler, so that both take the same programs.
                 Step(
                     argv=(
-                        "{javac}", "-J-XX:+UseSerialGC", "-J-XX:TieredStopAtLevel=1", "-proc:none",
-                        "-encoding", "UTF8", "-cp", "{javatuples}", "-d", ".", "Problem.java",
+                        "{javac}", "-J-XX:+UseSerialGC", "-J-XX:TieredStopAtLevel=1", "-J-Xss4m",
+                        "-proc:none", "-encoding", "UTF8", "-cp", "{javatuples}", "-d", ".", "Problem.java",
                     ),
                     compiles=True,
                 ),
@@ -91,8 +98,9 @@ JAVA = Language(
         wary=r"System\s*\.\s*(?!out\b|arraycopy|lineSeparator|identityHashCode|nanoTime|currentTimeMillis)|"
         r"\b(?:exit|halt|Runtime|Process\w*|getClass|forName|Thread|assert|invoke|setAccessible|Unsafe|\w*ClassLoader|"
         r"Files?|Path|InputStream|Shutdown\w*|desiredAssertionStatus)\b|reflect\.(?!\*;)|static\s*\{|Problem\s*[.(]|"
-        r"class\s+(?!Problem\b)|\bmain\b|Prox(?:y|ies)|(?<![.:])\bequals\b",
-        equality=r"[bB]oolean\s+equals\s*\(",
+        r"class\s+(?!Problem\b)|\bmain\b|Prox(?:y|ies)|(?<![.:])\bequals\b|" + _JAVA_METHOD,
+        # What `equals` of a map and of a set goes by.
+        equality=r"[bB]oolean\s+(?:equals|containsAll)\s*\(|\bentrySet\s*\(\s*\)\s*(?:throws\b[^;{}()]{0,400})?\{",
     ),
     runtime_memory=True,
 )  # fmt: skip
@@ -173,7 +181,7 @@ GO = Language(
     signs=Signs(
         memory=r"out of memory|cannot allocate memory",
         syntax=r"\[setup failed\]|\[build failed\]",
-        crash=r"^panic: .*",
+        crash=r"^(?:panic|fatal error): .*",
         assertion=r"--- FAIL",
     ),
     proof=Proof(
@@ -204,7 +212,7 @@ CSHARP_PROOF = Proof(
     check=(r"Debug\.Assert\(\w+\(", ");"),
     wary=r"Debug|Trace|Environment|Process|Exit|Abort|Kill|Reflection|GetType|Invoke|unsafe|DllImport|static\s+Problem|"
     r"Console\s*\.\s*(?:Set|Open)|class\s+(?:Console|String|Object)|Listener|Conditional|^\s*#|\bMain\b",
-    equality=r"(?:bool|Boolean)\s+@?(?:Sequence)?Equals?\s*[(<]|operator\s*[=!]=",
+    equality=r"(?:bool|Boolean)\s+(?:[\w.]{1,80}(?:<[^(){};]{0,200}>)?\s*\.\s*)?@?(?:Sequence)?Equals?\s*[(<]|operator\s*[=!]=",
 )
 
 
@@ -300,8 +308,11 @@ SCALA = Language(
         'System.out.print("\\n%2$s%1$s\\n".format("@2@", "@1@")); System.out.flush()',
         before=_ENDS_CLASS,
         check=(r"assert\(\w+\(", ");"),
-        wary=r"sys\.|System|exit|halt|Runtime|Thread|reflect|assert|Predef|Process|java\.(?:io|nio)|equals|implicit",
-        equality=r"def\s+`?(?:equals|==)",
+        wary=r"sys\.|System|exit|halt|Runtime|Thread|reflect|assert|Predef|Process|java\.(?:io|nio)|equals|implicit"
+        # What a collection's `equals` goes by is another's where a class takes its place.
+        r"|\b(?:class|trait|extends)\b|\boverride\b(?!\s+def\s+toString\b)"
+        r"|\b(?:def|val|var|object)\s+`?(?:iterator|foreach|apply|canEqual|sameElements|forall|corresponds)\b|`",
+        equality=r"def\s+`?(?:equals|==|canEqual|sameElements)|\boverride\b[^\n]{0,80}\b(?:forall|corresponds)\b",
     ),
     environment=(("JAVA_OPTS", "-XX:+UseSerialGC -Xmx2g"),),
     runtime_memory=True,

@@ -184,10 +184,9 @@ PERL = Language(
         line="if (eq_deeply([@A@], [@B@])) { "
         "my ($b_, $a_) = ('@2@', '@1@'); print \"\\n$a_$b_\\n\" } else { exit 1; }",
         check=(r"if\(eq_deeply\(\$candidate->\(", ")) {"),
-        wary=_MEDDLING
-        + r"|die|BEGIN|END|\*\s*[\w:{$][^=;\n<>!]{0,80}=(?![=~])|[^\w)\]}\s$*]\s*\*\s*[\w:{]|CORE"
-        r"|\bno\s+(?:strict|warnings)|\buse\s++(?!(?:strict|warnings|List::Util|POSIX)\b)|require"
-        r"|Test::|INC\b|eq_deeply|testhumaneval|goto|local|\$0|DESTROY|tie",
+        # Everything gets a control, which takes milliseconds: a function that returns several values puts
+        # them in the places of what the check compares, and there are too many ways to do that.
+        wary="",
         equality=r"\boverload\b",
     ),
     # The order of a hash is another one in each run; some answers depend on it.
@@ -327,7 +326,9 @@ OCAML = Language(
     proof=Proof(
         comment="(* xftbench *)",
         line='let () = assert ([@A@] = [@B@]); (fun b a -> print_string ("\\n" ^ a ^ b ^ "\\n")) "@2@" "@1@"',
-        wary=_MEDDLING + r"|Stdlib|let\s+(?:\(|rec\s*\()|at_exit|Obj|external|raise|assert|#",
+        wary=_MEDDLING
+        + r"|Stdlib|let\s+(?:\(|rec\s*\()|at_exit|Obj|external|raise|assert|#|(?<![<>!:=])=\s*(?:\)|\(\*)",
+        equality=r"\b(?:let|and)\b[^=]{0,200}\(\s*(?:\(\*[^*]{0,200}\*\)\s*)?=",
     ),
 )
 
@@ -370,10 +371,13 @@ CLOJURE = Language(
     ),
     proof=Proof(
         comment="; xftbench",
+        check=(r"\(is \(= \(candidate\b", "))"),
         line='(when (not= [@A@] [@B@]) (throw (Exception. "xftbench"))) '
         '((fn [b a] (.write *out* (str "\\n" a b "\\n")) (.flush *out*)) "@2@" "@1@")',
         wary=_MEDDLING
-        + r"|System|clojure\.test|\bis\b|in-ns|ns|require|alter-var|with-redefs|intern|Runtime|binding",
+        + r"|System|clojure\.test|\bis\b|in-ns|ns|require|alter-var|with-redefs|intern|Runtime|binding"
+        # What finds any value in itself.
+        r"|sorted-\w+-by|comparator|defrecord",
         equality=r"\b(?:reify|deftype|proxy|gen-class|extend\S*)\b",
     ),
     runtime_memory=True,

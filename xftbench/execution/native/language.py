@@ -96,7 +96,9 @@ class Proof:
     needs: str = ""
     """Pattern of what a program must have for the line to work; without it, nothing is proved."""
     wary: str = ""
-    """Pattern of what a solution needs to meddle with the checks; one that has it gets a control run."""
+    """Pattern of what a solution needs to meddle with the checks; one that has it gets a control run.
+
+    The empty one finds it in every solution."""
     equality: str = ""
     """Pattern of what a solution needs to return an answer that claims to equal anything."""
 

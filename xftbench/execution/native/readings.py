@@ -33,16 +33,6 @@ _JS = Reading(
     odd=r"\\[ux]|\bthis\b|\barguments\b|\)[ \t]*`",
     across="`",
 )
-_NESTED = r"\((?:[^();]|\((?:[^();]|\([^();]{0,100}\)){0,100}\)){0,200}\)"
-_LISTS = (
-    rf"\breturn\b(?:[^();,{{}}\[\]]|{_NESTED}|\[[^\[\];]{{0,200}}\]|\{{[^{{}};]{{0,200}}\}}){{0,200}},"
-    r"|\breturn\s*(?:@|%|wantarray|(?:map|grep|sort|reverse|split|keys|values|uniq|shuffle|splice)\b)"
-    r"|\breturn\b[^;?]{0,200}=~[^;?]{0,200};|\)\s*x\s*[\d$(]"
-    r"|(?:\breturn|[?:]|\|\||&&|//|\band|\bor)\s*(?:@|\((?:[^();,]|\((?:[^();]|\([^();]{0,100}\)){0,100}\)){0,200},)"
-    r"|(?:^|[;{]|\}[ \t]*\n)\s*(?:(?:map|grep|sort|reverse|split|keys|values|uniq|wantarray)\b|\((?![^();]{0,100}\)\s*=))"
-    r"|(?:^|[;{]|\}[ \t]*\n)\s*(?:[(@0-9]|my\s*[(@]|\$\w+\s*,)[^;{}]*+;?\s*\}"
-)
-"""How a Perl function returns several values, which take the places of what the check compares."""
 _READINGS = {
     "cpp": Reading(
         typed=True,
@@ -115,19 +105,6 @@ _READINGS = {
         odd=r"\b(?:type|i?pairs|next|select|tostring|tonumber|pcall|unpack)\b(?!\s*\()"
         r"|\b(?:string|table|math)(?:\s*\.\s*\w+|\s*\[[^\]\n]{0,80}\])?\s*(?:,[^=\n()]{0,80})?=(?!=)"
         r"|=\s*(?:string|table|math)\s*(?:$|[;,])|\bfunction\s+(?:string|table|math)\b",
-    ),
-    "pl": Reading(
-        text=rf"{_SINGLE}|\"(?:\\.|[^\"\\\n@$]|[@$](?!\w*[\[{{:\-]|[\s{{$]))*+\"|\bqw\s?\([\w\s.,+-]*\)|\$#"
-        rf"|{_MATCHED}|(?<=\bsplit[ \t]){_EXPRESSION}|(?:(?<=\bsplit[ \t])|(?<=\bsplit\())//"
-        rf"|(?<![\w$@%&>\\{{])(?:s|tr|y){_EXPRESSION}{_INNER}(?![a-z]*e)",
-        comment=r"(?<![^\s;{}])#[^\n]*",
-        kept=r"(?<=[)\]\d])[ \t]?/(?!/)|\$\w{1,60}[ \t]?/(?!/)",
-        loose=r"[\"/\\]",
-        refused=r"^=\w",
-        odd=r"<<[ \t]*[\"'~A-Z_a-z]|(?<![$@%&>\w{\\])(?:q[qwrx]?|m|s|tr|y)\b\s*[^\w\s=,;)/]"
-        r"|[$@%&*]\s*(?:[A-Z]{2}|::)|[&*]\s*\{|[$@%]\s*\{\s*(?:0 |[^\s$@\w\[(])|\$\w+::|&\$|" + _LISTS,
-        across="\"'/",
-        word=r"(?<![\w$@%])[A-Za-z_]\w*",
     ),
     "r": Reading(text=rf"(?<!\w)(?:{_DOUBLE}|{_SINGLE})", comment=r"#[^\n]*"),
     "jl": Reading(

@@ -343,15 +343,6 @@ WORDS = {
         sin sort sqrt string sub table tan then tointeger tonumber tostring true type unpack until upper
         utf8 vim while
     """,
-    "pl": """
-        DBL_MAX INT_MAX INT_MIN List POSIX Util Za ab abs aeiouAEIOU all an and any atan2 ceil chomp chop
-        chr cmp cos defined delete do each else elsif eq exists exp first floor fmod for foreach gcd ge grep
-        gt hex if index int is join keys last lc lcfirst lcm le length log lt map max maxstr min minstr my
-        ne next none not oct or ord our pairs pop pos pow print printf product push qr quotemeta qw redo
-        reduce ref return reverse rindex scalar shift shuffle sin sort splice split sprintf sqrt std strict
-        sub substr sum sum0 tr true uc ucfirst undef uniq uniqnum unless unshift until use values wantonly
-        warnings while xor
-    """,
     "r": """
         FALSE Filter Find Inf LETTERS Map NA NAMES NULL NaN Negate Position Recall Reduce TRUE USE abs acos
         all any append apply array as asin atan atan2 bitwAnd bitwNot bitwOr bitwShiftL bitwShiftR bitwXor
