@@ -123,7 +123,7 @@ def find(name: str) -> Environment:
     spec = specs()[name]
     path = root() / spec.folder
     create_it = f"xftbench env create {name}    (about {spec.gigabytes:g} GB, a minute or two)"
-    if not (path / "environment.json").is_file():
+    if not os.access(path / "environment.json", os.R_OK):
         raise ToolchainError(
             f"the environment for {spec.purpose} is not there: {path}", hint=f"create it with: {create_it}"
         )

@@ -117,10 +117,14 @@ def _in_folder(path: Path) -> Path:
     return path
 
 
-@cache
 def _temporary() -> Path:
     """Return a directory for this process alone, where the user's cache can't be written."""
-    return Path(tempfile.mkdtemp(prefix="xftbench-references-"))
+    return Path(_until_the_end().name)
+
+
+@cache
+def _until_the_end() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="xftbench-references-")
 
 
 @cache

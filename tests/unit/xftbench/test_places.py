@@ -90,3 +90,10 @@ def test_what_can_go_on_without_a_home_does(tmp_path: Path, monkeypatch: pytest.
 def test_importing_asks_for_no_home() -> None:
     code = f"{HOMELESS}\nimport xftbench.execution.native.view"
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_the_temporary_place_of_references_goes_with_the_process() -> None:
+    asks = "from xftbench.execution import references; print(references._temporary())"
+    told = subprocess.run([sys.executable, "-c", asks], check=True, capture_output=True, text=True).stdout
+    assert "xftbench-references-" in told
+    assert not Path(told.strip()).exists()
