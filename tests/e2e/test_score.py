@@ -129,7 +129,7 @@ def test_another_samples_file_is_not_mixed_into_a_run(score: Callable[..., Any],
         (b'{"task_id": "HumanEval/0"}\n', 3, "completion"),
         (b'{"task_id": "HumanEval/0", "completion": 7}\n', 3, "line 1"),
         (b"\x80\x03}q\x00.", 3, "line 1"),
-        (b"[1, 2]\n", 3, "line 1"),
+        (b"[1, 2]\n", 3, "generations for 2 problems"),
     ],
 )
 def test_a_broken_or_foreign_file_is_named_and_nothing_is_written(
