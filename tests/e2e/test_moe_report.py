@@ -78,3 +78,18 @@ def test_the_report_has_the_routing_then(made: Path, tmp_path: Path) -> None:
     assert run(["-q", *arguments]) == 0
     assert 'id="routing"' in (tmp_path / "r.html").read_text()
     assert list(tmp_path.glob("routing-load-moe-*.svg"))
+
+
+def test_a_suite_that_was_run_in_two_ways_is_shown_twice(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(made / "runs", tmp_path / "runs")
+    arguments = ["run", "--models", f"moe={made / 'moe'}", "--backend", "hf", "--max-new-tokens", "9",
+                 "--task-id", IDS[0], "--out", str(tmp_path / "runs"),
+                 "--leaderboards", str(tmp_path / "tables")]  # fmt: skip
+    assert run(["-q", *arguments]) == 0
+    capsys.readouterr()
+    assert run(["-q", "moe-report", str(tmp_path / "runs"), "--json"]) == 0
+    titles = list(json.loads(capsys.readouterr().out))
+    assert len(titles) == 2
+    assert all(title.startswith("moe on humaneval") for title in titles)

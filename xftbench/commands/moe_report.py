@@ -58,10 +58,13 @@ def command(paths: tuple[Path, ...], models: tuple[str, ...], as_json: bool, **o
             hint="moe-report is for checkpoints of xft upcycle and xft train",
         )
     found: dict[str, Any] = {}
+    suites = [table.suite for table in tables]
     for table, run in mixtures:
         ref = elsewhere.get(run.name, run.spec_file.environment.ref)
         collect(run, table.problems, ref, dtype=options["dtype"], per_problem=options["per_problem"])
-        found[f"{run.name} on {table.suite}"] = by_part(table, run)
+        # A suite that was run in several ways has several tables, with the same models.
+        where = table.suite if suites.count(table.suite) == 1 else table.label
+        found[f"{run.name} on {where}"] = by_part(table, run)
     if as_json:
         import json
 
