@@ -75,8 +75,13 @@ class AppendLog(Generic[R]):
 
         Raises:
             OSError: If the line did not fit on the disk; no part of it stays in the file.
+            StoreError: If the file was opened for reading only.
         """
-        assert self._fd is not None, "opened for reading only"
+        if self._fd is None:
+            raise StoreError(
+                f"{self.path} is of a complete run, which is only read",
+                hint="remove its scores.json to have made again what is missing",
+            )
         line = jsonl.encode_line(record)
         end = os.fstat(self._fd).st_size
         written = os.write(self._fd, line)

@@ -122,6 +122,8 @@ def test_a_complete_run_is_read_by_several_processes_and_written_by_none(tmp_pat
     with opened(path) as one, opened(path) as other:
         assert one.verdicts == other.verdicts
         assert (len(one.verdicts), len(one.samples)) == (2, 0)
+        with pytest.raises(StoreError, match="complete run, which is only read"):
+            one.add_sample(a_sample())
     assert sorted(entry.name for entry in path.iterdir()) == before
     assert len(read_verdicts(path, read_scores(path))) == 2
 
