@@ -29,3 +29,8 @@ def caches() -> Path:
             hint="set HOME or XDG_CACHE_HOME to a folder that can be written",
         )
     return found / ".cache"
+
+
+def own_cache() -> Path:
+    """Return the folder of our own caches; raises like `caches`."""
+    return caches() / "xftbench"

@@ -5,6 +5,7 @@ Everything is linear in the length of the text: replies can be a hundred thousan
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 _LINE = r"//[^\n]*"
@@ -123,6 +124,7 @@ class Function(NamedTuple):
     name: str = ""
 
 
+@lru_cache(maxsize=16)  # what puts a program together asks several times for the same text
 def skeleton(language: str, code: str) -> str:
     """Return a text of the same length in which comments and quotes are blank."""
     pattern = _OPAQUE_RE.get(language)

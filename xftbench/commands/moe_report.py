@@ -12,11 +12,11 @@ from xftbench.commands.options import (
     DIRECTORY,
     SpreadCommand,
     data_dir_option,
-    default_cache_dir,
     json_option,
     parse_models,
 )
 from xftbench.errors import StoreError, UsageProblem
+from xftbench.places import own_cache
 
 _logger = logging.getLogger(__name__)
 
@@ -102,7 +102,7 @@ def collect(run: Any, problems: Mapping[str, Any], ref: str, *, dtype: str, per_
         missing = [sample for sample in wanted if sample.key not in log.records]
         if not missing:
             return
-        checkpoint = resolve(run.name, ref, cache_dir=default_cache_dir())
+        checkpoint = resolve(run.name, ref, cache_dir=own_cache())
         if checkpoint.sha256 != run.spec.generation.checkpoint_sha256:
             raise StoreError(
                 f"{ref} is not the checkpoint of {run.path}: its hash is {checkpoint.sha256[:12]}, expected "

@@ -11,7 +11,7 @@ from click.core import ParameterSource
 from xft.commands.parameters import NamedPath, Number
 from xftbench.errors import UsageProblem
 from xftbench.execution import processors
-from xftbench.places import caches
+from xftbench.places import own_cache
 from xftbench.plan import SuiteOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -71,11 +71,6 @@ def parse_models(words: Sequence[str]) -> list[tuple[str, str]]:
             raise UsageProblem(f"--models has the name {name!r} twice", hint="each model needs its own NAME")
         models.append((name, ref))
     return models
-
-
-def default_cache_dir() -> Path:
-    """Return where converted checkpoints are kept, by the XDG convention."""
-    return caches() / "xftbench"
 
 
 def _apply(options: Sequence[Callable[[F], F]]) -> Callable[[F], F]:
@@ -245,7 +240,7 @@ generation_options = _apply(
 cache_option = click.option(
     "--cache-dir",
     type=DIRECTORY,
-    default=default_cache_dir,
+    default=own_cache,
     show_default="~/.cache/xftbench",
     help="Where converted checkpoints and known outcomes are kept.",
 )

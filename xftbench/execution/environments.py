@@ -20,7 +20,7 @@ from typing import Any
 
 from xftbench.errors import ToolchainError, UsageProblem
 from xftbench.locks import locked
-from xftbench.places import caches
+from xftbench.places import own_cache
 
 OnLine = Callable[[str], None]
 """Is told what is being done, a short line at a time."""
@@ -111,7 +111,7 @@ def _normalised(distribution: str) -> str:
 
 def root() -> Path:
     """Return where environments stand, by the XDG convention."""
-    return caches() / "xftbench" / "envs"
+    return own_cache() / "envs"
 
 
 def find(name: str) -> Environment:

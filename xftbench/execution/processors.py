@@ -15,14 +15,9 @@ _CGROUPS = Path("/sys/fs/cgroup")
 _OWN_GROUPS = Path("/proc/self/cgroup")
 
 
-def usable() -> int:
-    """Return how many processors this process may run on."""
-    return len(os.sched_getaffinity(0))
-
-
 def worth_using() -> int:
     """Return how many processors a container's quota pays for, of those that this process may run on."""
-    return max(1, min([usable(), *map(ceil, _quotas())]))
+    return max(1, min([len(os.sched_getaffinity(0)), *map(ceil, _quotas())]))
 
 
 def _quotas() -> Iterator[float]:

@@ -28,7 +28,7 @@ from xftbench.execution.inside import items
 from xftbench.execution.outcome import InfrastructureError
 from xftbench.jsonl import write_atomically
 from xftbench.locks import locked
-from xftbench.places import caches
+from xftbench.places import own_cache
 from xftbench.records import PlusProblem
 
 _CODE = (
@@ -99,7 +99,7 @@ def _path_in(cache_home: str | None, home: str | None, key: str, kind: str) -> P
 def _made(*_: str | None) -> Path:
     """Return the directory of all entries; `_` is what it depends on."""
     try:
-        path = caches() / "xftbench" / "references"
+        path = own_cache() / "references"
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except (OSError, UsageProblem):
         return _temporary()
@@ -205,10 +205,10 @@ def _read_once(key: str, inputs: Path, expected: Path, sums: Path, _: tuple[Any,
     Raises:
         ValueError: If a disk has changed a byte of it: right programs would be judged wrong.
     """
-    if sums.read_bytes() != _sums(inputs.read_bytes(), expected.read_bytes()):
+    answers = expected.read_bytes()
+    if sums.read_bytes() != _sums(inputs.read_bytes(), answers):
         raise ValueError(f"{expected} was changed")
-    with expected.open("rb") as file:
-        head: dict[str, Any] = json.loads(file.readline())
+    head: dict[str, Any] = json.loads(answers[: answers.index(b"\n")])
     layouts = tuple(Layout(*layout) for layout in head["layouts"])
     slow_s = {
         part: {int(index): used_s for index, used_s in times.items()}

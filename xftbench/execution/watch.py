@@ -2,9 +2,9 @@
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
+from xftbench.execution.inside import waits
 from xftbench.execution.outcome import Exit
 from xftbench.execution.worker import GRACE_S, Worker, WorkerLostError, living, used_by
 
@@ -35,8 +35,7 @@ class Watch:
         self._exit: Exit | None = None
         self._is_killed = False
         self._looked = self._started
-        self._waits: dict[str, float] = {}
-        """Thread -> seconds that it had waited for a processor when it was last looked at."""
+        self._longest = waits.Longest()
         self._lost_s = 0.0
 
     def run(self) -> Exit:
@@ -95,27 +94,22 @@ class Watch:
     def _starved_s(self) -> float:
         """Return how long the candidate could not go on because other work had the processors.
 
-        Of each stretch of time the thread that has waited longest counts, and those of processes that it has
-        started as well: it could be waiting for them. But if all of them together have used more CPU time
-        than one program may, they keep it from each other.
+        The processes that it has started count as well: it could be waiting for them. But if all of them
+        together have used more CPU time than one program may, they keep it from each other.
         """
         self._looked = time.monotonic()
         try:
             pid = self._worker.candidate_pid()
         except LookupError:
             return self._lost_s
-        waits: dict[str, float] = {}
+        waited: dict[str, float] = {}
         used_s = 0.0
         for process in living(pid):
             used_s += used_by(process)
-            for task in process.glob("task/*/schedstat"):
-                with suppress(OSError, ValueError, IndexError):
-                    waits[str(task)] = int(task.read_text().split()[1]) / 1e9
+            waited |= waits.of_threads(process.name)
+        waited_s = self._longest.since_last(waited)
         if used_s <= self._worker.limits.cpu_s:
-            self._lost_s += max(
-                (wait - self._waits.get(task, 0.0) for task, wait in waits.items()), default=0.0
-            )
-        self._waits = waits
+            self._lost_s += waited_s
         return self._lost_s
 
     def _hear_forker(self, fd: int) -> None:

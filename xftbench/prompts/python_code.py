@@ -278,10 +278,15 @@ def names(code: str) -> tuple[set[str], set[str]]:
     return bound, used - bound - _BUILTINS
 
 
+def line_numbers(node: ast.stmt) -> range:
+    """Return the numbers of a statement's lines, from 1, decorators included."""
+    first = min([node.lineno, *(decorator.lineno for decorator in getattr(node, "decorator_list", []))])
+    return range(first, (node.end_lineno or first) + 1)
+
+
 def lines_of(node: ast.stmt, lines: Sequence[str]) -> str:
     """Return the source of a statement, decorators included."""
-    first = min([node.lineno, *(decorator.lineno for decorator in getattr(node, "decorator_list", []))])
-    text = "".join(lines[first - 1 : node.end_lineno])
+    text = "".join(lines[number - 1] for number in line_numbers(node))
     return text if text.endswith("\n") else text + "\n"
 
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from xftbench.prompts.python_code import Binding, binding, lines_of, names, source_lines, tree
+from xftbench.prompts.python_code import Binding, binding, line_numbers, lines_of, names, source_lines, tree
 from xftbench.records import FinishReason
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -82,15 +82,9 @@ def _part(node: ast.stmt, text: str) -> _Part:
 def _left(lines: Sequence[str], parts: Sequence[_Part], kept: Sequence[_Part]) -> str:
     """Return the lines of a program without those that have only parts that are not kept."""
     stays = {id(part.node) for part in kept}
-    wanted = {n for part in kept for n in _line_numbers(part)}
-    dropped = {n for part in parts if id(part.node) not in stays for n in _line_numbers(part)} - wanted
+    wanted = {n for part in kept for n in line_numbers(part.node)}
+    dropped = {n for part in parts if id(part.node) not in stays for n in line_numbers(part.node)} - wanted
     return "".join(line for number, line in enumerate(lines, 1) if number not in dropped)
-
-
-def _line_numbers(part: _Part) -> range:
-    decorators = getattr(part.node, "decorator_list", [])
-    first = min([part.node.lineno, *(each.lineno for each in decorators)])
-    return range(first, (part.node.end_lineno or first) + 1)
 
 
 def _reached(parts: Sequence[_Part], name: str) -> set[int]:

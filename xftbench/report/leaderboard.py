@@ -14,8 +14,8 @@ from xftbench.errors import StoreError
 from xftbench.report import formats
 from xftbench.report.formats import as_json, markdown
 from xftbench.report.rows import row
-from xftbench.report.runs import Run, Table, apart, find_runs, into_tables, read_runs
-from xftbench.store.run_dir import file_name
+from xftbench.report.runs import Run, Table, apart, into_tables, read_runs
+from xftbench.store.run_dir import file_name, find_runs
 
 __all__ = ["as_json", "averages", "build", "find_runs", "from_runs", "markdown", "write"]
 

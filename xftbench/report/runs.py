@@ -10,7 +10,7 @@ from xftbench import jsonl
 from xftbench.errors import DataFileError, StoreError, UsageProblem
 from xftbench.records import Problem, Sample, Verdict
 from xftbench.store.comparable import Difference, comparable_key, differences, is_allowed
-from xftbench.store.run_dir import ScoresFile, in_folder, is_closed, read_scores, read_spec, read_verdicts
+from xftbench.store.run_dir import ScoresFile, find_runs, is_closed, read_scores, read_spec, read_verdicts
 from xftbench.store.spec import RunSpec, SpecFile
 
 _logger = logging.getLogger(__name__)
@@ -116,15 +116,6 @@ class Table:
     def run_of(self, name: str) -> Run | None:
         """Return the run of a model, if it is in the table."""
         return next((run for run in self.runs if run.name == name), None)
-
-
-def find_runs(runs_dir: Path) -> list[Path]:
-    """Return the run directories below a directory, those that are incomplete or can't be read included.
-
-    Raises:
-        StoreError: If the directory itself can't be read.
-    """
-    return in_folder(runs_dir)
 
 
 def expand(paths: Iterable[Path]) -> list[Path]:

@@ -104,11 +104,10 @@ def contradiction(scores: Scores, verdicts: Sequence[Verdict]) -> str | None:
         return f"counts {scores.counts}, of the verdicts {dict(counts)}"
     task_ids = list(dict.fromkeys(verdict.task_id for verdict in verdicts))
     ks = [score.k for score in scores.pass_at]
-    tallies = _tally(task_ids, [(verdict, verdict.verdict) for verdict in verdicts])
-    passed = _scores([tally for tally in tallies.values() if tally[0] > 0], ks)
-    checks = _checks(task_ids, verdicts, ks)
-    for name, expected in (("pass_at", passed), *checks.items()):
-        found = scores.pass_at if name == "pass_at" else scores.checks.get(name, ())
+    passed = _overall(task_ids, [(verdict, verdict.verdict) for verdict in verdicts], ks)
+    told = {"pass_at": scores.pass_at, **scores.checks}
+    for name, expected in {"pass_at": passed, **_checks(task_ids, verdicts, ks)}.items():
+        found = told.get(name, ())
         if len(found) != len(expected) or not all(map(_is_same, found, expected)):
             return f"{name} {found}, of the verdicts {expected}"
     return None
@@ -130,9 +129,15 @@ def _checks(
     for check in ("base", "plus", "strict"):
         judged = [(verdict, name) for verdict in verdicts if (name := getattr(verdict, check)) is not None]
         if judged:
-            tallies = _tally(task_ids, judged)
-            found[check] = _scores([tally for tally in tallies.values() if tally[0] > 0], ks)
+            found[check] = _overall(task_ids, judged, ks)
     return found
+
+
+def _overall(
+    task_ids: Sequence[str], judged: Iterable[tuple[Verdict, VerdictName]], ks: Sequence[int]
+) -> tuple[PassAtK, ...]:
+    """Return the scores over the problems with a verdict about the model."""
+    return _scores([tally for tally in _tally(task_ids, judged).values() if tally[0] > 0], ks)
 
 
 def _strata(

@@ -15,7 +15,7 @@ from xftbench import jsonl
 from xftbench.errors import StoreError, UsageProblem
 from xftbench.prompts.style import PromptStyle
 from xftbench.records import Record, Verdict, VerdictName
-from xftbench.store.run_dir import in_folder, is_closed, read_scores, read_spec, read_verdicts
+from xftbench.store.run_dir import find_runs, is_closed, read_scores, read_spec, read_verdicts
 from xftbench.store.spec import RunSpec
 
 _logger = logging.getLogger(__name__)
@@ -190,7 +190,7 @@ def _results_of(word: str, runs: Path) -> Iterator[Results]:
 
 def _runs_in(folder: Path) -> list[Path]:
     """Return the run directories in a folder; those closed to us are left out and named in the log."""
-    found = in_folder(folder)
+    found = find_runs(folder)
     closed = [path for path in found if is_closed(path)]
     for path in closed:
         _logger.warning("left out: %s is not readable", path)

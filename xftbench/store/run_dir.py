@@ -230,7 +230,7 @@ def _take_lock(path: Path) -> int:
     return lock
 
 
-def in_folder(folder: Path) -> list[Path]:
+def find_runs(folder: Path) -> list[Path]:
     """Return the run directories in a folder, and any other in which nobody may look whether it is one.
 
     Raises:

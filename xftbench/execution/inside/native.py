@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from xftbench.execution.inside import channel, linux
+from xftbench.execution.inside import channel, linux, waits
 
 if TYPE_CHECKING:
     from xftbench.execution.inside.jail import NamespaceJail
@@ -341,8 +341,7 @@ class _Watch:
         self._wall_s = step["wall_s"]
         self.most_s = _TREE_STRETCH * step["cpu_s"]
         """CPU seconds of all its processes together."""
-        self._waits: dict[str, float] = {}
-        """Thread -> seconds that it had waited for a processor when it was last looked at."""
+        self._longest = waits.Longest()
         self._waited_s = 0.0
         self._poll = select.poll()
         for fd in (*streams, self._pidfd):
@@ -390,10 +389,9 @@ class _Watch:
         """Return how long all processes together have run, and how long the busiest has run or had to wait.
 
         That others had the processors is not its loss: a verdict must not depend on how busy the machine is.
-        The first thread of a process may have nothing to do but to wait for another one, as in every JVM.
         """
         ran_s = longest_s = 0.0
-        waits: dict[str, float] = {}
+        waited: dict[str, float] = {}
         everybody = [name for name in os.listdir("/proc") if name.isdigit() and name != "1"]
         for name in everybody if self._sees_all else [str(self._child)]:
             with contextlib.suppress(OSError, ValueError):
@@ -401,22 +399,9 @@ class _Watch:
                     used_s = sum(map(int, file.read().rpartition(")")[2].split()[11:15])) / _TICKS_PER_S
                 ran_s += used_s
                 longest_s = max(longest_s, used_s)
-                waits |= _waits(name)
-        # Threads come and go: of each stretch of time the one that waited longest counts.
-        self._waited_s += max(
-            (wait - self._waits.get(task, 0.0) for task, wait in waits.items()), default=0.0
-        )
-        self._waits = waits
+                waited |= waits.of_threads(name)
+        self._waited_s += self._longest.since_last(waited)
         return ran_s, longest_s + self._waited_s
-
-
-def _waits(process: str) -> dict[str, float]:
-    """Return how many seconds each thread of a process has waited for a processor."""
-    waits = {}
-    for task in os.listdir(f"/proc/{process}/task"):
-        with contextlib.suppress(OSError, ValueError), open(f"/proc/{process}/task/{task}/schedstat") as file:
-            waits[task] = int(file.read().split()[1]) / 1e9
-    return waits
 
 
 def kill_everything(child: int) -> int:

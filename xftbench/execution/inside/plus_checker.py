@@ -213,8 +213,8 @@ class _Judge:
             raise _WrongError(index, ("mismatch", str(index)), shown(answer.value))
         tolerance = part.tolerance(index, strict=True)
         has_shape = tolerance > 0 and isinstance(expected.value, (list, tuple))
-        is_same = tolerance == expected.tolerance and self._oracle not in LENIENT and not has_shape
-        is_same = is_same and wire.NARROW not in encoded
+        is_lenient = self._oracle in LENIENT or has_shape or wire.NARROW in encoded
+        is_same = tolerance == expected.tolerance and not is_lenient
         if is_same or result["strict"] is not None:
             return
         answer = self._as_answer(self._decoded(encoded))  # anew: what iterates has come to its end

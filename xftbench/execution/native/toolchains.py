@@ -16,7 +16,7 @@ import msgspec
 from xftbench.execution.native.language import Language, Tool, Variant
 from xftbench.execution.native.languages import LANGUAGES
 from xftbench.hashing import sha256_file
-from xftbench.places import caches, home
+from xftbench.places import home, own_cache
 
 _VERSION = re.compile(r"\d+(?:\.\d+)+[\w.+-]*|\d+\.\d+|(?<=version )\d+")
 _VERSION_S = 30.0
@@ -55,7 +55,7 @@ class Missing:
 
 def cache_directory() -> Path:
     """Return where toolchains that no Debian package brings, and precompiled parts, are kept."""
-    return caches() / "xftbench" / "toolchains"
+    return own_cache() / "toolchains"
 
 
 @lru_cache(maxsize=64)
