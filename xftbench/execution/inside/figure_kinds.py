@@ -9,6 +9,7 @@ import string
 import sys
 from datetime import date, datetime, time, timedelta, tzinfo
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from xftbench.execution.inside.plain import NotPlain
@@ -97,6 +98,7 @@ REBUILDERS = {
 """Functions, and builtin classes, that build what parts hold from what they are given."""
 
 
+@lru_cache(maxsize=1024)
 def is_of_plots(module: str) -> bool:
     """Return whether a module is one of the libraries that draw."""
     return module.partition(".")[0] in _LIBRARIES or module.startswith("pandas.plotting.")

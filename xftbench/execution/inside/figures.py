@@ -371,8 +371,8 @@ class _Unpickler(rebuild.PlainUnpickler):
         super().__init__(buffer)
         self.with_methods: list[Any] = []
         """What has methods of another object's, or gives others its own: no pickle may name one."""
-        self._code: dict[int, Any] = {}
-        """Classes and functions that were named, and the tuples with one in them, by their ids."""
+        self._code = rebuild.Objects()
+        """Classes and functions that were named, and the tuples with one in them."""
 
     is_plain = staticmethod(figure_kinds.is_plain)
     is_made_by_calling = staticmethod(figure_kinds.is_made_by_calling)
@@ -381,7 +381,7 @@ class _Unpickler(rebuild.PlainUnpickler):
         _import(module)
         found = super().find_class(module, name)
         if (module, name) not in self.constants:
-            self._code[id(found)] = found
+            self._code.add(found)
         return found
 
     @staticmethod
@@ -394,8 +394,8 @@ class _Unpickler(rebuild.PlainUnpickler):
 
     def note(self, made: tuple[Any, ...]) -> None:
         """Remember a tuple, if a class or a function is in it."""
-        if any(id(value) in self._code for value in made):
-            self._code[id(made)] = made
+        if self._code.has_any(made):
+            self._code.add(made)
 
     def _check_values(self, values: Iterable[Any]) -> None:
         """Check that nothing that a part is to hold is a class or a function: it may be called.
@@ -403,7 +403,7 @@ class _Unpickler(rebuild.PlainUnpickler):
         Raises:
             NotPlain: If something is.
         """
-        if any(id(value) in self._code for value in values):
+        if self._code.has_any(values):
             raise NotPlain("a figure that holds a class or a function is not plain data")
 
     def check_call(self, name: str, function: Any, arguments: tuple[Any, ...]) -> None:
@@ -421,7 +421,7 @@ class _Unpickler(rebuild.PlainUnpickler):
         super().load_reduce()
         made, numpy = self.stack[-1], sys.modules["numpy"]
         if isinstance(made, type):
-            self._code[id(made)] = made
+            self._code.add(made)
         if isinstance(made, (numpy.ndarray, numpy.generic)) and not figure_kinds.is_array(made):
             raise NotPlain("a figure that holds records is not plain data")
 

@@ -10,7 +10,7 @@ import io
 import pickle
 import sys
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from operator import methodcaller
 from types import BuiltinFunctionType, FunctionType, MemberDescriptorType, MethodType
 from typing import Any, ClassVar
@@ -34,6 +34,24 @@ def rebuilt(unpickler: "PlainUnpickler", what: str) -> Any:
         raise NotPlain(f"{what} that can't be rebuilt: {type(error).__name__}") from error
 
 
+class Objects:
+    """Objects told apart by being the same, not by being equal; held, so that no other gets such an id."""
+
+    def __init__(self) -> None:
+        self._by_id: dict[int, Any] = {}
+
+    def add(self, value: Any) -> None:
+        """Add one."""
+        self._by_id[id(value)] = value
+
+    def has_any(self, values: Iterable[object]) -> bool:
+        """Return whether one of some values is there."""
+        return not self._by_id.keys().isdisjoint(map(id, values))
+
+    def __contains__(self, value: object) -> bool:
+        return id(value) in self._by_id
+
+
 _InPython: Any = pickle._Unpickler  # of whose methods type stubs know nothing
 
 
@@ -51,12 +69,13 @@ class PlainUnpickler(_InPython):  # type: ignore[misc]
 
     def __init__(self, buffer: io.BytesIO) -> None:
         super().__init__(buffer)
-        self._named: list[Any] = []
+        self._buffer = buffer
+        self._named = Objects()
         """What is the process' own: every other value is the pickle's."""
-        self._callable: list[Any] = []
-        self._constants: list[Any] = []
-        self._finished: dict[int, Any] = {}
-        """What gets no state any more, by its id; held here, so that nothing else gets the same."""
+        self._callable = Objects()
+        self._constants = Objects()
+        self._finished = Objects()
+        """What gets no state any more."""
 
     def find_class(self, module: str, name: str) -> Any:
         """Return what a pickle names.
@@ -65,9 +84,9 @@ class PlainUnpickler(_InPython):  # type: ignore[misc]
             NotPlain: If it may not.
         """
         found, is_callable = self._find(module, name)
-        self._named.append(found)
+        self._named.add(found)
         if is_callable:
-            self._callable.append(found)
+            self._callable.add(found)
         return found
 
     def _find(self, module: str, name: str) -> tuple[Any, bool]:
@@ -77,7 +96,7 @@ class PlainUnpickler(_InPython):  # type: ignore[misc]
         if (module, name) in self.rebuilders or (module, name) in self.constants:
             found = super().find_class(module, name)
             if (module, name) in self.constants:
-                self._constants.append(found)
+                self._constants.add(found)
             return found, (module, name) in self.rebuilders
         found = class_of(module, name)
         if found is None or not self.is_plain(module, name, found):
@@ -96,15 +115,15 @@ class PlainUnpickler(_InPython):  # type: ignore[misc]
         """Call something: constructors of the libraries may read files, write them, and run texts."""
         function, arguments = self.stack[-2:]
         name = getattr(function, "__name__", type(function).__name__)
-        if not _is_one_of(function, self._callable):
+        if function not in self._callable:
             raise NotPlain(f"a {name[:80]} that is made by calling it is not plain data")
         self.check_call(name, function, arguments)
         super().load_reduce()
         made = self.stack[-1]
         if name in _SHARED or isinstance(made, enum.Enum):
-            self._named.append(made)
+            self._named.add(made)
         if not self.has_state(name):
-            self._finish(made)
+            self._finished.add(made)
             plain.check_made(made)
 
     @staticmethod
@@ -112,28 +131,44 @@ class PlainUnpickler(_InPython):  # type: ignore[misc]
         """Return whether what a function of this name makes is given a state."""
         return name in plain.WITH_STATE
 
-    def _finish(self, made: Any) -> None:
-        self._finished[id(made)] = made
+    def load(self) -> Any:
+        """Return what the pickle holds; as the base class does, but for frames, which only cut a text up."""
+        buffer = self._buffer
+        self.read, self.readline, self.readinto = buffer.read, buffer.readline, buffer.readinto
+        self.metastack: list[Any] = []
+        self.stack: list[Any] = []
+        self.append = self.stack.append
+        self.proto = 0
+        read, dispatch = self.read, self.dispatch
+        try:
+            while True:
+                dispatch[read(1)[0]](self)
+        except pickle._Stop as stop:  # type: ignore[attr-defined]
+            return stop.value
 
-    def _hold(self) -> None:
-        """Note that what has just been fetched is held by two."""
-        if not self.may_be_cyclic(type(self.stack[-1])):
-            self._finish(self.stack[-1])
+    def load_frame(self) -> None:
+        """Pass over a frame's length."""
+        self.read(8)
+
+    def _fetch(self, place: int) -> None:
+        """Put what stands in the pickle before onto the stack; it is held by two then."""
+        fetched = self.memo[place]
+        kind = type(fetched)
+        if kind not in _STATELESS and not self.may_be_cyclic(kind):
+            self._finished.add(fetched)
+        self.append(fetched)
 
     def load_get(self) -> None:
-        """Fetch what stands in the pickle before."""
-        super().load_get()
-        self._hold()
+        """Fetch something."""
+        self._fetch(int(self.readline()))
 
     def load_binget(self) -> None:
-        """Fetch what stands in the pickle before."""
-        super().load_binget()
-        self._hold()
+        """Fetch something."""
+        self._fetch(self.read(1)[0])
 
     def load_long_binget(self) -> None:
-        """Fetch what stands in the pickle before."""
-        super().load_long_binget()
-        self._hold()
+        """Fetch something."""
+        self._fetch(int.from_bytes(self.read(4), "little"))
 
     def check_call(self, name: str, function: Any, arguments: tuple[Any, ...]) -> None:
         """Check that a call runs nothing but its function, on plain data.
@@ -159,7 +194,7 @@ class PlainUnpickler(_InPython):  # type: ignore[misc]
         Raises:
             NotPlain: If it has.
         """
-        if not (isinstance(kind, type) and _is_one_of(kind, self._named)):
+        if not (isinstance(kind, type) and kind in self._named):
             raise NotPlain("an instance of no class is not plain data")
         has_code = not isinstance(kind.__new__, BuiltinFunctionType) and not issubclass(kind, tuple)
         is_array = "numpy" in sys.modules and issubclass(kind, sys.modules["numpy"].ndarray)
@@ -169,12 +204,12 @@ class PlainUnpickler(_InPython):  # type: ignore[misc]
     def load_build(self) -> None:
         """Give an object its state."""
         instance, state = self.stack[-2:]
-        if _is_one_of(instance, self._named):
+        if instance in self._named:
             raise Tampered(f"a pickle that changes {getattr(instance, '__name__', 'a constant')}")
         kind = type(instance)
-        if id(instance) in self._finished:
+        if instance in self._finished:
             raise NotPlain(f"a {kind.__name__[:80]} that is changed is not plain data")
-        self._finish(instance)
+        self._finished.add(instance)
         if "numpy" in sys.modules and isinstance(instance, sys.modules["numpy"].dtype):
             self.stack[-1] = plain.dtype_state(instance, state)
         else:
@@ -205,7 +240,7 @@ class PlainUnpickler(_InPython):  # type: ignore[misc]
             raise NotPlain(f"a {kind.__name__[:80]} with attributes that have no names is not plain data")
         for name, value in attributes.items():
             is_method = callable(getattr(kind, name, None)) and callable(value)
-            is_function = isinstance(value, _FUNCTIONS) and not _is_one_of(value, self._constants)
+            is_function = isinstance(value, _FUNCTIONS) and value not in self._constants
             is_own = name == "__setstate__" or (name.startswith("__") and hasattr(kind, name))
             if is_own or ((is_method or is_function) and type(value) not in self.stubs):
                 raise NotPlain(f"a {kind.__name__[:80]} with a {name[:80]} of its own is not plain data")
@@ -248,8 +283,8 @@ class PlainUnpickler(_InPython):  # type: ignore[misc]
     dispatch |= {
         getattr(pickle, code)[0]: methodcaller(f"load_{code.lower()}")
         for code in (
-            "GET", "BINGET", "LONG_BINGET", "REDUCE", "NEWOBJ", "NEWOBJ_EX", "BUILD", "APPEND", "APPENDS",
-            "SETITEM", "SETITEMS", "ADDITEMS", "FROZENSET",
+            "FRAME", "GET", "BINGET", "LONG_BINGET", "REDUCE", "NEWOBJ", "NEWOBJ_EX", "BUILD", "APPEND",
+            "APPENDS", "SETITEM", "SETITEMS", "ADDITEMS", "FROZENSET",
         )
     }  # fmt: skip
     # The first two make instances, too, and the last has one held by two; no pickler writes them any more.
@@ -263,8 +298,8 @@ _DICTIONARIES = (dict, OrderedDict, defaultdict, Counter)
 _FUNCTIONS = (type, FunctionType, BuiltinFunctionType, MethodType)
 
 
-def _is_one_of(value: object, others: list[Any]) -> bool:
-    return any(value is other for other in others)
+_STATELESS = frozenset({str, bytes, int, float, complex, bool, type(None)})
+"""Classes of what never gets a state, and most of what is fetched is of."""
 
 
 def class_of(module: str, name: str) -> type | None:
