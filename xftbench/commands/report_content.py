@@ -69,7 +69,7 @@ def build(paths: Sequence[Path], options: ReportOptions) -> Content:
         ],
         published=_published(options.published_dir, tables),
         title=options.title,
-        sentences=differences.sentences(compared),
+        sentences=differences.sentences(tables, compared),
         differences=differences.blocks(tables, compared),
         notes=notes,
         max_bytes=int(options.max_mb * 1e6),

@@ -10,7 +10,7 @@ from xftbench.report.comparison import Comparison, Settings, SuiteComparison, co
 from xftbench.report.comparison_text import FINDINGS, headline
 from xftbench.report.page import Block, Figure, Sentence, slug
 from xftbench.report.plots import color_of, intervals, shortened
-from xftbench.report.runs import Run, Table
+from xftbench.report.runs import Run, Table, names_of
 from xftbench.scoring.paired import holm
 from xftbench.store.noise import NoiseCertificate, read_certificates
 from xftbench.store.results import Model, Results
@@ -97,13 +97,18 @@ def _row(pair: SuiteComparison) -> dict[str, object]:
     }
 
 
-def sentences(comparison: Comparison | None) -> list[Sentence]:
+def sentences(tables: Sequence[Table], comparison: Comparison | None) -> list[Sentence]:
     """Return what a reader without statistics should take from the comparisons."""
     if comparison is None:
         return []
+    of_run = {
+        run.spec_file.run_id: name
+        for table, name in zip(tables, names_of(tables), strict=True)
+        for run in table.runs
+    }
     return [
         Sentence(call=_CALLS.get(pair.finding, "unclear"),
-                 text=f"{pair.suite}: {headline(pair, comparison)}.")
+                 text=f"{of_run[pair.candidate_run]}: {headline(pair, comparison)}.")
         for pair in comparison.pairs
     ]  # fmt: skip
 

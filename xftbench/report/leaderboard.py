@@ -14,7 +14,7 @@ from xftbench.errors import StoreError
 from xftbench.report import formats
 from xftbench.report.formats import as_json, markdown
 from xftbench.report.rows import row
-from xftbench.report.runs import Run, Table, apart, into_tables, read_runs
+from xftbench.report.runs import Run, Table, apart, into_tables, names_of, read_runs
 from xftbench.store.run_dir import file_name, find_runs
 
 __all__ = ["as_json", "averages", "build", "find_runs", "from_runs", "markdown", "write"]
@@ -71,16 +71,16 @@ def averages(runs: Sequence[Run]) -> pd.DataFrame:
     a part that others have is left out of that average: it would be over other problems. There is none over
     suites if one was run in two ways that can't be compared.
 
-    Columns: ``over`` (``suites``, or suite and tag), ``parts``, ``model``, ``n_parts``, ``n_problems``,
+    Columns: ``over`` (``suites``, or suite and tag; for a suite that was run in two ways what tells them
+    apart, too), ``parts``, ``model``, ``n_parts``, ``n_problems``,
     ``macro``, ``weighted``.
     """
     parts: dict[str, dict[str, dict[str, tuple[float, int]]]] = {}
     tables = into_tables(runs)
-    names = [table.suite for table in tables]
-    for table in tables:
-        # A suite that was run in two ways has two numbers, and no average takes both.
-        is_one_way = len(set(names)) == len(names)
-        label = table.suite if is_one_way else f"{table.suite} {table.group}"
+    names = names_of(tables)
+    # A suite that was run in two ways has two numbers, and no average takes both.
+    is_one_way = names == [table.suite for table in tables]
+    for table, label in zip(tables, names, strict=True):
         for run in table.runs:
             scores = run.scores_file.scores
             if is_one_way and (whole := scores.at(1)) is not None:

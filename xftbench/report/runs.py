@@ -177,6 +177,12 @@ def into_tables(runs: Iterable[Run]) -> list[Table]:
     return [replace(table, apart=text) for table, text in zip(tables, told, strict=True)]
 
 
+def names_of(tables: Sequence[Table]) -> list[str]:
+    """Return each table's suite, or its label where the suite was run in two ways that can't be compared."""
+    suites = [table.suite for table in tables]
+    return [table.suite if suites.count(table.suite) == 1 else table.label for table in tables]
+
+
 def apart(tables: Sequence[Table], titles: Sequence[str]) -> list[str]:
     """Return what to add to each table's title so that no two are the same; nothing where none is.
 

@@ -12,10 +12,10 @@ from many_runs import write_run
 from xftbench.cli import run as xftbench
 from xftbench.errors import DataFileError
 from xftbench.records import Problem
-from xftbench.report import formats, leaderboard, published
+from xftbench.report import differences, formats, leaderboard, published
 from xftbench.report.cost import cost_points
 from xftbench.report.plots import pareto_front
-from xftbench.report.runs import read_runs
+from xftbench.report.runs import into_tables, names_of, read_runs
 from xftbench.scoring.aggregate import aggregate
 from xftbench.store.model_facts import ModelFacts, StageCost
 from xftbench.store.run_dir import RunDir, Timings
@@ -68,6 +68,16 @@ def test_a_suite_that_was_run_in_two_ways_has_no_average(tmp_path: Path) -> None
         write_run(tmp_path / str(n), "m", suite, n_problems=4, n=n, rate=0.5)
     runs = read_runs([*(tmp_path / "1").iterdir(), *(tmp_path / "2").iterdir()])
     assert leaderboard.averages(runs).empty
+
+
+def test_averages_of_a_suite_that_was_run_in_two_ways_say_which(tmp_path: Path) -> None:
+    for n in (1, 2):
+        write_run(tmp_path / str(n), "sft", "one", n_problems=4, n=n, rate=0.2)
+        write_run(tmp_path / str(n), "xft", "one", n_problems=4, n=n, rate=0.8)
+    tables = into_tables(read_runs(path for n in "12" for path in sorted((tmp_path / n).iterdir())))
+    assert [name.rpartition(", ")[2] for name in names_of(tables)] in (["n=1", "n=2"], ["n=2", "n=1"])
+    said = differences.sentences(tables, differences.against(tables, "sft", {}))
+    assert sorted(sentence.text.partition(": ")[0] for sentence in said) == sorted(names_of(tables))
 
 
 def test_costs_per_solved_problem(tmp_path: Path) -> None:
