@@ -62,6 +62,7 @@ class PlusRunner(WorkerRunner):
         job = {
             "entry_point": problem.entry_point,
             "mode": "reference",
+            "at_once": False,
             "not_none": problem.oracle == "not_none",
             "parts": [_part(layout, {}, float("inf")) for layout in layouts],
         }
@@ -155,16 +156,17 @@ class _Judgement:
         self._results: dict[str, _PartResult] = {}
         self._told: dict[str, Any] = {}
         """The checker's word on parts that are done, while the candidate is at another."""
+        self._at_once = False
+        """Whether the checker has to see each answer before the next call, which takes longer."""
         self._cpu_s = self._wall_s = 0.0
 
     def _scaled(self, times_s: Mapping[int, float]) -> dict[int, float]:
         return {index: self._limits.scale * used_s for index, used_s in times_s.items()}
 
     def outcome(self) -> Outcome:
-        """Run the program, a second time if it did not live to the second part, and sum up."""
-        for name in references.PARTS:
-            if name not in self._results:
-                self._run([part for part in references.PARTS if part not in self._results])
+        """Run the program, again if it did not live to the second part or changed an answer, and sum up."""
+        while missing := [part for part in references.PARTS if part not in self._results]:
+            self._run(missing)
         base, plus = (self._results[name] for name in references.PARTS)
         decisive = next((part for part in (base, plus) if part.verdict != "passed"), None)
         strict = decisive or next((part for part in (base, plus) if part.strict != "passed"), None)
@@ -183,6 +185,7 @@ class _Judgement:
     def _run(self, names: list[str]) -> None:
         """Run a candidate on some parts and book what became of each."""
         self._part_began = (names[0], 0.0)
+        self._told = {}
         watch = Watch(
             self._worker, min(self._stall_s, self._cap_s), lambda message: self._hear(watch, message)
         )
@@ -198,8 +201,11 @@ class _Judgement:
         how: list[str] = report.pop("ended", ["gone"])
         if how[0] == "unjailed":
             raise WorkerLostError(f"a candidate's jail could not be built: {how[1]}")
+        was_at_once = self._at_once
         for name in names:
-            if name in report:
+            if name in report and report[name]["report"][0] == "changed" and not was_at_once:
+                self._at_once = True
+            elif name in report:
                 self._results[name] = _PartResult.of(name, report[name], ended, self._worker.limits, watch)
             elif name == began or how[0] in ("compile", "start"):
                 # Parts that it did not live to get a candidate of their own, unless it can't live at all.
@@ -213,7 +219,9 @@ class _Judgement:
         near, far = socket.socketpair()
         files = self._reference.inputs, self._reference.expected
         with near, far, files[0].open("rb") as inputs, files[1].open("rb") as expected:
-            job = {"entry_point": problem.entry_point, "mode": mode, "parts": parts}
+            job = {
+                "entry_point": problem.entry_point, "mode": mode, "at_once": self._at_once, "parts": parts,
+            }  # fmt: skip
             _order(self._worker, job, self._program.solution, files[0], far)
             task = {"task": self._reference.key, "oracle": problem.oracle, "parts": parts}
             checker.send(task, (near.fileno(), inputs.fileno(), expected.fileno()))
@@ -268,6 +276,8 @@ def _by_report(kind: str, said: list[str]) -> tuple[VerdictName, str]:
         return "passed", ""
     if kind == "mismatch":
         return "failed", f"wrong answer to input {said[0]}"
+    if kind == "changed":
+        return "failed", f"the answer to input {said[0]} was changed after it was returned"
     if kind == "violation":
         return "failed", f"the program answered with {said[0]}"
     nearest, name, text, *where = said

@@ -236,3 +236,86 @@ def test_what_a_solution_says_of_its_end_is_reported_in_short(kind: str) -> None
         channel.write_frame(far.fileno(), items.MESSAGE + said)
         report = plus_checker.judge(job, task, near.fileno(), -1, channel.Control(near))
     assert report["ended"] == report["base"]["report"] == [kind, "x" * 1000, "y" * 1000, "\0" * 1000]
+
+
+BUFFER = plus_problem("def f(n): return list(range(n))\n", "f", [[300], [2], [3]])
+
+
+def test_an_answer_counts_as_it_was_returned_and_not_as_the_next_call_leaves_it(pool: Pool) -> None:
+    late = (
+        "B = [0] * 300\ndef f(n):\n    if n == 300:\n        return B\n"
+        "    B[:] = range(300)\n    return list(range(n))\n"
+    )
+    judgement = judged(pool, late, BUFFER)
+    assert (judgement.base, judgement.plus, judgement.strict) == ("failed", "failed", "failed")
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["B.extend(float(x) for x in range(n))", "import numpy as np; B.extend(np.arange(n))"],
+    ids=["floats", "numpy"],
+)
+def test_a_list_that_each_call_fills_anew_is_right_each_time(line: str, pool: Pool) -> None:
+    outcome = judged(pool, f"B = []\ndef f(n):\n    B.clear(); {line}\n    return B\n", BUFFER)
+    assert (outcome.base, outcome.plus, outcome.strict) == ("passed", "passed", "passed")
+
+
+def test_an_answer_that_a_thread_still_changes_is_wrong(pool: Pool) -> None:
+    solution = (
+        "import threading, time\ndef f(n):\n    B = [-1.0] * n\n    def fill():\n"
+        "        while True:\n            B[0] = time.perf_counter()\n"
+        "    threading.Thread(target=fill, daemon=True).start()\n    return B\n"
+    )
+    assert judged(pool, solution, BUFFER).verdict == "failed"
+
+
+@pytest.mark.parametrize("line", ["map(int, ['a'])", "[map(int, ['a'])]", "(input() for _ in 'a')"])
+def test_where_only_none_counts_what_is_lazy_stays_so(line: str, pool: Pool) -> None:
+    outcome = judged(pool, f"def f(x): return {line} if x > 0 else None\n", FOUND)
+    assert (outcome.base, outcome.strict) == ("passed", "passed")
+
+
+_TIMEOUT = "import signal, time\ndef late(*_): raise TimeoutError\n"
+
+
+@pytest.mark.parametrize(
+    "before",
+    ["signal.signal(signal.SIGALRM, late); time.sleep(0.5)", "signal.signal(signal.SIGALRM, signal.SIG_DFL)",
+     "signal.signal(signal.SIGALRM, late); signal.alarm(1)",
+     "assert (signal.getsignal(signal.SIGALRM), signal.getitimer(signal.ITIMER_REAL)) == (0, (0.0, 0.0))"],
+    ids=["raises", "kills", "rings", "asks"],
+)  # fmt: skip
+def test_a_solution_may_use_the_signal_of_the_clock(before: str, pool: Pool) -> None:
+    solution = f"{_TIMEOUT}{before}\ndef f(x):\n    time.sleep(0.3)\n    return 2 * x\n"
+    outcome = judged(pool, solution, DOUBLE)
+    assert (outcome.base, outcome.plus) == ("passed", "passed")
+
+
+def test_a_timeout_of_the_solutions_own_works(pool: Pool) -> None:
+    solution = (
+        f"{_TIMEOUT}def f(x):\n    signal.signal(signal.SIGALRM, late)\n"
+        "    signal.setitimer(signal.ITIMER_REAL, 0.1)\n"
+        "    try:\n        time.sleep(0.3)\n    except TimeoutError:\n        return 2 * x\n"
+        "    finally:\n        signal.alarm(0)\n"
+    )
+    assert judged(pool, solution, DOUBLE).base == "passed"
+
+
+def test_a_timer_that_one_call_has_stopped_runs_in_the_next(pool: Pool) -> None:
+    solution = f"{_TIMEOUT}def f(x):\n    signal.alarm(0)\n    return 2 * x\n"
+    assert judged(pool, solution, DOUBLE).base == "passed"
+    endless = (
+        "import signal, time\ndef f(x):\n    if x == 1:\n        signal.alarm(0)\n"
+        "    else:\n        time.sleep(30)\n    return 2 * x\n"
+    )
+    outcome = judged(pool, endless, DOUBLE)
+    assert (outcome.verdict, outcome.cpu_s < 5, outcome.wall_s < 10) == ("timed_out", True, True)
+
+
+def test_solutions_are_run_in_a_child_with_options_as_evalplus_does(pool: Pool) -> None:
+    solution = (
+        "import multiprocessing as mp, sys\ndef f(x):\n    child = mp.parent_process() is not None\n"
+        "    child = child and mp.current_process().name != 'MainProcess' and not sys.argv[1].isdigit()\n"
+        "    return 2 * x if child else None\n"
+    )
+    assert judged(pool, solution, DOUBLE).verdict == "passed"

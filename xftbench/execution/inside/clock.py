@@ -8,6 +8,7 @@ it has not got at this module. The harness watches from outside as well.
 
 import _signal  # type: ignore[import-not-found]
 import os
+import re
 from _thread import _count
 from time import monotonic, process_time
 from typing import Any
@@ -22,12 +23,22 @@ class TimeoutException(Exception):  # noqa: N818 - Parity: evalplus' name, and l
     """A test has used up its time. A solution can catch it, as in evalplus; the strict verdict knows."""
 
 
+_SHARED = re.compile("signal|alarm|itimer")
+
+
+def is_shared(source: str) -> bool:
+    """Return whether a solution may use the clock's signal or its timer itself, as a `@timeout(5)` does."""
+    return bool(_SHARED.search(source))
+
+
 class Clock:
     """Counts the time of the test that is running; `index` says which one, -1 for none."""
 
     def __init__(self, schedstat_fd: int) -> None:
         self._schedstat_fd = schedstat_fd
         self.index = -1
+        self.began_s = 0.0
+        """When the test that is running began, by `monotonic`."""
         self.limit_s = 0.0
         self.was_late = -1
         """Index of the last test that took longer than it may, whether it was interrupted or not."""
@@ -41,6 +52,27 @@ class Clock:
         self._last = self._now()
         _signal.signal(_signal.SIGALRM, self._tick)  # `signal`'s own touches much more
         _signal.setitimer(_signal.ITIMER_REAL, _TICK_S, _TICK_S)
+
+    def arm(self) -> None:
+        """Before a call of a solution that may use this signal or its timer itself: have both, first of all.
+
+        Parity: evalplus takes them anew for each call, and its signal comes when time is up, not before: a
+        handler of the solution's own must hear no other.
+        """
+        self._last = self._now()
+        self._seen, self._used_s = self.index, 0.0
+        _signal.signal(_signal.SIGALRM, self._tick)
+        _signal.setitimer(_signal.ITIMER_REAL, self.limit_s, _TICK_S)
+
+    @staticmethod
+    def let_go() -> None:
+        """Before such a solution is executed: leave it the signal and the timer as a new process has them."""
+        _signal.setitimer(_signal.ITIMER_REAL, 0)
+        _signal.signal(_signal.SIGALRM, _signal.SIG_DFL)
+
+    def disarm(self) -> None:
+        """After such a call: stop the timer, whoever has set it."""
+        _signal.setitimer(_signal.ITIMER_REAL, 0)
 
     def begin_part(self) -> None:
         """Forget the test that was seen last: those that follow have the same numbers as others before."""
@@ -80,7 +112,8 @@ class Clock:
             passed_s = cpu_s
         if self.index != self._seen:
             self._seen, self._used_s = self.index, 0.0
-            return
+            # Of the signals that come while C code runs one is left: it has to count for all of that time.
+            passed_s = max(0.0, min(passed_s, now[0] - self.began_s - waited_s))
         self._used_s += passed_s
         if self.index >= 0 and self._used_s > self.limit_s and self.was_late != self.index:
             self.was_late = self.index

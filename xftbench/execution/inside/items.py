@@ -20,8 +20,8 @@ _HEAD = struct.Struct("<I")
 _DIGEST_BYTES = 32
 _MARKED = struct.Struct("<II")  # mark, length
 
-RESULTS, MESSAGE, VALUE = b"R", b"M", b"V"
-"""First byte of a candidate's frame."""
+RESULTS, MESSAGE, VALUE, CHANGED = b"R", b"M", b"V", b"C"
+"""First byte of a candidate's frame; the last one says that a value is not any more what it was."""
 RESULTS_HEAD = struct.Struct(
     "<ciB"
 )  # RESULTS, index of a test that was late or -1, whether the part ends here
@@ -51,11 +51,7 @@ def of_value(value: object) -> bytes:
     if type(value) in (list, tuple) and len(value) > _MANY:  # type: ignore[arg-type]
         return _HEAD.pack(DIGEST) + _digest_of_many(value)
     # Version 2 has neither references nor interned strings, which would tell equal values apart.
-    return of_marshalled(marshal.dumps(value, 2))  # type: ignore[arg-type]  # it says so itself
-
-
-def of_marshalled(data: bytes) -> bytes:
-    """Return the item of a value that is marshalled already."""
+    data = marshal.dumps(value, 2)  # type: ignore[arg-type]  # it says so itself
     if len(data) <= _INLINE:
         return _HEAD.pack(len(data)) + data
     return _HEAD.pack(DIGEST) + blake2b(data, digest_size=_DIGEST_BYTES).digest()
@@ -115,12 +111,6 @@ def _plain_pickler() -> Any:
 def _slices(value: Any) -> Iterator[bytes]:
     for start in range(0, len(value), _SLICE):
         yield marshal.dumps(value[start : start + _SLICE], 2)
-
-
-def inline(item: bytes) -> bytes | None:
-    """Return the marshalled value that an item holds whole, or None if it holds its digest."""
-    (length,) = _HEAD.unpack_from(item)
-    return item[_HEAD.size :] if length <= _INLINE else None
 
 
 def of_encoding(mark: int, encoding: bytes) -> bytes:

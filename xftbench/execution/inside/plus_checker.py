@@ -203,6 +203,8 @@ class _Judge:
         if item.mark != items.WIRE:
             self._send(items.ASK.pack(b"v", index))
             reply = self._receive()
+            if reply == items.CHANGED:
+                raise _WrongError(index, ("changed", str(index)), "an answer that was changed since")
             if reply[:1] != items.VALUE:
                 raise _Gone("violation", "an answer to another question")
             encoded = reply[1:]

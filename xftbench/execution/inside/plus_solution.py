@@ -17,16 +17,21 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from math import inf
 from time import monotonic
 from types import CodeType
 from typing import Any, NoReturn
 
 from xftbench.execution.inside import channel, items, wire
-from xftbench.execution.inside.clock import Clock
+from xftbench.execution.inside.clock import Clock, is_shared
 from xftbench.execution.inside.solution import described
 
 _BATCH_S = 0.02
-"""How long answers are gathered before the checker sees them: so much work is lost after a wrong one."""
+"""How long answers are gathered before the checker sees them: so much work is lost after a wrong one.
+
+Unless the job says ``at_once``: then each is looked at before the next call, as it is in evalplus. For that
+is asked if an answer has changed while it waited.
+"""
 _BATCH_BYTES = 1 << 18
 
 
@@ -51,6 +56,8 @@ class _Session:
         self._traps = traps
         self._frames = channel.FrameReader(rpc)
         self._clock = clock
+        self._shares_clock = False
+        self._batch_s = -inf if job["at_once"] else _BATCH_S
         self._to_item: Callable[[Any, Any], bytes]
         if job["mode"] == "reference":
             self._to_item = _Reference(job["not_none"])
@@ -62,8 +69,12 @@ class _Session:
         self._traps.import_first(source)
         for name in _HIDDEN:
             sys.modules[name] = None  # type: ignore[assignment]
-        self._clock.start()
+        self._shares_clock = is_shared(source)
+        if not self._shares_clock:
+            self._clock.start()
         for part in self._job["parts"]:
+            if self._shares_clock:
+                self._clock.let_go()
             self._renew_streams()
             inputs = marshal.loads(all_inputs[part["offset"] : part["offset"] + part["length"]])
             function = self._load(code)
@@ -98,15 +109,20 @@ class _Session:
     def _answer(self, function: Any, inputs: list[Any], part: dict[str, Any]) -> None:
         """Call the function on each input until it raises, and send the answers batch by batch."""
         clock, to_item, sink = self._clock, self._to_item, self._renew_streams()
-        slow, limit_s = part["slow"], part["limit_s"]
-        batch = _Batch(self._rpc, self._frames, clock)
+        slow, limit_s, shares_clock = part["slow"], part["limit_s"], self._shares_clock
+        batch = _Batch(self._rpc, self._frames, clock, self._batch_s)
         clock.begin_part()
         now = monotonic()
         for index, arguments in enumerate(inputs):
             clock.limit_s = allowed_s = slow.get(index, limit_s)
             try:
+                clock.began_s = now
                 clock.index = index
+                if shares_clock:
+                    clock.arm()
                 value = function(*arguments)
+                if shares_clock:
+                    clock.disarm()
                 clock.index = -1
                 if (took_s := monotonic() - now) > allowed_s:
                     clock.note(index, took_s)
@@ -115,6 +131,8 @@ class _Session:
                     sink = self._renew_streams()
                 item = to_item(value, arguments)
             except BaseException as error:  # noqa: BLE001
+                if shares_clock:
+                    clock.disarm()
                 clock.index = -1
                 batch.add(None, _as_error(error))
                 batch.send(ends=True)
@@ -131,10 +149,11 @@ class _Session:
 class _Batch:
     """Answers that the checker has not seen yet, and their values, in case that it asks for one."""
 
-    def __init__(self, rpc: int, frames: channel.FrameReader, clock: Clock) -> None:
+    def __init__(self, rpc: int, frames: channel.FrameReader, clock: Clock, longest_s: float) -> None:
         self._rpc = rpc
         self._frames = frames
         self._clock = clock
+        self._longest_s = longest_s
         self._first = 0
         self._begin(0)
 
@@ -144,7 +163,7 @@ class _Batch:
         self._items: list[bytes] = []
         self.n_bytes = 0
         self._clock.mark()
-        self.due = monotonic() + _BATCH_S
+        self.due = monotonic() + self._longest_s
 
     def add(self, value: Any, item: bytes) -> None:
         """Add an answer."""
@@ -159,7 +178,7 @@ class _Batch:
         channel.write_frame(self._rpc, b"".join((head, *self._items)))
         while (question := self._frames.read(64)) not in (items.NEXT, items.SKIP):
             _, index = items.ASK.unpack(question)
-            channel.write_frame(self._rpc, items.VALUE + self._value(index - self._first))
+            channel.write_frame(self._rpc, self._value(index - self._first))
         goes_on = question == items.NEXT and not ends
         if not goes_on:
             self._clock.was_late = -1  # the next part counts from 0 again
@@ -167,15 +186,15 @@ class _Batch:
         return goes_on
 
     def _value(self, position: int) -> bytes:
-        """Return the encoding of a value as it was when it was returned."""
+        """Return a frame with a value; it has to be what was returned, which only its item still tells."""
         value, item = self._values[position], self._items[position]
         try:
-            data = items.inline(item)
-            if data is not None and items.of_value(value) != item:  # it has been changed since
-                value = marshal.loads(data)
-            return wire.encode((_type_name(value), value), opaque=True)
+            if items.of_value(value) != item:
+                return items.CHANGED
+            encoding = wire.encode((_type_name(value), value), opaque=True)
         except BaseException as error:  # noqa: BLE001
-            return wire.encode(("", f"a value that can't be sent: {type(error).__name__}"), opaque=True)
+            encoding = wire.encode(("", f"a value that can't be sent: {type(error).__name__}"), opaque=True)
+        return items.VALUE + encoding
 
 
 def _as_bytes(value: Any, arguments: Any) -> bytes:
@@ -186,10 +205,14 @@ def _as_bytes(value: Any, arguments: Any) -> bytes:
 
 
 def _as_name(value: Any, arguments: Any) -> bytes:
-    """Return what tells None from anything else; what it is, is for the reader of a failure."""
+    """Return what tells None from anything else; what it is, is for the reader of a failure.
+
+    Parity: evalplus asks whether it is None and nothing more, so what is lazy stays so.
+    """
     try:
+        marshal.dumps(value, 2)  # it knows plain data only
         return _as_value(value, None)
-    except wire.WireError:
+    except ValueError:  # WireError is one
         return items.of_encoding(items.WIRE, wire.encode((_type_name(value), None, None), opaque=True))
 
 
@@ -351,7 +374,15 @@ class Traps:
                 module = importlib.import_module(name)
                 if name == "tempfile":
                     module.gettempdir()  # remembers where that is
+                if name == "multiprocessing":
+                    _be_a_child(module.process)
         self.lay()
+
+
+def _be_a_child(process: Any) -> None:
+    """Parity: evalplus runs solutions in a child of a worker, and that is no main process."""
+    process.current_process().name = "Process-1:1"
+    process._parent_process = process._ParentProcess("Process-1", os.getppid(), None)
 
 
 def allow_stack(n_bytes: int) -> None:
