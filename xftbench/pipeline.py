@@ -15,13 +15,14 @@ from datetime import UTC, datetime
 from msgspec import structs
 
 from xftbench.benchmarks.benchmark import Benchmark
+from xftbench.benchmarks.clusters import clusters_of
 from xftbench.errors import StoreError
 from xftbench.generation.backend import Backend, Request
 from xftbench.judge import Judge
 from xftbench.prompts.extract import extract
 from xftbench.prompts.style import ExtractionName, Policy
 from xftbench.records import Outcome, Problem, Prompt, Sample, SampleKey, SamplingParams, Solution, Verdict
-from xftbench.scoring.aggregate import DEFAULT_KS, aggregate
+from xftbench.scoring.aggregate import DEFAULT_KS, aggregate, renewed
 from xftbench.store.memory import MemoryWatch
 from xftbench.store.run_dir import RunDir, ScoresFile, Timings, read_scores, read_verdicts
 
@@ -118,11 +119,12 @@ def evaluate(
     Samples and verdicts that exist are kept; only those that ended as `infrastructure_error` are judged
     again. A run that is complete is not touched.
     """
+    cluster_of = clusters_of(task.benchmark.name)
     if run_dir.is_complete():
         stored = read_scores(run_dir.path)
-        read_verdicts(run_dir.path, stored)
+        verdicts = read_verdicts(run_dir.path, stored)
         if not stored.scores.counts.get("infrastructure_error"):
-            return stored
+            return structs.replace(stored, scores=renewed(stored.scores, verdicts, cluster_of))
         run_dir.reopen()
     _refuse_strange(run_dir, source)
     started = time.monotonic()
@@ -142,7 +144,7 @@ def evaluate(
     session.report(always=True)
     task_ids = [problem.task_id for problem in task.problems]
     return run_dir.finish(
-        aggregate(task.problems, run_dir.verdicts.values(), source.n, task.ks),
+        aggregate(task.problems, run_dir.verdicts.values(), source.n, task.ks, cluster_of),
         Timings(
             n_tokens=session.progress.n_tokens,
             generation_s=session.progress.generation_s,

@@ -5,6 +5,7 @@ from itertools import groupby
 from pathlib import Path
 from statistics import fmean
 
+from xftbench.benchmarks.clusters import clusters_of, counted_as
 from xftbench.plan import Suite
 from xftbench.records import Verdict
 from xftbench.scoring.aggregate import PassAtK, Scores, Stratum
@@ -22,6 +23,7 @@ def scores_table(scores_file: ScoresFile, verdicts: Sequence[Verdict], suite: Su
         f"{count:>6} {name}" for name, count in scores.counts.items()
     ]
     lines.append(f"{scores.n_samples} samples of {scores.n_scored} of {scores.n_problems} problems{part}")
+    lines += _counted(suite.benchmark.name, verdicts)
     if suite.left_out:
         lines.append(f"LEFT OUT, can't be judged here: {', '.join(suite.left_out)}")
     if timings.n_repeated or timings.n_cached:
@@ -31,6 +33,12 @@ def scores_table(scores_file: ScoresFile, verdicts: Sequence[Verdict], suite: Su
         )
     lines.append(f"verdicts: {run_dir / 'verdicts.jsonl'}")
     return "\n".join(lines)
+
+
+def _counted(suite: str, verdicts: Sequence[Verdict]) -> Iterator[str]:
+    scored = {verdict.task_id for verdict in verdicts if verdict.verdict != "infrastructure_error"}
+    if counted := counted_as(suite, len(scored), len(set(map(clusters_of(suite), scored)))):
+        yield f"by the intervals {counted}"
 
 
 def _pass_at(scores: Scores) -> Iterator[str]:

@@ -5,6 +5,7 @@ from typing import Literal
 
 import msgspec
 
+from xftbench.benchmarks.clusters import clusters_of
 from xftbench.errors import NotComparableError, UsageProblem
 from xftbench.records import Record
 from xftbench.scoring.paired import PairedTest, Question, Tally, compare_tallies, holm
@@ -144,7 +145,7 @@ def _pair(
     marks = refuse(found, settings.allow, what) + _refuse_incomplete(before, after, settings, what)
     tallies = (_tallies(before, settings.check), _tallies(after, settings.check))
     try:
-        test = compare_tallies(*tallies, settings.question)
+        test = compare_tallies(*tallies, settings.question, clusters_of(suite))
     except ValueError as error:
         raise UsageProblem(f"{what}: {error}") from error
     known = {

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from xftbench.benchmarks.clusters import counted_as
 from xftbench.records import Record
 from xftbench.report.comparison import Comparison, Finding, SuiteComparison
 
@@ -34,6 +35,7 @@ def render(comparison: Comparison) -> str:
 def headline(pair: SuiteComparison, comparison: Comparison) -> str:
     """Return the one sentence that says what was seen and what it shows."""
     test = pair.test
+    counted = counted_as(pair.suite, test.n_problems, test.n_clusters)
     if pair.n_baseline == pair.n_candidate == 1:
         seen = (
             f"{pair.candidate} solves {len(test.gained)} that {pair.baseline} fails "
@@ -44,6 +46,8 @@ def headline(pair: SuiteComparison, comparison: Comparison) -> str:
             f"{pair.candidate} does better on {len(test.gained)} problems than {pair.baseline} "
             f"and worse on {len(test.lost)} of {test.n_problems}"
         )
+    if counted:
+        seen += f" ({counted})"
     return f"{seen}; {_p(pair, comparison)}: {_shows(pair, comparison)}"
 
 

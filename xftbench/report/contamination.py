@@ -16,6 +16,7 @@ import pandas as pd
 from xft.data import read_rows
 from xft.decontaminate import BenchmarkProblem, decontaminate
 from xft.errors import XftError
+from xftbench.benchmarks.clusters import clusters_of
 from xftbench.errors import DataFileError
 from xftbench.records import Problem
 from xftbench.report.formats import markdown_table, percent
@@ -119,11 +120,14 @@ def strata(table: Table, run: Run, given_away: frozenset[str]) -> dict[str, dict
     """Return pass@1 with its interval on overlapping and on clean problems, where there are some."""
     found = {}
     for name, chosen in (("overlapping", True), ("clean", False)):
-        tallies = [run.tally(task_id) for task_id in table.task_ids if (task_id in given_away) == chosen]
-        tallies = [tally for tally in tallies if tally[0]]
+        members = {
+            task_id: run.tally(task_id) for task_id in table.task_ids if (task_id in given_away) == chosen
+        }
+        tallies = {task_id: tally for task_id, tally in members.items() if tally[0]}
         if tallies:
-            values = [pass_at_k(n, c, 1) for n, c in tallies]
-            interval = mean_interval(values, sum(n for n, _ in tallies))
+            values = [pass_at_k(n, c, 1) for n, c in tallies.values()]
+            clusters = list(map(clusters_of(table.suite), tallies))
+            interval = mean_interval(values, sum(n for n, _ in tallies.values()), clusters=clusters)
             score = sum(values) / len(values)
             found[name] = {
                 "n_problems": len(tallies),

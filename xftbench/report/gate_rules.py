@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
+from xftbench.benchmarks.clusters import clusters_of
 from xftbench.errors import NotComparableError, UsageProblem
 from xftbench.records import Record
 from xftbench.scoring.paired import PairedTest, Question, Tally, below_p, compare_tallies
@@ -189,7 +190,7 @@ def _both(
 
 def _test(rule: Rule, pair: tuple[Results, Results], k: int, tags_of: TagsOf) -> PairedTest:
     try:
-        return compare_tallies(*_both(rule, pair, tags_of), Question(k=k))
+        return compare_tallies(*_both(rule, pair, tags_of), Question(k=k), clusters_of(pair[0].suite))
     except ValueError as error:
         raise UsageProblem(f"--fail-if {rule.text!r}: {error}") from error
 
@@ -233,10 +234,11 @@ def _change(
         holds = _OPERATORS[rule.op](found, rule.value)
         return RuleResult(rule=rule.text, failed=holds != rule.unless, message=seen)
     before, after = _both(rule, pair, tags_of)
+    cluster_of = clusters_of(suite)
     if rule.op in ("<", "<="):
-        p = below_p(before, after, k, rule.value)
+        p = below_p(before, after, k, rule.value, cluster_of)
     else:
-        p = below_p(after, before, k, -rule.value)
+        p = below_p(after, before, k, -rule.value, cluster_of)
     holds = p <= (1 - rule.confidence) / asked
     side = "below" if rule.op in ("<", "<=") else "above"
     sure = "sure" if holds else "not sure"

@@ -6,9 +6,13 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
+import msgspec
+
 from xftbench import jsonl
+from xftbench.benchmarks.clusters import clusters_of
 from xftbench.errors import DataFileError, StoreError, UsageProblem
 from xftbench.records import Problem, Sample, Verdict
+from xftbench.scoring.aggregate import renewed
 from xftbench.store.comparable import Difference, comparable_key, differences, is_allowed
 from xftbench.store.run_dir import ScoresFile, find_runs, is_closed, read_scores, read_spec, read_verdicts
 from xftbench.store.spec import RunSpec, SpecFile
@@ -145,7 +149,7 @@ def read_runs(paths: Iterable[Path], allow: Sequence[str] = ()) -> list[Run]:
         try:
             run = Run(path, read_spec(path), read_scores(path), allow=tuple(allow))
             if (path / "verdicts.jsonl").exists():
-                _ = run.verdicts  # those of an edited run can't be read
+                run = _renewed(run)  # the verdicts of an edited run can't be read
         except StoreError as error:
             _logger.warning("left out: %s", error.message)
             continue
@@ -154,6 +158,15 @@ def read_runs(paths: Iterable[Path], allow: Sequence[str] = ()) -> list[Run]:
             continue
         runs.append(run)
     return _told_apart(runs)
+
+
+def _renewed(run: Run) -> Run:
+    """Return a run with today's intervals; itself unless an older xftbench wrote others."""
+    verdicts = [verdict for of_problem in run.verdicts.values() for verdict in of_problem]
+    scores = renewed(run.scores_file.scores, verdicts, clusters_of(run.spec.scoring.suite))
+    if scores is run.scores_file.scores:
+        return run
+    return replace(run, scores_file=msgspec.structs.replace(run.scores_file, scores=scores))
 
 
 def _told_apart(runs: Sequence[Run]) -> list[Run]:

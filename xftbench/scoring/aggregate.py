@@ -1,13 +1,14 @@
 """Verdicts of one run -> its scores."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import isclose
 from statistics import fmean
 
 import msgspec
 
 from xftbench.records import VERDICTS, Problem, Record, Verdict, VerdictName
+from xftbench.scoring.clusters import ClusterOf
 from xftbench.scoring.intervals import mean_interval
 from xftbench.scoring.pass_at_k import pass_at_k
 
@@ -62,7 +63,11 @@ class Scores(Record, kw_only=True):
 
 
 def aggregate(
-    problems: Sequence[Problem], verdicts: Iterable[Verdict], n: int | None, ks: Sequence[int] = DEFAULT_KS
+    problems: Sequence[Problem],
+    verdicts: Iterable[Verdict],
+    n: int | None,
+    ks: Sequence[int] = DEFAULT_KS,
+    cluster_of: ClusterOf = str,
 ) -> Scores:
     """Return the scores of a run.
 
@@ -74,6 +79,7 @@ def aggregate(
         verdicts: At most one for each sample.
         n: Samples that each problem should have; None if each has as many as it was given.
         ks: Values of k; those above the smallest number of samples of a problem are left out.
+        cluster_of: Which problems belong together; what is counted as one in the intervals.
     """
     verdicts = list(verdicts)
     counts = Counter(verdict.verdict for verdict in verdicts)
@@ -85,32 +91,56 @@ def aggregate(
         n_scored=len(scored),
         n_samples=len(verdicts),
         counts={name: counts[name] for name in VERDICTS if counts[name]},
-        pass_at=_scores(scored.values(), ks),
-        checks=_checks(task_ids, verdicts, ks),
-        strata=tuple(_strata(problems, scored, ks)),
+        pass_at=_scores(scored, ks, cluster_of),
+        checks=_checks(task_ids, verdicts, ks, cluster_of),
+        strata=tuple(_strata(problems, scored, ks, cluster_of)),
         is_complete=counts["infrastructure_error"] == 0
         and len(scored) == len(problems) > 0
         and (n is None or all(drawn == n for drawn, _ in tallies.values())),
     )
 
 
-def contradiction(scores: Scores, verdicts: Sequence[Verdict]) -> str | None:
+def contradiction(scores: Scores, verdicts: Sequence[Verdict], cluster_of: ClusterOf = str) -> str | None:
     """Return what in a complete run's scores is not what its verdicts come to; None if all of it is.
 
-    Strata are not looked at: which problem belongs to which is not in the verdicts.
+    Strata are not looked at: which problem belongs to which is not in the verdicts. Intervals may be those of
+    an older xftbench, which took every problem for independent.
     """
     counts = Counter(verdict.verdict for verdict in verdicts)
     if scores.counts != counts:
         return f"counts {scores.counts}, of the verdicts {dict(counts)}"
-    task_ids = list(dict.fromkeys(verdict.task_id for verdict in verdicts))
     ks = [score.k for score in scores.pass_at]
-    passed = _overall(task_ids, [(verdict, verdict.verdict) for verdict in verdicts], ks)
     told = {"pass_at": scores.pass_at, **scores.checks}
-    for name, expected in {"pass_at": passed, **_checks(task_ids, verdicts, ks)}.items():
+    for name, expected in _by_rule(verdicts, ks, cluster_of).items():
         found = told.get(name, ())
-        if len(found) != len(expected) or not all(map(_is_same, found, expected)):
+        if not _are_same(found, expected) and not _are_same(found, _by_rule(verdicts, ks, str)[name]):
             return f"{name} {found}, of the verdicts {expected}"
     return None
+
+
+def renewed(scores: Scores, verdicts: Sequence[Verdict], cluster_of: ClusterOf) -> Scores:
+    """Return a complete run's scores with today's intervals, if an older xftbench wrote others.
+
+    Strata stay as they are: see `contradiction`.
+    """
+    ks = [score.k for score in scores.pass_at]
+    rules = _by_rule(verdicts, ks, cluster_of)
+    passed = rules.pop("pass_at")
+    if _are_same(scores.pass_at, passed):
+        return scores
+    return msgspec.structs.replace(scores, pass_at=passed, checks=rules)
+
+
+def _by_rule(
+    verdicts: Sequence[Verdict], ks: Sequence[int], cluster_of: ClusterOf
+) -> dict[str, tuple[PassAtK, ...]]:
+    task_ids = list(dict.fromkeys(verdict.task_id for verdict in verdicts))
+    passed = _overall(task_ids, [(verdict, verdict.verdict) for verdict in verdicts], ks, cluster_of)
+    return {"pass_at": passed, **_checks(task_ids, verdicts, ks, cluster_of)}
+
+
+def _are_same(ours: Sequence[PassAtK], theirs: Sequence[PassAtK]) -> bool:
+    return len(ours) == len(theirs) and all(map(_is_same, ours, theirs))
 
 
 def _is_same(one: PassAtK, other: PassAtK) -> bool:
@@ -123,40 +153,50 @@ def _is_same(one: PassAtK, other: PassAtK) -> bool:
 
 
 def _checks(
-    task_ids: Sequence[str], verdicts: Sequence[Verdict], ks: Sequence[int]
+    task_ids: Sequence[str], verdicts: Sequence[Verdict], ks: Sequence[int], cluster_of: ClusterOf
 ) -> dict[str, tuple[PassAtK, ...]]:
     found = {}
     for check in ("base", "plus", "strict"):
         judged = [(verdict, name) for verdict in verdicts if (name := getattr(verdict, check)) is not None]
         if judged:
-            found[check] = _overall(task_ids, judged, ks)
+            found[check] = _overall(task_ids, judged, ks, cluster_of)
     return found
 
 
 def _overall(
-    task_ids: Sequence[str], judged: Iterable[tuple[Verdict, VerdictName]], ks: Sequence[int]
+    task_ids: Sequence[str],
+    judged: Iterable[tuple[Verdict, VerdictName]],
+    ks: Sequence[int],
+    cluster_of: ClusterOf,
 ) -> tuple[PassAtK, ...]:
     """Return the scores over the problems with a verdict about the model."""
-    return _scores([tally for tally in _tally(task_ids, judged).values() if tally[0] > 0], ks)
+    tallies = _tally(task_ids, judged)
+    return _scores({task_id: tally for task_id, tally in tallies.items() if tally[0] > 0}, ks, cluster_of)
 
 
 def _strata(
-    problems: Sequence[Problem], scored: Mapping[str, tuple[int, int]], ks: Sequence[int]
+    problems: Sequence[Problem],
+    scored: Mapping[str, tuple[int, int]],
+    ks: Sequence[int],
+    cluster_of: ClusterOf,
 ) -> Iterator[Stratum]:
-    members: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    members: dict[tuple[str, str], dict[str, tuple[int, int]]] = {}
     for problem in problems:
         for tag, value in problem.tags.items():
-            tallies = members.setdefault((tag, value), [])
+            tallies = members.setdefault((tag, value), {})
             if problem.task_id in scored:
-                tallies.append(scored[problem.task_id])
+                tallies[problem.task_id] = scored[problem.task_id]
     tags = list(dict.fromkeys(tag for tag, _ in members))
     for (tag, value), tallies in sorted(members.items(), key=lambda member: tags.index(member[0][0])):
-        yield Stratum(tag=tag, value=value, n_problems=len(tallies), pass_at=_scores(tallies, ks))
+        pass_at = _scores(tallies, ks, cluster_of)
+        yield Stratum(tag=tag, value=value, n_problems=len(tallies), pass_at=pass_at)
 
 
-def _scores(tallies: Collection[tuple[int, int]], ks: Sequence[int]) -> tuple[PassAtK, ...]:
-    n_min = min((drawn for drawn, _ in tallies), default=0)
-    return tuple(_score(k, n_min, list(tallies)) for k in sorted(set(ks)) if k <= n_min)
+def _scores(
+    tallies: Mapping[str, tuple[int, int]], ks: Sequence[int], cluster_of: ClusterOf
+) -> tuple[PassAtK, ...]:
+    n_min = min((drawn for drawn, _ in tallies.values()), default=0)
+    return tuple(_score(k, n_min, tallies, cluster_of) for k in sorted(set(ks)) if k <= n_min)
 
 
 def _tally(
@@ -171,7 +211,8 @@ def _tally(
     return {task_id: (drawn[task_id], passed[task_id]) for task_id in task_ids}
 
 
-def _score(k: int, n_min: int, tallies: Sequence[tuple[int, int]]) -> PassAtK:
-    values = [pass_at_k(n, c, k) for n, c in tallies]
-    interval = mean_interval(values, n_samples=sum(n for n, _ in tallies))
+def _score(k: int, n_min: int, tallies: Mapping[str, tuple[int, int]], cluster_of: ClusterOf) -> PassAtK:
+    values = [pass_at_k(n, c, k) for n, c in tallies.values()]
+    clusters = [cluster_of(task_id) for task_id in tallies]
+    interval = mean_interval(values, n_samples=sum(n for n, _ in tallies.values()), clusters=clusters)
     return PassAtK(k=k, n=n_min, value=fmean(values), low=interval.low, high=interval.high)

@@ -5,6 +5,8 @@ from math import sqrt
 from statistics import NormalDist, fmean, variance
 from typing import NamedTuple
 
+_ROUNDING = 1e-18
+
 
 class Interval(NamedTuple):
     """A confidence interval, both ends in [0, 1]."""
@@ -13,19 +15,23 @@ class Interval(NamedTuple):
     high: float
 
 
-def mean_interval(values: Sequence[float], n_samples: int, confidence: float = 0.95) -> Interval:
+def mean_interval(
+    values: Sequence[float], n_samples: int, confidence: float = 0.95, clusters: Sequence[str] = ()
+) -> Interval:
     """Return a confidence interval for the mean of per-problem estimates.
 
     The problems are taken as a random draw from all problems of their kind, so the interval says what
     other problems would have given, not what a second run on the same ones would. It is Wilson's score
     interval with an effective number of trials: with one sample per problem that is the number of
     problems, and the interval is Wilson's own. With several it is p(1-p) over the squared standard error
-    between problems, so what repeated samples of one problem share is not counted twice.
+    between problems, so what repeated samples of one problem share is not counted twice. Where several
+    problems belong together, the standard error is that between clusters, and t takes the normal's place.
 
     Args:
         values: One estimate in [0, 1] for each problem.
         n_samples: Samples behind all the values together; bounds the effective number of trials.
         confidence: Nominal coverage.
+        clusters: Of each value, what its problem belongs to; without it each problem stands alone.
 
     Returns:
         The interval; for no values at all, [0, 1].
@@ -41,7 +47,29 @@ def mean_interval(values: Sequence[float], n_samples: int, confidence: float = 0
     if between > 0.0:
         trials = min(max(p * (1 - p) / (between / n_problems), n_problems), max(n_samples, n_problems))
     z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    if len(set(clusters)) < len(clusters):
+        trials = min(trials, _clustered_trials(values, clusters, z))
     centre = p + z * z / (2 * trials)
     spread = z * sqrt(p * (1 - p) / trials + z * z / (4 * trials * trials))
     scale = 1 + z * z / trials
     return Interval(max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale))
+
+
+def _clustered_trials(values: Sequence[float], clusters: Sequence[str], z: float) -> float:
+    """Return how many independent trials would give the mean the standard error that it has."""
+    # Not at the top: only suites with clusters need it, and it takes long to import.
+    from scipy.special import ndtr, stdtrit
+
+    p = fmean(values)
+    residuals: dict[str, float] = {}
+    for value, cluster in zip(values, clusters, strict=True):
+        residuals[cluster] = residuals.get(cluster, 0.0) + value - p
+    n_clusters = len(residuals)
+    if n_clusters == 1:
+        return 1.0
+    squares = sum(residual * residual for residual in residuals.values())
+    squared_error = squares * n_clusters / (n_clusters - 1) / len(values) ** 2
+    if squared_error < _ROUNDING:
+        return float(n_clusters)
+    wider = float(stdtrit(n_clusters - 1, ndtr(z))) / z
+    return max(1.0, p * (1 - p) / squared_error / wider**2)

@@ -39,7 +39,7 @@ def exact_p(gained: int, lost: int, *, mid_p: bool = False) -> float:
     return min(1.0, 2 * tail)
 
 
-def score_z(gained: float, lost: float, n: int, difference: float) -> float:
+def score_z(gained: float, lost: float, n: float, difference: float) -> float:
     """Return Tango's score statistic for a true difference in (-1, 1); standard normal if it is true.
 
     Args:
@@ -60,7 +60,7 @@ def score_z(gained: float, lost: float, n: int, difference: float) -> float:
     return gap / sqrt(variance)
 
 
-def score_interval(gained: float, lost: float, n: int, confidence: float = 0.95) -> Interval:
+def score_interval(gained: float, lost: float, n: float, confidence: float = 0.95) -> Interval:
     """Return Tango's interval for the difference: every value that his score test does not reject.
 
     Chosen by its exact coverage (docs/comparing.md): 93 to 97 % wherever four or more disagreements are
@@ -81,7 +81,7 @@ def _root(f: Callable[[float], float], left: float, right: float, default: float
     return float(brentq(f, left, right, xtol=1e-12))
 
 
-def equivalence_p(gained: float, lost: float, n: int, margin: float) -> float:
+def equivalence_p(gained: float, lost: float, n: float, margin: float) -> float:
     """Return the p-value of "the models differ by `margin` or more", by two one-sided score tests.
 
     Small means: the difference is surely smaller than the margin, in either direction.

@@ -1,6 +1,7 @@
 """Passed and drawn counts of two runs -> everything that the pair says about their difference."""
 
 from collections.abc import Mapping, Sequence
+from math import ceil
 from statistics import fmean
 from typing import Any
 
@@ -8,6 +9,7 @@ from scipy.special import bdtr, ndtr, ndtri
 
 from xftbench.records import Record
 from xftbench.scoring import mcnemar, resampling
+from xftbench.scoring.clusters import ClusterOf, Clusters, gather
 from xftbench.scoring.pass_at_k import pass_at_k
 
 Tally = tuple[int, int]
@@ -33,6 +35,8 @@ class PairedTest(Record):
     """The difference between two models on the same problems; shares of the problems, not points."""
 
     n_problems: int
+    n_clusters: int
+    """Independent ones among them: what belongs together counts as one."""
     gained: tuple[str, ...]
     """Problems on which the candidate is better."""
     lost: tuple[str, ...]
@@ -61,7 +65,10 @@ class PairedTest(Record):
 
 
 def compare_tallies(
-    baseline: Mapping[str, Tally], candidate: Mapping[str, Tally], question: Question
+    baseline: Mapping[str, Tally],
+    candidate: Mapping[str, Tally],
+    question: Question,
+    cluster_of: ClusterOf = str,
 ) -> PairedTest:
     """Return the paired comparison over the problems that both have a verdict on.
 
@@ -69,7 +76,8 @@ def compare_tallies(
     changing signs and a bootstrap interval, both by problem. Where fewer than `FEW` problems differ, the
     interval and the equivalence test are Tango's in that case too, with the summed gains and losses as
     counts: no longer exact but on the safe side, because a difference within [-1, 1] varies less than one
-    of -1 or 1 with the same mean.
+    of -1 or 1 with the same mean. Where several problems belong to one cluster, the clusters' sums are tested
+    in that second way, however many answers there are.
 
     Raises:
         ValueError: If they have no problem in common, or some has fewer samples than k.
@@ -81,10 +89,15 @@ def compare_tallies(
     after = [pass_at_k(*candidate[task_id], question.k) for task_id in task_ids]
     differences = [ours - theirs for theirs, ours in zip(before, after, strict=True)]
     single = all(tallies[task_id][0] == 1 for task_id in task_ids for tallies in (baseline, candidate))
-    answers = _single(differences, question) if single else _several(differences, question)
+    clusters = gather(task_ids, differences, cluster_of)
+    if not clusters.are_single:
+        answers = _clustered(clusters, question)
+    else:
+        answers = _single(differences, question) if single else _several(differences, question)
     scores = list(zip(before, after, strict=True))
     return PairedTest(
         n_problems=len(task_ids),
+        n_clusters=len(clusters.sizes),
         gained=tuple(t for t, d in zip(task_ids, differences, strict=True) if d > 0),
         lost=tuple(t for t, d in zip(task_ids, differences, strict=True) if d < 0),
         n_both_pass=scores.count((1.0, 1.0)),
@@ -139,7 +152,58 @@ def _several(differences: Sequence[float], question: Question) -> dict[str, Any]
     }
 
 
-def below_p(baseline: Mapping[str, Tally], candidate: Mapping[str, Tally], k: int, threshold: float) -> float:
+def _clustered(clusters: Clusters, question: Question) -> dict[str, Any]:
+    sums, sizes = clusters
+    alpha, margin = question.alpha, question.margin
+    up, down = sum(value > 0 for value in sums), sum(value < 0 for value in sums)
+    error = resampling.standard_error(sums, sizes)
+    z = float(ndtri(1 - alpha / 2))
+    needed = z * error * sum(sizes)
+    detectable: float | None
+    if up + down < FEW:
+        gained, lost, n = _as_counts(clusters)
+        interval = mcnemar.score_interval(gained, lost, n, 1 - alpha)
+        same = mcnemar.equivalence_p(gained, lost, n, margin)
+        detectable = mcnemar.detectable(round(n), (up + down) / len(sums), alpha)
+        # As many clusters as the sign test wants, each as far apart as those seen.
+        usual = fmean([abs(value) for value in sums if value]) if up + down else 1.0
+        needed = mcnemar.net_needed(up, down, alpha) * usual
+        name = "Tango interval on summed differences"
+    else:
+        interval = resampling.bootstrap_interval(sums, 1 - alpha, sizes)
+        same = resampling.equivalence_p(sums, margin, sizes)
+        detectable = (z + float(ndtri(0.8))) * error
+        name = "bootstrap interval by cluster"
+    return {
+        "low": interval.low,
+        "high": interval.high,
+        "p_value": resampling.sign_flip_p(sums),
+        "test": f"sign flips by cluster ({len(sums)} of {sum(sizes)} problems), {name}",
+        "equivalence_p": same,
+        "net_needed": max(1, ceil(needed)),
+        "detectable": detectable,
+    }
+
+
+def _as_counts(clusters: Clusters) -> tuple[float, float, float]:
+    """Return gains, losses and trials that have the mean of the clusters, and vary no less.
+
+    A cluster counts as one trial with a result within [-1, 1]; where sizes differ, the effective number of
+    clusters stands for their number.
+    """
+    scale = clusters.effective / sum(clusters.sizes)
+    gained = scale * sum(value for value in clusters.sums if value > 0)
+    lost = -scale * sum(value for value in clusters.sums if value < 0)
+    return gained, lost, clusters.effective
+
+
+def below_p(
+    baseline: Mapping[str, Tally],
+    candidate: Mapping[str, Tally],
+    k: int,
+    threshold: float,
+    cluster_of: ClusterOf = str,
+) -> float:
     """Return the one-sided p-value of "the true difference is `threshold` or more".
 
     Small means: the candidate surely does worse than the baseline by more than that. Swap the models and the
@@ -149,6 +213,11 @@ def below_p(baseline: Mapping[str, Tally], candidate: Mapping[str, Tally], k: in
     differences = [
         pass_at_k(*candidate[task_id], k) - pass_at_k(*baseline[task_id], k) for task_id in task_ids
     ]
+    clusters = gather(task_ids, differences, cluster_of)
+    if not clusters.are_single:
+        if sum(value != 0 for value in clusters.sums) < FEW:
+            return float(ndtr(mcnemar.score_z(*_as_counts(clusters), threshold)))
+        return resampling.below_p(clusters.sums, threshold, clusters.sizes)
     gained, lost = sum(d for d in differences if d > 0), -sum(d for d in differences if d < 0)
     single = all(tallies[task_id][0] == 1 for task_id in task_ids for tallies in (baseline, candidate))
     if single and threshold == 0:

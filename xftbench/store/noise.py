@@ -9,8 +9,10 @@ from statistics import fmean
 import msgspec
 
 from xftbench import jsonl
+from xftbench.benchmarks.clusters import clusters_of
 from xftbench.errors import StoreError
 from xftbench.records import Record, SampleKey
+from xftbench.scoring.clusters import gather
 from xftbench.scoring.pass_at_k import pass_at_k
 from xftbench.store.comparable import comparable_key
 from xftbench.store.run_dir import file_name
@@ -78,7 +80,8 @@ def certify(
     shares = [{task: pass_at_k(n, c, 1) for task, (n, c) in run.items()} for run in tallies]
     tasks = [task for task in shares[0] if all(task in run for run in shares)]
     pairs = [[a[task] - b[task] for task in tasks] for a, b in combinations(shares, 2)]
-    squares = fmean([sum(d * d for d in pair) for pair in pairs])
+    cluster_of = clusters_of(spec.scoring.suite)
+    squares = fmean([sum(d * d for d in gather(tasks, pair, cluster_of).sums) for pair in pairs])
     spread = max(abs(fmean(pair)) for pair in pairs)
     return NoiseCertificate(
         schema_version=NOISE_SCHEMA,

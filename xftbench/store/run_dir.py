@@ -24,6 +24,7 @@ from typing import Self, TypeVar
 import msgspec
 
 from xftbench import jsonl
+from xftbench.benchmarks.clusters import clusters_of
 from xftbench.errors import DataFileError, StoreError
 from xftbench.hashing import sha256_file
 from xftbench.prompts.style import PromptStyle
@@ -299,7 +300,8 @@ def read_verdicts(path: Path, scores_file: ScoresFile) -> list[Verdict]:
             f"{samples_path} was changed after scores.json was written",
             hint="put back the samples that the verdicts are of, or score these into a new directory",
         )
-    if wrong := contradiction(scores_file.scores, verdicts):
+    cluster_of = clusters_of(read_spec(path).spec.scoring.suite)
+    if wrong := contradiction(scores_file.scores, verdicts, cluster_of):
         raise StoreError(
             f"{path}/scores.json does not agree with its verdicts: {wrong}",
             hint="score the samples again into a new directory: xftbench score",
