@@ -178,3 +178,15 @@ def test_a_range_without_0_beside_no_finding_is_explained(cli: Cli, tmp_path: Pa
     text = cli(["compare", str(a), str(b)]).stdout
     assert "CAN'T TELL" in text
     assert "leaves out 0, but only just" in text
+
+
+def test_translations_of_a_problem_are_one_in_text_and_json(cli: Cli, tmp_path: Path) -> None:
+    tasks = [f"{language}/HumanEval_{i}_x" for language in ("js", "php") for i in range(40)]
+    for name, answers in (("sft", "0" * 6 + "1" * 34), ("xft", "1" * 38 + "00")):
+        plant(tmp_path, name, passed(answers * 2), suite="multipl-e:js,php", tasks=tasks)
+    words = ["compare", "sft", "xft", "--runs", str(tmp_path)]
+    assert "of 80 (counted as 40: translations of one problem are not independent)" in cli(words).stdout
+    (pair,) = json.loads(cli([*words, "--json"]).stdout)["pairs"]
+    assert (pair["test"]["n_problems"], pair["test"]["n_clusters"]) == (80, 40)
+    assert "by cluster (40 of 80 problems)" in pair["test"]["test"]
+    assert pair["test"]["p_value"] > 0.2

@@ -147,3 +147,14 @@ def test_merge_invariants_are_checked_before_anything_else(gate: Callable[..., A
     gone = gate("--invariants-only", tmp_path / "merged")
     assert gone.exit_code == 3
     assert "not checked" in gone.stdout
+
+
+def test_a_baseline_of_translations_is_judged_by_problem(cli: Cli, tmp_path: Path) -> None:
+    tasks = [f"{language}/HumanEval_{i}_x" for language in ("js", "php", "cpp") for i in range(40)]
+    for name, answers in (("sft", "1" * 40), ("broken", "1" * 36 + "0" * 4)):
+        plant(tmp_path, name, passed(answers * 3), suite="multipl-e:js,php,cpp", tasks=tasks)
+    gate = ["gate", "--runs", str(tmp_path)]
+    assert cli([*gate, "sft", "--save-baseline", str(tmp_path / "sft.json")]).exit_code == 0
+    rule = ["--fail-if", "any < -1pt at 95%"]
+    result = cli([*gate, "broken", "--against", str(tmp_path / "sft.json"), *rule])
+    assert "counted as 40: translations of one problem are not independent" in result.stdout

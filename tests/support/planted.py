@@ -21,12 +21,13 @@ def plant(
     answers: Sequence[Sequence[bool]],
     spec: RunSpec | None = None,
     suite: str = "humaneval",
+    tasks: Sequence[str] = (),
 ) -> Path:
-    """Write a complete run whose problems T/0, T/1, ... have these answers."""
+    """Write a complete run whose problems, T/0, T/1, ... unless they are named, have these answers."""
     if spec is None:
         spec = a_spec(checkpoint_sha256=name[:1] * 64, suite=suite, n_problems=len(answers))
     path = runs / f"{suite}--{name}--{spec.run_id}"
-    tasks = [f"T/{index}" for index in range(len(answers))]
+    tasks = tasks or [f"T/{index}" for index in range(len(answers))]
     with RunDir(path, spec, an_environment(name)) as run:
         for task, drawn in zip(tasks, answers, strict=True):
             for index, is_right in enumerate(drawn):

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
-from xftbench.benchmarks.clusters import clusters_of
+from xftbench.benchmarks.clusters import clusters_of, counted_as
 from xftbench.errors import NotComparableError, UsageProblem
 from xftbench.records import Record
 from xftbench.scoring.paired import PairedTest, Question, Tally, below_p, compare_tallies
@@ -242,9 +242,10 @@ def _change(
     holds = p <= (1 - rule.confidence) / asked
     side = "below" if rule.op in ("<", "<=") else "above"
     sure = "sure" if holds else "not sure"
+    counted = counted_as(suite, test.n_problems, test.n_clusters)
     message = (
         f"{seen}; {sure} at {100 * rule.confidence:g} % that the change is {side} {100 * rule.value:+g} "
-        f"points (p = {p:.2g}{f', {asked} suites' if asked > 1 else ''})"
+        f"points (p = {p:.2g}{f', {asked} suites' if asked > 1 else ''}{counted and f', {counted}'})"
     )
     if holds and not rule.unless and floor is not None and abs(test.difference) <= floor:
         holds = False
