@@ -38,7 +38,7 @@ def scores_table(scores_file: ScoresFile, verdicts: Sequence[Verdict], suite: Su
 def _counted(suite: str, verdicts: Sequence[Verdict]) -> Iterator[str]:
     scored = {verdict.task_id for verdict in verdicts if verdict.verdict != "infrastructure_error"}
     if counted := counted_as(suite, len(scored), len(set(map(clusters_of(suite), scored)))):
-        yield f"by the intervals {counted}"
+        yield f"in the intervals they are {counted}"
 
 
 def _pass_at(scores: Scores) -> Iterator[str]:
