@@ -5,7 +5,11 @@ from math import sqrt
 from statistics import NormalDist, fmean, variance
 from typing import NamedTuple
 
+from xftbench.scoring.clusters import gather
+
 _ROUNDING = 1e-18
+_FEW = 5
+"""With fewer clusters in which something was solved, or missed, what clusters share can't be estimated."""
 
 
 class Interval(NamedTuple):
@@ -25,7 +29,8 @@ def mean_interval(
     interval with an effective number of trials: with one sample per problem that is the number of
     problems, and the interval is Wilson's own. With several it is p(1-p) over the squared standard error
     between problems, so what repeated samples of one problem share is not counted twice. Where several
-    problems belong together, the standard error is that between clusters, and t takes the normal's place.
+    problems belong together, the standard error is that between clusters, and t takes the normal's place;
+    where that can't be estimated, a cluster counts as one trial.
 
     Args:
         values: One estimate in [0, 1] for each problem.
@@ -61,15 +66,15 @@ def _clustered_trials(values: Sequence[float], clusters: Sequence[str], z: float
     from scipy.special import ndtr, stdtrit
 
     p = fmean(values)
-    residuals: dict[str, float] = {}
-    for value, cluster in zip(values, clusters, strict=True):
-        residuals[cluster] = residuals.get(cluster, 0.0) + value - p
-    n_clusters = len(residuals)
-    if n_clusters == 1:
-        return 1.0
-    squares = sum(residual * residual for residual in residuals.values())
+    together = gather(clusters, values, str)
+    n_clusters = len(together.sums)
+    residuals = [value - p * size for value, size in zip(*together, strict=True)]
+    squares = sum(residual * residual for residual in residuals)
+    if n_clusters == 1 or squares < _ROUNDING:
+        return together.effective
     squared_error = squares * n_clusters / (n_clusters - 1) / len(values) ** 2
-    if squared_error < _ROUNDING:
-        return float(n_clusters)
     wider = float(stdtrit(n_clusters - 1, ndtr(z))) / z
-    return max(1.0, p * (1 - p) / squared_error / wider**2)
+    trials = max(1.0, p * (1 - p) / squared_error / wider**2)
+    solved = sum(value > 0 for value in together.sums)
+    missed = sum(value < size for value, size in zip(*together, strict=True))
+    return min(trials, together.effective) if min(solved, missed) < _FEW else trials

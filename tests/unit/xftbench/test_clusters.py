@@ -155,6 +155,14 @@ def test_what_all_fail_or_all_pass_is_as_sure_as_that_many_clusters() -> None:
     assert mean_interval([0.0] * 4, 4, clusters=["a"] * 4) == mean_interval([0.0], 1)
 
 
+def test_a_single_failure_does_not_make_translations_independent() -> None:
+    clusters = [str(index % 50) for index in range(200)]
+    all_passed = mean_interval([1.0] * 200, 200, clusters=clusters)
+    interval = mean_interval([0.0] + [1.0] * 199, 200, clusters=clusters)
+    assert interval.low < all_passed.low
+    assert interval.high - interval.low > 0.07
+
+
 def test_clusters_of_equal_problems_are_worth_one_problem_each() -> None:
     few = [1.0] * 20 + [0.0] * 30
     four = mean_interval(few * 4, 200, clusters=[str(index) for index in range(50)] * 4)
