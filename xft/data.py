@@ -4,7 +4,7 @@ Prompt and completion are encoded separately and joined, so that the boundary is
 BOS precedes the prompt and EOS ends the completion. Rows whose completion would be cut, or is empty, are
 left out, counted and named: a completion without its end teaches a model not to stop.
 
-Source: the prompt is the one of arXiv 2404.15247 (facts/method.md 4).
+Source: the prompt is the one of arXiv 2404.15247's released code.
 """
 
 import dataclasses

@@ -1,7 +1,7 @@
 """Learns mixing coefficients: a few hundred steps on a few numbers, everything else frozen.
 
 Source: arXiv 2404.15247, section on learnable merging. The release's learning rate (1e-5) can move no
-share by more than about 1 % (facts/method.md 1.7); the default here is one at which they move.
+share by more than about 1 %; the default here is one at which they move.
 """
 
 import dataclasses

@@ -113,7 +113,7 @@ def released_rope(config: dict[str, Any]) -> dict[str, Any]:
     """Return a config with the RoPE base that the released MoE code has, whatever the dense model's is.
 
     Parity: its attention never passes a base, so 10000 is used, in the MoE and in what it is merged to
-    (facts/method.md 1.7). The upcycled model is then not the dense one.
+    (a defect of the release). The upcycled model is then not the dense one.
     """
     changed = dict(config)
     if "rope_theta" in config:
@@ -170,7 +170,7 @@ def _router_tensors(
 ) -> Iterator[PlannedTensor]:
     """Draw a layer's router in fp32. The noise projection starts at zero, as the release meant it to.
 
-    Parity: transformers' initialisation draws the release's noise weights anew (facts/method.md 1.7).
+    Parity: transformers' initialisation draws the release's noise weights anew.
     """
     for part, shape in moe.router_shapes(layout.width).items():
         name = layout.router_name(layer, part)

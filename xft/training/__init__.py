@@ -3,8 +3,8 @@
 Until the result is whole, everything that is needed to go on lies beside it, in ``.TARGET.training``. The
 same call goes on from there; another one is refused.
 
-Source: hyper-parameters of arXiv 2404.15247's runs (facts/method.md 2), except that weights are kept in
-fp32 and gradients are clipped; `REFERENCE` is what the release does.
+Source: hyper-parameters of arXiv 2404.15247's runs (ise-uiuc/xft, train_*.sh), except that weights are
+kept in fp32 and gradients are clipped; `REFERENCE` is what the release does.
 """
 
 import dataclasses

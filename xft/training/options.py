@@ -66,7 +66,7 @@ class TrainOptions:
 
 
 REFERENCE: dict[str, Any] = {"optimizer": "adafactor", "clip": 0.0, "compute": "pure-bf16", "packing": False}
-"""What the released code does where our defaults differ. Source: facts/method.md 2 (train_*.sh)."""
+"""What the released code does where our defaults differ. Source: ise-uiuc/xft's train_*.sh."""
 
 
 def resolve_compute(compute: Compute, on_gpu: bool) -> Compute:

@@ -2,7 +2,7 @@
 
 TRL packs, masks, and computes cross-entropy without building the logits; transformers and accelerate run the
 steps, on one process or many, and write checkpoints. The experts stay packed on disk, so that a checkpoint
-is read back whole (transformers' own conversion of expert layouts would lose them: facts/training.md 0.4).
+is read back whole (transformers' own conversion of expert layouts would lose them).
 """
 
 import inspect
@@ -327,7 +327,7 @@ class ExpertAveraging(TrainerCallback):
     """EWA: after each step, W_i ← (1 - β) W_i + β / (N - 1) · Σ_{j≠i} W_j; the experts' mean stays.
 
     Source: arXiv 2308.06093. The share rate that XFT's authors used for this baseline, and whether they
-    changed it on the way, is not published (facts/method.md 1.6): here it is constant.
+    changed it on the way, is not published: here it is constant.
     """
 
     def __init__(self, model: Any, share_rate: float) -> None:
