@@ -232,6 +232,27 @@ def test_show_has_the_program_of_another_language_as_it_was_run_and_the_check_th
     assert "--- program: test ---" not in printed
 
 
+def test_documents_that_were_drawn_in_two_ways_are_not_comparable(
+    cli: Cli, score: Callable[..., Any], three: Path, tmp_path: Path
+) -> None:
+    for name, drawn in (("a", {"temperature": 0.2}), ("b", {"temperature": 0.8}), ("c", {}), ("d", {})):
+        document = {
+            "name": "HumanEval_23_strlen", "language": "lua", "completions": ["    return #string\nend"],
+        }  # fmt: skip
+        path = tmp_path / f"{name}.json"
+        path.write_text(json.dumps(document | drawn))
+        assert score(path, name, "--suite", "multipl-e:lua", "--data-dir", str(DATA)).exit_code == 0
+    a, b, c, d = (str(tmp_path / name) for name in "abcd")
+    assert spec(tmp_path / "a")["generation"]["stated"] == ["temperature"]
+    refused = cli(["compare", a, b])
+    assert refused.exit_code == 3
+    assert "sampling.temperature: 0.2 -> 0.8" in refused.stderr
+    assert "decoding unknown" not in cli(["explain", a, b]).stdout
+    assert "decoding unknown" in cli(["explain", c, d]).stdout
+    told = cli(["compare", c, d, "--allow", "incomplete"])
+    assert (told.exit_code, "decoding unknown" in told.stdout) == (0, True), told.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "complaint"),
     [

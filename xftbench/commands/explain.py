@@ -8,7 +8,7 @@ import msgspec
 
 from xftbench.commands.options import json_option, runs_option
 from xftbench.errors import UsageProblem
-from xftbench.store.comparable import Difference, differences
+from xftbench.store.comparable import DECODING_UNKNOWN, Difference, differences
 from xftbench.store.results import Results, find_models
 
 _GROUPS = {
@@ -27,11 +27,16 @@ def command(before: str, after: str, runs: Path, as_json: bool) -> None:
     """Say in which fields two runs differ, and what each means for comparing them."""
     pairs = _pairs(before, after, runs)
     found = {suite: _differences(*pair) for suite, pair in pairs.items()}
+    unknown = [
+        suite for suite, pair in pairs.items() if all(one.spec.generation.is_decoding_unknown for one in pair)
+    ]
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
         return
     for suite, different in found.items():
         click.echo(_render(suite, different))
+        if suite in unknown:
+            click.echo(f"  {DECODING_UNKNOWN}")
 
 
 def _pairs(before: str, after: str, runs: Path) -> dict[str, tuple[Results, Results]]:

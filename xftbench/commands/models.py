@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
+
+import msgspec
 
 from xftbench.commands.options import parse_models
 from xftbench.errors import SandboxError, StoreError, UsageProblem
-from xftbench.generation import BackendOptions, choose_backend, describe_engine, open_backend
+from xftbench.generation import BackendOptions, choose_backend, describe_engine, multipl_e_files, open_backend
 from xftbench.generation.backend import Backend, Engine
 from xftbench.generation.checkpoints import Checkpoint, resolve
 from xftbench.generation.options import Order
@@ -29,11 +31,11 @@ from xftbench.store import comparable
 from xftbench.store.environment import capture
 from xftbench.store.model_facts import read_facts
 from xftbench.store.run_dir import RunDir, ScoresFile, file_name, read_spec
-from xftbench.store.spec import RunSpec
+from xftbench.store.spec import GenerationSpec, RunSpec
 
 _logger = logging.getLogger(__name__)
 
-REPLAY = Engine(name="replay", version="1", dtype="", device="")
+_REPLAY = Engine(name="replay", version="1", dtype="", device="")
 """The engine of samples that were made elsewhere."""
 _UNCHOSEN = {"processor", "device", "engine_version", "python"}
 """Fields of a run that nobody sets, so that a change of them surprises."""
@@ -150,7 +152,8 @@ def _generated(request: ModelsRequest, suites: Sequence[Suite], checkpoint: Chec
     for suite in suites:
         source = from_model(suite.prompts, suite.sampling, loader.borrow, suite.style.name)
         reading = Reading(suite.style.name, suite.style.extraction, request.policy or suite.style.policy)
-        runs.append(_model_run(request, suite, checkpoint, engine, source, reading, suite.sampling))
+        generation = generation_spec(checkpoint, reading.style, suite.prompts, suite.sampling, engine)
+        runs.append(_model_run(request, suite, checkpoint, source, reading, generation))
     return Model(runs=tuple(runs), loader=loader)
 
 
@@ -166,6 +169,7 @@ def _tell_of_template(request: ModelsRequest, suites: Sequence[Suite], checkpoin
 def _replayed(request: ModelsRequest, suites: Sequence[Suite], checkpoint: Checkpoint) -> Model:
     answerable = {name: problem for suite in suites for name, problem in suite.data.answerable.items()}
     everything = read_samples(Path(checkpoint.path), answerable)
+    said = multipl_e_files.decoding(Path(checkpoint.path))
     runs = []
     for suite in suites:
         selected = set(suite.task_ids)
@@ -174,13 +178,18 @@ def _replayed(request: ModelsRequest, suites: Sequence[Suite], checkpoint: Check
             raise UsageProblem(f"{checkpoint.path} has no sample of the selected problems of {suite.name}")
         reading = reading_of(suite, samples, request.suites.style, request.policy)
         source = from_samples(samples)
-        runs.append(_model_run(request, suite, checkpoint, REPLAY, source, reading, sampling_of(samples)))
+        generation = spec_of_samples(checkpoint, reading.style, samples, said)
+        runs.append(_model_run(request, suite, checkpoint, source, reading, generation))
     return Model(runs=tuple(runs), loader=Loader(_nothing_to_load))
 
 
-def sampling_of(samples: Sequence[Sample]) -> SamplingParams:
-    """Return what is known of how samples were drawn: how many a problem has."""
-    return SamplingParams(n=max(Counter(sample.task_id for sample in samples).values()))
+def spec_of_samples(
+    checkpoint: Checkpoint, style: str, samples: Sequence[Sample], said: Mapping[str, Any]
+) -> GenerationSpec:
+    """Return what is known of how samples were drawn: how many a problem has, and what their file says."""
+    n = max(Counter(sample.task_id for sample in samples).values())
+    spec = generation_spec(checkpoint, style, (), SamplingParams(n=n, **said), _REPLAY)
+    return msgspec.structs.replace(spec, stated=tuple(said) or msgspec.UNSET)
 
 
 def _nothing_to_load() -> AbstractContextManager[Backend]:
@@ -191,14 +200,12 @@ def _model_run(
     request: ModelsRequest,
     suite: Suite,
     checkpoint: Checkpoint,
-    engine: Engine,
     source: Source,
     reading: Reading,
-    sampling: SamplingParams,
+    generation: GenerationSpec,
 ) -> ModelRun:
-    prompts = () if engine is REPLAY else suite.prompts
     spec = RunSpec(
-        generation=generation_spec(checkpoint, reading.style, prompts, sampling, engine),
+        generation=generation,
         scoring=scoring_spec(suite, reading.extraction, reading.policy),
     )
     return ModelRun(

@@ -4,11 +4,12 @@ from pathlib import Path
 from typing import Any
 
 from xftbench import jsonl
-from xftbench.commands.models import REPLAY, sampling_of
+from xftbench.commands.models import spec_of_samples
 from xftbench.errors import StoreError
+from xftbench.generation import multipl_e_files
 from xftbench.generation.checkpoints import Checkpoint, resolve_samples
 from xftbench.hashing import sha256_file
-from xftbench.plan import Suite, generation_spec
+from xftbench.plan import Suite
 from xftbench.prompts.style import PromptStyle
 from xftbench.reading import Reading
 from xftbench.records import Record, Sample
@@ -56,7 +57,8 @@ def generation_of(
     path = Path(origin.path)
     checkpoint = resolve_samples(Path(path.name.removesuffix(".gz")).stem, path)
     if origin.run is None:
-        generation = generation_spec(checkpoint, reading.style, (), sampling_of(samples), REPLAY)
+        said = multipl_e_files.decoding(path)
+        generation = spec_of_samples(checkpoint, reading.style, samples, said)
         return generation, checkpoint, None
     return (
         origin.run.spec.generation,

@@ -5,6 +5,7 @@ A results document holds whole programs; the tests at their end are taken off, s
 
 import json
 import logging
+import math
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,6 +18,8 @@ from xftbench.records import Answerable, NativeProblem, Problem, Sample
 
 _logger = logging.getLogger(__name__)
 _FILE = re.compile(r"(?P<name>(?:HumanEval|mbpp)_\d+_\w+)(?P<results>\.results)?\.json(?:\.gz)?")
+_DECODING = {"temperature": "temperature", "top_p": "top_p", "max_tokens": "max_new_tokens"}
+"""A document's field -> ours."""
 
 
 def from_folder(directory: Path, answerable: Answerable) -> list[Sample] | None:
@@ -27,7 +30,7 @@ def from_folder(directory: Path, answerable: Answerable) -> list[Sample] | None:
     Raises:
         DataFileError: If a document is damaged, or answers no problem of the suite, or one that another does.
     """
-    found = sorted(path for path in directory.rglob("*.json*") if _FILE.fullmatch(path.name))
+    found = _documents_in(directory)
     if not found:
         return None
     samples: list[Sample] = []
@@ -49,6 +52,10 @@ def from_folder(directory: Path, answerable: Answerable) -> list[Sample] | None:
     return samples
 
 
+def _documents_in(directory: Path) -> list[Path]:
+    return sorted(path for path in directory.rglob("*.json*") if _FILE.fullmatch(path.name))
+
+
 def _warn_of(asked_otherwise: Sequence[Path]) -> None:
     if asked_otherwise:
         _logger.warning(
@@ -56,6 +63,41 @@ def _warn_of(asked_otherwise: Sequence[Path]) -> None:
             "%s%s",
             len(asked_otherwise), asked_otherwise[0], ", ..." if asked_otherwise[1:] else "",
         )  # fmt: skip
+
+
+def decoding(path: Path) -> dict[str, float]:
+    """Return what documents say of how they were drawn, by our names; what they don't agree on is left out.
+
+    Args:
+        path: A folder of documents, one document, or a samples file of any other kind, which says nothing.
+    """
+    files = _preferred(_documents_in(path)) if path.is_dir() else [path]
+    said = [_said(read_text(file)) for file in files]
+    found = {}
+    for name in _DECODING.values():
+        values = [of_document[name] for of_document in said if name in of_document]
+        if len(set(values)) > 1:
+            _logger.warning(
+                "%s: the documents have different values of %s, so it is taken as unknown", path, name
+            )
+        elif values and len(values) == len(said):
+            found[name] = values[0]
+    return found
+
+
+def _said(text: str) -> dict[str, float]:
+    if not text.lstrip().startswith("{"):
+        return {}
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(document, dict) or not {"name", "language"} <= document.keys():
+        return {}
+    numbers = {name: value for name, value in document.items() if type(value) in (int, float)}
+    said = {ours: float(numbers[theirs]) for theirs, ours in _DECODING.items() if theirs in numbers}
+    known = {name: value for name, value in said.items() if math.isfinite(value)}
+    return {name: int(value) if name == "max_new_tokens" else value for name, value in known.items()}
 
 
 def _preferred(paths: Sequence[Path]) -> list[Path]:

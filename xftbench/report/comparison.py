@@ -20,7 +20,7 @@ Finding = Literal["better", "worse", "equivalent", "can't tell", "within noise"]
 the same checkpoint differs from itself by as much."""
 
 
-class SuiteComparison(Record):
+class SuiteComparison(Record, kw_only=True):
     """A candidate against the baseline on one suite."""
 
     suite: str
@@ -46,6 +46,8 @@ class SuiteComparison(Record):
     same_checkpoint: bool
     """Both runs are of the same weights: whatever differs is noise."""
     finding: Finding
+    is_decoding_unknown: bool = False
+    """Both are completions made elsewhere that don't say how they were drawn."""
     marks: tuple[Difference, ...]
     """What should refuse the comparison and was allowed by name."""
     notes: tuple[Difference, ...]
@@ -172,6 +174,7 @@ def _pair(
         noise_of=tuple(known),
         same_checkpoint=before.spec.generation.checkpoint_sha256 == after.spec.generation.checkpoint_sha256,
         finding="can't tell",
+        is_decoding_unknown=all(one.spec.generation.is_decoding_unknown for one in (before, after)),
         marks=tuple(marks),
         notes=tuple(difference for difference in found if difference.kind == "noted"),
     )

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from xftbench.benchmarks.clusters import counted_as
 from xftbench.records import Record
 from xftbench.report.comparison import Comparison, Finding, SuiteComparison
+from xftbench.store.comparable import DECODING_UNKNOWN
 
 _SHOWN = 8
 
@@ -196,6 +197,8 @@ def _differences(pair: SuiteComparison) -> Iterator[str]:
             f"* {_name(pair)}, {pair.candidate}: {mark.field} differs ({mark.before} -> {mark.after}): "
             f"{mark.meaning}; allowed by --allow, so this is not a comparison of the models alone"
         )
+    if pair.is_decoding_unknown:
+        yield f"note: {_name(pair)}, {pair.candidate}: {DECODING_UNKNOWN}"
     for note in pair.notes:
         yield (
             f"note: {_name(pair)}, {pair.candidate}: {note.field} differs ({note.before} -> {note.after}): "

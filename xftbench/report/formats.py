@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pandas as pd
 
@@ -103,11 +103,11 @@ def _intervals(group: pd.DataFrame, column: str, cell: _Cells) -> list[str]:
 def caption(group: pd.DataFrame) -> str:
     """Return what is equal for all rows of a comparable group, and what tells it from others like it."""
     first = group.iloc[0]
-    how = "greedy" if first["temperature"] == 0 else f"T={first['temperature']:g}, top-p {first['top_p']:g}"
+    how = ", ".join(_decoding(first))
     if first["engine"] == "replay":
-        how = "completions made elsewhere"
+        how = f"completions made elsewhere, {how or 'decoding unknown'}"
     else:
-        how += f", at most {first['max_new_tokens']} tokens, {first['engine']}"
+        how += f", {first['engine']}"
     left_out = f", LEFT OUT: {first['left_out']}" if first["left_out"] else ""
     apart = f", {first['apart']}" if first["apart"] else ""
     mark = f" * runs differ in {first['marks']}, which was allowed: not in the model alone"
@@ -115,6 +115,18 @@ def caption(group: pd.DataFrame) -> str:
         f"{first['suite']} {first['suite_version']}, {first['n_problems']} problems{left_out}, "
         f"style {first['style']}, n={first['n']}, {how}{apart}{mark if first['marks'] else ''}"
     )
+
+
+def _decoding(row: pd.Series) -> Iterator[str]:
+    """Yield what is known of how answers were drawn."""
+    if row["temperature"] == 0:
+        yield "greedy"
+    elif pd.notna(row["temperature"]):
+        yield f"T={row['temperature']:g}"
+    if pd.notna(row["top_p"]) and row["temperature"] != 0:
+        yield f"top-p {row['top_p']:g}"
+    if pd.notna(row["max_new_tokens"]):
+        yield f"at most {row['max_new_tokens']} tokens"
 
 
 def groups(frame: pd.DataFrame) -> list[pd.DataFrame]:

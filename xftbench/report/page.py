@@ -258,7 +258,7 @@ def _provenance(run: Run) -> dict[str, object]:
         "engine": f"{generation.engine} {generation.engine_version}",
         "precision": _precision(generation),
         "prompts": f"style {generation.style}, sha256 {generation.prompts_sha256}",
-        "decoding": _fields(generation.sampling),
+        "decoding": _decoding(generation),
         "suite": f"{scoring.suite} {scoring.suite_version}, {scoring.n_problems} problems",
         "data": f"sha256 {scoring.data_sha256}",
         "extraction": scoring.extraction,
@@ -283,6 +283,13 @@ def _precision(generation: GenerationSpec) -> str:
         return ""
     where = f" ({generation.processor})" if generation.processor else ""
     return f"{generation.dtype} on {generation.device}{where}"
+
+
+def _decoding(generation: GenerationSpec) -> str:
+    if generation.is_decoding_unknown:
+        return f"n {generation.sampling.n}, otherwise unknown: completions made elsewhere"
+    values = {"n": generation.sampling.n, **generation.decoding}
+    return ", ".join(f"{name} {'unknown' if value is None else value}" for name, value in values.items())
 
 
 def _fields(record: msgspec.Struct) -> str:

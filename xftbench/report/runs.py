@@ -93,12 +93,11 @@ class Table:
         """What tells it from the others, in a few words."""
         first = self.runs[0].spec
         generation, n = first.generation, max(run.n for run in self.runs)
-        how = "greedy" if generation.sampling.temperature == 0 else f"T={generation.sampling.temperature:g}"
-        style = (
-            "completions made elsewhere" if generation.engine == "replay" else f"{generation.style}, {how}"
-        )
+        temperature = generation.decoding["temperature"]
+        how = "" if temperature is None else ", greedy" if temperature == 0 else f", T={temperature:g}"
+        made = "completions made elsewhere" if generation.engine == "replay" else generation.style
         apart = f" · {self.apart}" if self.apart else ""
-        return f"{self.suite} {first.scoring.suite_version} · {style}, n={n}{apart}"
+        return f"{self.suite} {first.scoring.suite_version} · {made}{how}, n={n}{apart}"
 
     @property
     def suite(self) -> str:

@@ -53,6 +53,12 @@ _MEANING = {
     "incomplete": "a run lacks samples or verdicts; only the problems that both have are compared",
 }
 
+DECODING_UNKNOWN = (
+    "decoding unknown: both are completions made elsewhere that don't say how they were drawn, "
+    "so they may differ in that, too"
+)
+"""Said where two runs may stand side by side because neither says anything."""
+
 _VERSIONED = ("python", "libraries")
 """Compared up to the minor version: patch releases are noted."""
 
@@ -143,8 +149,12 @@ def refuse(found: Sequence[Difference], allow: Sequence[str], what: str) -> list
 
 
 def _flat(spec: RunSpec) -> Iterator[tuple[str, object]]:
-    for part in (spec.generation, spec.scoring):
-        yield from _leaves(msgspec.to_builtins(part), "")
+    generation = msgspec.to_builtins(spec.generation)
+    generation.pop("stated", None)  # it shows in the values
+    unknown = [name for name, value in spec.generation.decoding.items() if value is None]
+    generation["sampling"] |= dict.fromkeys(unknown, "unknown")
+    for part in (generation, msgspec.to_builtins(spec.scoring)):
+        yield from _leaves(part, "")
 
 
 def _leaves(value: object, path: str) -> Iterator[tuple[str, object]]:

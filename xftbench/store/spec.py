@@ -10,6 +10,8 @@ from xftbench.records import Limits, Record, SamplingParams
 from xftbench.store.model_facts import ModelFacts
 
 SCHEMA_VERSION = 2
+DECODING = ("temperature", "top_p", "max_new_tokens", "seed")
+"""Fields of `SamplingParams` that nobody can tell from the samples."""
 
 
 class GenerationSpec(Record):
@@ -31,6 +33,24 @@ class GenerationSpec(Record):
     """Prompts generated together, at most; None if the engine decides it while it runs, or for replay."""
     order: str = "engine"
     """In which the prompts were handed over: the engine's own, ``reversed`` or ``shuffled``."""
+    stated: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+    """For replay: the fields of `sampling` that the samples' file says. The others but `n` are placeholders.
+
+    Unset where it says none, so that such a run keeps its identity; see `decoding`.
+    """
+
+    @property
+    def decoding(self) -> dict[str, float | int | None]:
+        """Temperature, top-p, token limit and seed; None for what samples made elsewhere don't say."""
+        values = {name: getattr(self.sampling, name) for name in DECODING}
+        stated = self.stated or ()
+        is_known = self.engine != "replay"
+        return {name: value if is_known or name in stated else None for name, value in values.items()}
+
+    @property
+    def is_decoding_unknown(self) -> bool:
+        """Whether nothing is known of how the samples were drawn."""
+        return all(value is None for value in self.decoding.values())
 
 
 class ScoringSpec(Record, kw_only=True):

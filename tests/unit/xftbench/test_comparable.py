@@ -90,6 +90,29 @@ def test_every_field_of_a_spec_refuses_unless_it_was_decided_otherwise() -> None
     }  # fmt: skip
 
 
+def test_what_a_samples_file_says_of_its_decoding_keeps_it_apart_from_those_that_differ_or_say_nothing() -> (
+    None
+):
+    def stated(temperature: float) -> RunSpec:
+        base = spec(engine="replay", sampling=SamplingParams(temperature=temperature))
+        generation = msgspec.structs.replace(base.generation, stated=("temperature",))
+        return msgspec.structs.replace(base, generation=generation)
+
+    silent = spec(engine="replay")
+    for before, after, told in (
+        (stated(0.2), stated(0.8), ("0.2", "0.8")),
+        (silent, stated(0.0), ("unknown", "0.0")),
+    ):
+        (found,) = differences(before, after)
+        assert (found.field, found.before, found.after) == ("sampling.temperature", *told)
+        assert found.kind == "refused"
+        assert comparable_key(before) != comparable_key(after)
+
+
+def test_samples_that_say_nothing_keep_their_identity() -> None:
+    assert "stated" not in msgspec.to_builtins(spec(engine="replay").generation)
+
+
 def test_one_allowed_field_does_not_allow_another() -> None:
     found = differences(spec(), spec(style="chat", isolation="rlimits"))
     with pytest.raises(NotComparableError, match="isolation"):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from xftbench.errors import DataFileError
-from xftbench.generation.multipl_e_files import from_document, from_folder, known_id
+from xftbench.generation.multipl_e_files import decoding, from_document, from_folder, known_id
 from xftbench.records import NativeProblem, Sample
 
 ADD = "HumanEval_53_add"
@@ -136,3 +136,20 @@ def test_what_is_damaged_or_unknown_is_named(tmp_path: Path) -> None:
     path.write_text('{"name": "x"}')
     with pytest.raises(DataFileError, match="completions or results"):
         from_folder(tmp_path, SUITE)
+
+
+def test_what_documents_say_of_their_decoding_is_read(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    drawn = {"temperature": 0.2, "top_p": 0.95, "max_tokens": 1024, "completions": ["}"]}
+    write(tmp_path / "a" / f"{ADD}.json.gz", document(**drawn))
+    write(tmp_path / "a" / f"{STRLEN}.json.gz", document(STRLEN, **drawn | {"top_p": 1}))
+    assert decoding(tmp_path / "a") == {"temperature": 0.2, "max_new_tokens": 1024}
+    assert "different values of top_p" in caplog.text
+    one = write(tmp_path / "x.json", document(**drawn))
+    assert decoding(one) == {"temperature": 0.2, "top_p": 0.95, "max_new_tokens": 1024}
+    silent = write(tmp_path / "y.json", document(completions=["}"], temperature="hot", max_tokens=True))
+    assert decoding(silent) == {}
+    rows = tmp_path / "s.jsonl"
+    rows.write_text('{"task_id": "a", "completion": "x", "temperature": 1}\n' * 2)
+    assert decoding(rows) == {}

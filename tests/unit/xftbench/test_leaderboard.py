@@ -4,12 +4,13 @@ import json
 import re
 from pathlib import Path
 
+import msgspec
 import pandas as pd
 import pytest
 from factories import a_sample, a_spec, a_verdict, an_environment, some_problems
 
 from xftbench.records import Limits, SamplingParams
-from xftbench.report import formats
+from xftbench.report import formats, page
 from xftbench.report.leaderboard import build, find_runs, from_runs, markdown, write
 from xftbench.report.runs import into_tables, read_runs
 from xftbench.scoring.aggregate import aggregate
@@ -73,6 +74,30 @@ def test_the_best_model_stands_first_and_groups_are_apart(tmp_path: Path) -> Non
     assert "style chat" in text
     assert text.index("| better") < text.index("| worse")
     assert "100.0 %" in text
+
+
+def test_what_samples_made_elsewhere_do_not_say_is_blank_and_not_zero(tmp_path: Path) -> None:
+    silent = a_spec(engine="replay")
+    stated = msgspec.structs.replace(
+        a_spec(engine="replay", sampling=SamplingParams(temperature=0.2, top_p=0.95)).generation,
+        stated=("temperature", "top_p"),
+    )
+    make_run(tmp_path, "silent", 1, silent)
+    make_run(tmp_path, "stated", 1, msgspec.structs.replace(silent, generation=stated))
+    make_run(tmp_path, "ours", 1, a_spec())
+    frame = build(find_runs(tmp_path))
+    rows = {row["model"]: row for row in json.loads(formats.as_json(frame))}
+    asked = ("temperature", "top_p", "max_new_tokens", "seed")
+    assert [rows["silent"][name] for name in asked] == [None] * 4
+    assert [rows["stated"][name] for name in asked] == [0.2, 0.95, None, None]
+    assert [rows["ours"][name] for name in asked] == [0.0, 1.0, 512, 0]
+    told = markdown(frame)
+    assert "completions made elsewhere, decoding unknown" in told
+    assert "completions made elsewhere, T=0.2, top-p 0.95" in told
+    assert ",512,0," in formats.FORMATS["csv"](frame).decode(), "and not 512.0"
+    provenance = {run.name: page._decoding(run.spec.generation) for run in read_runs(find_runs(tmp_path))}
+    assert provenance["silent"] == "n 1, otherwise unknown: completions made elsewhere"
+    assert provenance["stated"] == "n 1, temperature 0.2, top_p 0.95, max_new_tokens unknown, seed unknown"
 
 
 def test_tables_of_one_caption_say_what_keeps_them_apart(tmp_path: Path) -> None:
