@@ -60,6 +60,16 @@ def test_two_runs_alike_are_equivalent_within_a_margin_and_can_not_be_within_a_s
     assert "CAN'T TELL" in cli(["compare", str(a), str(b), "--margin", "0.5"]).stdout
 
 
+def test_a_margin_that_is_kept_beside_a_wider_range_is_no_contradiction(cli: Cli, tmp_path: Path) -> None:
+    a = plant(tmp_path, "a", passed("01" * 4 + "1" * 292))
+    b = plant(tmp_path, "b", passed("10" * 4 + "1" * 292))
+    told = cli(["compare", str(a), str(b)]).stdout
+    assert "less than 2 points (two one-sided tests at 5 %, a 90 % interval)" in told
+    assert "the truth lies between -2.2 and +2.2 (95 % sure)" in told
+    assert "reaches beyond the margin of 2 points because it is wider" in told
+    assert "surely" not in told
+
+
 def test_several_suites_are_paired_by_suite_and_counted_as_several_questions(cli: Cli, runs: Path) -> None:
     for name, answers in (("sft", "0" * 6 + "1" * 94), ("xft", "1" * 100)):
         plant(runs, name, passed(answers), suite="mbpp")

@@ -160,6 +160,9 @@ def test_a_part_is_scored_as_a_part(score: Callable[..., Any], three: Path, tmp_
     assert "this is not the suite's score" in result.stderr
     scoring = spec(tmp_path / "part")["scoring"]
     assert (scoring["n_problems"], scoring["n_suite"]) == (2, 164)
+    printed = json.loads(score(three, "part", "--limit", "2", "--timeout-scale", "2", "--json").stdout)
+    assert (printed["suite"], printed["suite_version"]) == ("humaneval", scoring["suite_version"])
+    assert (printed["scores"]["n_problems"], printed["n_suite"]) == (2, 164)
     assert (scoring["limits"]["scale"], scoring["limits"]["cpu_s"], scoring["limits"]["wall_s"]) == (2, 6, 30)
 
 

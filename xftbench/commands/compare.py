@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     type=click.Choice(["score", "base", "plus", "strict"]),
     default="score",
     show_default=True,
-    help="Compare by another of a suite's rules.",
+    help="Compare by another of a suite's rules; plus: the added inputs alone.",
 )
 @click.option("--diff", is_flag=True, help="Show gained and lost problems, the programs side by side.")
 @click.option("--task", "tasks", multiple=True, metavar="TASK_ID", help="With --diff: only this problem.")

@@ -124,7 +124,13 @@ def _open(suite: Suite, samples: list[Sample], origin: Origin, run_dir: Path, re
 
 
 def _json(scores_file: ScoresFile, suite: Suite, run_dir: Path) -> str:
-    encoded = msgspec.to_builtins(scores_file) | {"run_dir": str(run_dir), "left_out": suite.left_out}
+    encoded = msgspec.to_builtins(scores_file) | {
+        "run_dir": str(run_dir),
+        "suite": suite.name,
+        "suite_version": suite.data.version,
+        "n_suite": len(suite.data.problems),
+        "left_out": suite.left_out,
+    }
     return msgspec.json.format(msgspec.json.encode(encoded), indent=2).decode()
 
 

@@ -9,6 +9,7 @@ from xftbench.benchmarks.clusters import clusters_of, counted_as
 from xftbench.plan import Suite
 from xftbench.records import Verdict
 from xftbench.scoring.aggregate import PassAtK, Scores, Stratum
+from xftbench.store.results import PLUS_ALONE
 from xftbench.store.run_dir import ScoresFile
 
 _SHOWN = 10
@@ -54,13 +55,17 @@ def _checks(scores: Scores, verdicts: Sequence[Verdict]) -> Iterator[str]:
     """Yield the score by each rule side by side, where the suite has several, and where they differ."""
     if not scores.checks:
         return
-    # Of a plus suite `plus` is the score itself; elsewhere the published rule has no name of its own.
-    rules = ({} if "plus" in scores.checks else {"published": scores.pass_at}) | scores.checks
+    # What a plus suite publishes is both parts together; its `plus` is only the added inputs.
+    rules = {"published": scores.pass_at} | {
+        PLUS_ALONE if name == "plus" else name: by_rule for name, by_rule in scores.checks.items()
+    }
+    widths = [max(10, len(name) + 2) for name in rules]
     yield ""
-    yield f"{'by rule':<24}" + "".join(f"{name:>10}" for name in rules)
+    yield f"{'by rule':<24}" + "".join(f"{name:>{width}}" for name, width in zip(rules, widths, strict=True))
     for k in [score.k for score in scores.pass_at]:
         values = [next((s.value for s in by_rule if s.k == k), None) for by_rule in rules.values()]
-        yield f"{f'pass@{k}':<24}" + "".join(f"{_percent(value):>10}" for value in values)
+        cells = zip(values, widths, strict=True)
+        yield f"{f'pass@{k}':<24}" + "".join(f"{_percent(value):>{width}}" for value, width in cells)
     yield from _differing(verdicts)
 
 

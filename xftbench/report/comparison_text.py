@@ -6,6 +6,7 @@ from xftbench.benchmarks.clusters import counted_as
 from xftbench.records import Record
 from xftbench.report.comparison import Comparison, Finding, SuiteComparison
 from xftbench.store.comparable import DECODING_UNKNOWN
+from xftbench.store.results import PLUS_ALONE
 
 _SHOWN = 8
 
@@ -72,6 +73,11 @@ def _story(pair: SuiteComparison, comparison: Comparison) -> Iterator[str]:
             "  That range leaves out 0, but only just: the test decides, and it is stricter"
             f"{' and counts all questions asked' if len(comparison.pairs) > 1 else ''}."
         )
+    if pair.finding == "equivalent" and max(-test.low, test.high) >= comparison.question.margin:
+        yield (
+            f"  That range reaches beyond the margin of {100 * comparison.question.margin:g} points because "
+            "it is wider than the one that the margin was tested with."
+        )
     yield f"  {_noise_sentence(pair)}"
     if pair.finding in ("can't tell", "within noise") and test.detectable is not None:
         yield (
@@ -99,10 +105,10 @@ def _shows(pair: SuiteComparison, comparison: Comparison) -> str:
     match pair.finding:
         case "better" | "worse":
             surely = pair.equivalence_adjusted <= comparison.question.alpha
-            small = f", though surely by less than {margin}" if surely else ""
+            small = f", though by less than {margin} ({_tested(comparison)})" if surely else ""
             return f"{pair.candidate} is really {pair.finding}{small}"
         case "equivalent":
-            return f"whatever differs between them is surely less than {margin}"
+            return f"what differs between them is less than {margin} ({_tested(comparison)})"
         case "within noise" if pair.same_checkpoint:
             return "both runs are of the same checkpoint, so all of this is noise"
         case "within noise":
@@ -215,7 +221,8 @@ def _overall(pairs: Sequence[SuiteComparison]) -> str:
 
 
 def _name(pair: SuiteComparison) -> str:
-    return pair.suite if pair.check == "score" else f"{pair.suite} ({pair.check})"
+    check = PLUS_ALONE if pair.check == "plus" else pair.check
+    return pair.suite if pair.check == "score" else f"{pair.suite} ({check})"
 
 
 def _p(pair: SuiteComparison, comparison: Comparison) -> str:
@@ -224,6 +231,12 @@ def _p(pair: SuiteComparison, comparison: Comparison) -> str:
     if len(comparison.pairs) > 1 and pair.p_adjusted != p:
         text += f" ({pair.p_adjusted:.2g} with all {len(comparison.pairs)} questions counted)"
     return text
+
+
+def _tested(comparison: Comparison) -> str:
+    """Say how sure a margin is: a loss and a gain are two questions, which comes to a narrower interval."""
+    alpha = comparison.question.alpha
+    return f"two one-sided tests at {100 * alpha:g} %, a {100 * (1 - 2 * alpha):g} % interval"
 
 
 def _confidence(comparison: Comparison) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import pandas as pd
 
 from xftbench.report.rows import score_columns
+from xftbench.store.results import PLUS_ALONE
 
 _Cells = Callable[[float], str]
 
@@ -69,7 +70,8 @@ def for_people(group: pd.DataFrame, *, brief: bool = False) -> pd.DataFrame:
         if group[column].isna().all():
             continue
         if not column.startswith("pass@"):
-            table[column] = _cells(group[column], percent)
+            heading = f"{column} ({PLUS_ALONE})" if column.startswith("plus@") else column
+            table[heading] = _cells(group[column], percent)
             continue
         table[f"{column} (n={group.iloc[0]['n']})"] = _cells(group[column], percent)
         table[f"{column} 95 %"] = _intervals(group, column, percent)

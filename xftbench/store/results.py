@@ -22,6 +22,8 @@ _logger = logging.getLogger(__name__)
 
 BASELINE_SCHEMA = 1
 CHECKS = ("base", "plus", "strict")
+PLUS_ALONE = "added inputs alone"
+"""What people are told that `plus` is: evalplus' plus score is of both parts, a plus suite's pass@k."""
 
 
 class Results(Record):

@@ -1,15 +1,17 @@
 """What goes into a leaderboard besides the scores: averages, costs, other formats, published numbers."""
 
 import json
+import re
 from pathlib import Path
 
 import msgspec
 import pandas as pd
 import pytest
-from factories import a_sample, a_spec, a_verdict, an_environment
+from factories import a_sample, a_spec, a_verdict, an_environment, some_problems
 from many_runs import write_run
 
 from xftbench.cli import run as xftbench
+from xftbench.commands import tables
 from xftbench.errors import DataFileError
 from xftbench.records import Problem
 from xftbench.report import differences, formats, leaderboard, published
@@ -53,6 +55,20 @@ def test_macro_counts_parts_and_weighted_counts_problems(tmp_path: Path) -> None
     assert line["macro"] == pytest.approx((1.0 + 0.25) / 2)
     assert line["weighted"] == pytest.approx(2 / 5)
     assert (line["parts"], line["n_problems"]) == ("cpp, js", 5)
+
+
+def test_a_plus_suites_added_inputs_are_not_taken_for_its_score(tmp_path: Path) -> None:
+    rows = [
+        msgspec.structs.replace(a_verdict("a"), base="passed", plus="passed", strict="passed"),
+        msgspec.structs.replace(a_verdict("b", 0, "failed"), base="failed", plus="passed", strict="failed"),
+    ]
+    scores = aggregate(some_problems("a", "b"), rows, n=1)
+    heads, values = list(tables._checks(scores, rows))[1:3]
+    assert re.split(r"  +", heads) == ["by rule", "published", "base", "added inputs alone", "strict"]
+    assert values.split()[1::2] == ["50.0", "50.0", "100.0", "50.0"]
+    write_run(tmp_path, "m", "one", n_problems=2, n=1, rate=0.5)
+    frame = leaderboard.build(leaderboard.find_runs(tmp_path)).assign(**{"plus@1": 1.0})
+    assert "plus@1 (added inputs alone)" in formats.for_people(frame)
 
 
 def test_a_model_that_lacks_a_part_has_no_average(tmp_path: Path) -> None:
