@@ -107,6 +107,21 @@ def test_gained_and_lost_are_those_of_the_verdicts(browser: Any, runs: Path) -> 
     click_outcome(browser, "")
 
 
+def test_the_first_pair_is_one_that_stands_in_one_table(shared_browser: Any, tmp_path: Path) -> None:
+    write_run(tmp_path, "chatty", "humaneval", n_problems=5, n=1, rate=0.5, style="chat")
+    for name in ("old", "sft", "xft"):
+        changes = {"style": "other"} if name == "old" else {}
+        write_run(tmp_path, name, "mbpp", n_problems=5, n=1, rate=0.5, **changes)
+    path = tmp_path / "report.html"
+    assert run(["-q", "report", str(tmp_path), "--out", str(path), "--baseline", "sft"]) == 0
+    open_page(shared_browser, path)
+    settle(shared_browser)
+    assert "sft → xft" in text(shared_browser, "#status")
+    told = text(shared_browser, "#problems")
+    assert "xft: not in this table" in told
+    assert "no verdict" not in told
+
+
 def test_an_outcome_never_lies_over_the_problem(browser: Any) -> None:
     for kind in ("changed", "passed"):
         click_outcome(browser, kind)

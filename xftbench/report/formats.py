@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import pandas as pd
 
 from xftbench.report.rows import score_columns
+from xftbench.report.runs import extent
 from xftbench.store.results import PLUS_ALONE
 
 _Cells = Callable[[float], str]
@@ -73,7 +74,7 @@ def for_people(group: pd.DataFrame, *, brief: bool = False) -> pd.DataFrame:
             heading = f"{column} ({PLUS_ALONE})" if column.startswith("plus@") else column
             table[heading] = _cells(group[column], percent)
             continue
-        table[f"{column} (n={group.iloc[0]['n']})"] = _cells(group[column], percent)
+        table[f"{column} (n={_n(group)})"] = _cells(group[column], percent)
         table[f"{column} 95 %"] = _intervals(group, column, percent)
     passed = zip(group["n_passed"], group["n_samples"], strict=True)
     table["passed"] = [f"{n_passed}/{n_samples}" for n_passed, n_samples in passed]
@@ -115,8 +116,12 @@ def caption(group: pd.DataFrame) -> str:
     mark = f" * runs differ in {first['marks']}, which was allowed: not in the model alone"
     return (
         f"{first['suite']} {first['suite_version']}, {first['n_problems']} problems{left_out}, "
-        f"style {first['style']}, n={first['n']}, {how}{apart}{mark if first['marks'] else ''}"
+        f"style {first['style']}, n={_n(group)}, {how}{apart}{mark if first['marks'] else ''}"
     )
+
+
+def _n(group: pd.DataFrame) -> str:
+    return extent(group["n"].min(), group["n_max"].max())
 
 
 def _decoding(row: pd.Series) -> Iterator[str]:

@@ -25,6 +25,7 @@ def row(run: Run, money_per_hour: float | None = None) -> dict[str, object]:
         "suite": scoring.suite,
         "style": generation.style,
         "n": run.n,
+        "n_max": run.n_max,
         **_scores(scores_file.scores),
         **_cost(run, money_per_hour),
         **generation.decoding,

@@ -44,9 +44,14 @@ class Run:
 
     @property
     def n(self) -> int:
-        """Samples per problem."""
+        """Samples per problem; the smallest number where problems differ."""
         pass_at = self.scores_file.scores.pass_at
         return pass_at[0].n if pass_at else self.spec.generation.sampling.n
+
+    @property
+    def n_max(self) -> int:
+        """The largest number of samples that a problem has."""
+        return max(self.n, self.spec.generation.sampling.n)
 
     @property
     def group(self) -> str:
@@ -92,7 +97,8 @@ class Table:
     def label(self) -> str:
         """What tells it from the others, in a few words."""
         first = self.runs[0].spec
-        generation, n = first.generation, max(run.n for run in self.runs)
+        generation = first.generation
+        n = extent(min(run.n for run in self.runs), max(run.n_max for run in self.runs))
         temperature = generation.decoding["temperature"]
         how = "" if temperature is None else ", greedy" if temperature == 0 else f", T={temperature:g}"
         made = "completions made elsewhere" if generation.engine == "replay" else generation.style
@@ -119,6 +125,11 @@ class Table:
     def run_of(self, name: str) -> Run | None:
         """Return the run of a model, if it is in the table."""
         return next((run for run in self.runs if run.name == name), None)
+
+
+def extent(low: int, high: int) -> str:
+    """Return a number, or two where they differ."""
+    return str(low) if low == high else f"{low} to {high}"
 
 
 def expand(paths: Iterable[Path]) -> list[Path]:

@@ -100,6 +100,16 @@ def test_what_samples_made_elsewhere_do_not_say_is_blank_and_not_zero(tmp_path: 
     assert provenance["stated"] == "n 1, temperature 0.2, top_p 0.95, max_new_tokens unknown, seed unknown"
 
 
+def test_numbers_of_samples_that_differ_are_all_told(tmp_path: Path) -> None:
+    make_run(tmp_path, "m", 1, a_spec(engine="replay", sampling=SamplingParams(n=12)))
+    frame = build(find_runs(tmp_path))
+    assert (frame["n"][0], frame["n_max"][0]) == (1, 12)
+    assert ", n=1 to 12, " in formats.caption(frame)
+    assert "pass@1 (n=1 to 12)" in formats.for_people(frame)
+    (table,) = into_tables(read_runs(find_runs(tmp_path)))
+    assert table.label.endswith("n=1 to 12")
+
+
 def test_tables_of_one_caption_say_what_keeps_them_apart(tmp_path: Path) -> None:
     make_run(tmp_path, "m", 1, a_spec())
     make_run(tmp_path, "m-lenient", 2, a_spec(isolation="rlimits"))

@@ -55,6 +55,12 @@ const pairOf = (problem) => {
   return [models.indexOf($("f-a").value), models.indexOf($("f-b").value)];
 };
 const resultsOf = (problem) => pairOf(problem).map((at) => (at < 0 ? null : problem.r[at]));
+// A model that stands in a table with another one: only then is there something to compare.
+const beside = (name, models) => {
+  const others = models.map(([other]) => other).filter((other) => other !== name);
+  return others.find((other) => index.tables.some((table) => table.models.includes(name) && table.models.includes(other)))
+    || others[0] || name;
+};
 
 // ---- filters -------------------------------------------------------------------------------------------
 const options = (select, values, first) => {
@@ -75,7 +81,7 @@ const fillDependent = () => {
   const [a, b] = [$("f-a").value, $("f-b").value];
   options($("f-a"), models); options($("f-b"), models);
   if (!a && models.some(([name]) => name === document.body.dataset.baseline)) $("f-a").value = document.body.dataset.baseline;
-  if (!b || $("f-a").value === $("f-b").value) $("f-b").value = (models.find(([name]) => name !== $("f-a").value) || models[0])[0];
+  if (!b || $("f-a").value === $("f-b").value) $("f-b").value = beside($("f-a").value, models);
   options($("f-lang"), unique(problems.map((problem) => problem.lang).filter(Boolean)), "all");
   options($("f-tag"), unique(problems.flatMap((problem) => Object.entries(problem.tags)
     .filter(([name]) => name !== "language").map(([name, value]) => `${name}: ${value}`))), "all");
@@ -143,7 +149,8 @@ const showMore = () => {
 // ---- a problem -------------------------------------------------------------------------------------------
 const LABELS = Object.fromEntries(OUTCOMES);
 const brief = (result) => {
-  if (!result || !result[0]) return "no verdict";
+  if (!result) return "not in this table";
+  if (!result[0]) return "no verdict";
   const [n, passed, wrong] = result;
   if (n === 1) return passed ? "passed" : wrong.replaceAll("_", " ");
   return `${passed} of ${n} passed${wrong ? `, ${wrong.replaceAll("_", " ")}` : ""}`;
