@@ -23,7 +23,7 @@ from xftbench.hashing import sha256_record
 from xftbench.prompts.presets import PRESETS, Selection, expand
 from xftbench.prompts.render import find_style, render_all
 from xftbench.prompts.style import ExtractionName, Policy, PromptStyle
-from xftbench.records import Limits, Problem, Prompt, SamplingParams
+from xftbench.records import Limits, NativeProblem, Problem, Prompt, SamplingParams
 from xftbench.store.spec import GenerationSpec, ScoringSpec
 
 T = TypeVar("T")
@@ -101,9 +101,25 @@ def plan_suites(options: SuiteOptions) -> list[Suite]:
         (benchmark, version, find_style(benchmark.family, options.style or selection.style))
         for selection, benchmark, version in named
     ]
+    if options.ds1000_unseeded and not any(isinstance(benchmark, Ds1000) for _, benchmark, _ in named):
+        raise UsageProblem(
+            f"--ds1000-unseeded: {' and '.join(names)} has nothing to do with DS-1000", hint="leave it out"
+        )
     loaded = _each(names, [partial(_load, *suite, options.data_dir) for suite in styled])
+    _refuse_idle_skipping(loaded, options)
     chosen = _with_ids(loaded, options.ids, options.limit)
     return _each(names, [partial(_finish, suite, options) for suite in chosen])
+
+
+def _refuse_idle_skipping(loaded: Sequence[_Loaded], options: SuiteOptions) -> None:
+    """Refuse to leave languages out where no suite has any: whoever asks for it means another suite."""
+    if options.missing_toolchains == "left_out" and not any(
+        isinstance(problem, NativeProblem) for suite in loaded for problem in suite.data.problems
+    ):
+        names = " and ".join(suite.benchmark.name for suite in loaded)
+        raise UsageProblem(
+            f"--skip-missing-toolchains: {names} has no languages that could be left out", hint="leave it out"
+        )
 
 
 def _benchmark(selection: Selection, options: SuiteOptions) -> tuple[Benchmark, str]:

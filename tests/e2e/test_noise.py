@@ -99,6 +99,14 @@ def test_mistakes_are_told(
     assert complaint in result.stderr
 
 
+def test_samples_have_no_noise_to_measure(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "s.jsonl").write_text('{"task_id": "HumanEval/0", "completion": "x"}\n')
+    result = cli(["noise", f"a={tmp_path / 's.jsonl'}", "--out", str(tmp_path / "runs")])
+    assert result.exit_code == 2
+    assert "is a file of samples" in result.stderr
+    assert "--seed" not in result.stderr
+
+
 def test_a_certificate_beside_the_runs_is_found_whatever_the_folder(cli: Cli, tmp_path: Path) -> None:
     before = "1" * 80 + "0" * 84
     sft, xft = (

@@ -160,6 +160,8 @@ def test_a_broken_or_foreign_file_is_named_and_nothing_is_written(
         (["--timeout-scale", "inf"], 2, "not in the range"),
         (["--timeout-scale", "1e9"], 2, "not in the range"),
         (["--isolation", "none"], 2, "isolation"),
+        (["--ds1000-unseeded"], 2, "humaneval has nothing to do with DS-1000"),
+        (["--skip-missing-toolchains"], 2, "humaneval has no languages that could be left out"),
         (["--paralell", "8"], 2, "No such option"),
     ],
 )

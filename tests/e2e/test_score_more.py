@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from xftbench.commands.show import _spelling
 from xftbench.execution.native.toolchains import missing_toolchains
 from xftbench.records import Problem
 
@@ -259,7 +260,8 @@ def test_documents_that_were_drawn_in_two_ways_are_not_comparable(
 @pytest.mark.parametrize(
     ("arguments", "code", "complaint"),
     [
-        (["run", "1"], 2, "did you mean HumanEval/1"),
+        (["run", "Eval/1"], 2, "did you mean HumanEval/1"),
+        (["run", "9"], 2, "it has 3 problems: HumanEval/0 to HumanEval/2"),
         (["run", "HumanEval/9"], 2, "did you mean HumanEval/"),
         (["run", "HumanEval/1", "--sample", "3"], 2, "it has 0 to 0"),
         (["nowhere", "HumanEval/1"], 2, "nowhere is no run directory"),
@@ -273,6 +275,44 @@ def test_show_names_what_there_is(
     result = cli(["show", str(tmp_path / arguments[0]), *arguments[1:]])
     assert result.exit_code == code, result.stderr
     assert complaint in result.stderr
+
+
+def test_show_takes_a_problems_number_and_the_suites_name_before_it(
+    cli: Cli, score: Callable[..., Any], three: Path, tmp_path: Path
+) -> None:
+    score(three, "run")
+    assert cli(["show", str(tmp_path / "run"), "1"]).stdout.startswith("HumanEval/1, sample 0")
+    assert _spelling("DS-1000/17", {"1", "17"}) == _spelling("ds1000/17", {"1", "17"}) == "17"
+    assert _spelling("53", {"js/53", "cpp/53"}) == "53", "which one is not said"
+
+
+def test_rows_of_an_unknown_style_or_of_several_are_named(
+    score: Callable[..., Any], problems: dict[str, Problem], tmp_path: Path
+) -> None:
+    answers = [{"task_id": id_, "completion": "    pass\n", "style": "base"} for id_ in ASKED[:2]]
+    unknown = write_rows(tmp_path / "u.jsonl", [row | {"style": "chatty"} for row in answers])
+    several = write_rows(tmp_path / "m.jsonl", [answers[0], answers[1] | {"style": "chat"}])
+    for path, place in ((unknown, "line 1: style is 'chatty'"), (several, "line 2: style is chat")):
+        result = score(path, "never", "--suite", "humaneval")
+        assert result.exit_code == 3, result.stderr
+        assert f"{path}, {place}" in result.stderr
+        assert not (tmp_path / "never").exists()
+    assert score(several, "told", "--suite", "humaneval", "--style", "base").exit_code == 0
+    assert score(several, "never", "--suite", "humaneval", "--style", "chatty").exit_code == 2
+
+
+def test_a_benchmarks_own_file_is_no_file_of_answers(score: Callable[..., Any], tmp_path: Path) -> None:
+    row = {"task_id": 1, "text": "Write it.", "code": "x = 1", "test_list": ["assert x"]}
+    result = score(
+        write_rows(tmp_path / "mbpp.jsonl", [row]), "r", "--suite", "mbpp", "--data-dir", str(DATA)
+    )
+    assert result.exit_code == 3
+    assert "line 1: it is a problem and not an answer to one: it has test_list" in result.stderr
+    other = write_rows(tmp_path / "other.jsonl", [{"task_id": 1, "completion": "x = 1"}])
+    assert (
+        "the suite has no problem Mbpp/1"
+        in score(other, "r", "--suite", "mbpp", "--data-dir", str(DATA)).stderr
+    )
 
 
 def test_data_fetch_verifies_what_is_here(cli: Cli) -> None:

@@ -54,7 +54,7 @@ def command(paths: tuple[Path, ...], runs: Path, leaderboards: Path, as_json: bo
     if not complete:
         raise StoreError(
             f"none of the {len(found)} runs in {', '.join(map(str, paths or [runs]))} is complete",
-            hint="give the xftbench run command again; it goes on where it stopped",
+            hint="give the commands that made them again; they go on where they stopped",
         )
     baseline = options["baseline"]
     names = sorted({run.name for run in complete})

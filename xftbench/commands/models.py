@@ -176,7 +176,7 @@ def _replayed(request: ModelsRequest, suites: Sequence[Suite], checkpoint: Check
         samples = [sample for sample in everything if sample.task_id in selected]
         if not samples:
             raise UsageProblem(f"{checkpoint.path} has no sample of the selected problems of {suite.name}")
-        reading = reading_of(suite, samples, request.suites.style, request.policy)
+        reading = reading_of(suite, samples, request.suites.style, request.policy, Path(checkpoint.path))
         source = from_samples(samples)
         generation = spec_of_samples(checkpoint, reading.style, samples, said)
         runs.append(_model_run(request, suite, checkpoint, source, reading, generation))

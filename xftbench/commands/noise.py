@@ -19,11 +19,13 @@ from xftbench.commands.options import (
     json_option,
     no_cache_option,
     outcomes_path,
+    parse_models,
     suite_options,
     suite_request,
 )
 from xftbench.commands.run import make_run
 from xftbench.errors import UsageProblem
+from xftbench.generation.checkpoints import resolve
 from xftbench.generation.options import ORDERS, Order
 from xftbench.judge import Court
 from xftbench.plan import Suite
@@ -106,6 +108,7 @@ def _numbers(option: str, text: str, least: int) -> list[int]:
 def _measure(model: str, varied: Sequence[_Asked], options: dict[str, Any]) -> list[NoiseCertificate]:
     workers, no_cache = options.pop("workers"), options.pop("no_cache")
     policy, out = options.pop("extraction"), options.pop("out")
+    _refuse_samples(model, options["cache_dir"])
     request = ModelsRequest(models=[model], suites=suite_request(options), policy=policy, out=out, **options)
     planned = _distinct([_plan(request, asked) for asked in varied])
     cache = outcomes_path(request.cache_dir, no_cache=no_cache)
@@ -118,6 +121,15 @@ def _measure(model: str, varied: Sequence[_Asked], options: dict[str, Any]) -> l
                 for run in plan.model.runs:
                     make_run(run, court)
     return [_certificate(index, planned, out / "noise") for index in range(len(planned[0].suites))]
+
+
+def _refuse_samples(model: str, cache_dir: Path) -> None:
+    ((name, ref),) = parse_models([model])
+    if resolve(name, ref, cache_dir=cache_dir).kind == "samples":
+        raise UsageProblem(
+            f"{ref} is a file of samples, and noise is measured by generating several times",
+            hint="name the checkpoint that made them",
+        )
 
 
 def _plan(request: ModelsRequest, asked: _Asked) -> _Planned:

@@ -44,7 +44,7 @@ def build(paths: Sequence[Path], options: ReportOptions) -> Content:
     if not runs:
         raise StoreError(
             f"none of the {len(found)} runs is complete",
-            hint="give the xftbench run command again; it goes on where it stopped",
+            hint="give the commands that made them again; they go on where they stopped",
         )
     names = list(dict.fromkeys(run.name for run in runs))
     chosen = choose_baseline(options.baseline, names)

@@ -77,7 +77,7 @@ def command(workers: int, no_cache: bool, cache_dir: Path, as_json: bool, **opti
     _refuse_several(request.suites)
     (suite,) = plan_suites(request)
     samples = _selected(suite, read_samples(path, suite.data.answerable), path)
-    reading = reading_of(suite, samples, style, options["extraction"])
+    reading = reading_of(suite, samples, style, options["extraction"], path)
     run, task = _open(suite, samples, origin, run_dir, reading), task_of(suite, reading)
     cache = outcomes_path(cache_dir, no_cache=no_cache)
     with (

@@ -1,6 +1,7 @@
 """``xftbench show``: everything that is known of one sample."""
 
-from collections.abc import Iterator, Sequence
+import difflib
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,6 @@ import msgspec
 
 from xftbench import jsonl
 from xftbench.benchmarks import parse_suite
-from xftbench.benchmarks.suggest import suggestion
 from xftbench.commands.options import DIRECTORY, data_dir_option, json_option
 from xftbench.errors import StoreError, UsageProblem, XftbenchError
 from xftbench.execution.native import proof
@@ -75,6 +75,7 @@ def command(
     spec = read_spec(run_dir)
     samples = {sample.key: sample for sample in _rows(run_dir / "samples.jsonl", Sample)}
     verdicts = {verdict.key: verdict for verdict in _rows(run_dir / "verdicts.jsonl", Verdict)}
+    task_id = _spelling(task_id, {task for task, _ in (*samples, *verdicts)})
     index = _choose(run_dir, task_id, sample_index, samples, verdicts)
     key = (task_id, index)
     shown = _put_together(run_dir, spec, data_dir, samples.get(key), verdicts.get(key), key)
@@ -93,6 +94,17 @@ def _rows(path: Path, record_type: type[Any]) -> list[Any]:
     except OSError as error:
         raise StoreError(f"can't read {path}: {error.strerror}") from error
     return jsonl.decode(data[: data.rfind(b"\n") + 1], record_type, str(path))
+
+
+def _spelling(task_id: str, tasks: Collection[str]) -> str:
+    """Return the run's spelling of a task_id that may be its number, or have the suite's name before it."""
+    if task_id in tasks:
+        return task_id
+    *front, ending = task_id.split("/")
+    if front and front[0].lower() in ("ds1000", "ds-1000") and ending in tasks:
+        return ending
+    found = [task for task in tasks if not front and task.rpartition("/")[2] == task_id]
+    return found[0] if len(found) == 1 else task_id
 
 
 def _choose(run_dir: Path, task_id: str, sample_index: int | None, samples: Any, verdicts: Any) -> int:
@@ -126,8 +138,10 @@ def _near(task_id: str, tasks: Sequence[str]) -> str:
     ending = [task for task in tasks if task.rpartition("/")[2] == task_id or task_id in task][:3]
     if ending:
         return "did you mean " + " or ".join(ending) + "?"
-    text = suggestion(task_id, list(tasks))
-    return text if len(text) < 300 else text[:299] + "…"
+    near = difflib.get_close_matches(task_id, tasks, n=3, cutoff=0.5)
+    told = f"did you mean {' or '.join(near)}? " if near else ""
+    named = tasks[0] if len(tasks) == 1 else f"{tasks[0]} to {tasks[-1]}"
+    return f"{told}it has {len(tasks)} problem{'s' * (len(tasks) != 1)}: {named}"
 
 
 def _put_together(

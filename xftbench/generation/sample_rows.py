@@ -10,8 +10,11 @@ from xftbench.benchmarks.suggest import near_task
 from xftbench.errors import DataFileError
 from xftbench.generation.answers import as_sample_row
 from xftbench.generation.multipl_e_files import known_id
+from xftbench.generation.texts import read_text
 from xftbench.records import Answerable, Sample, SampleKey
 
+_OF_PROBLEMS = ("test_list", "test", "canonical_solution", "base_input", "code_context")
+"""Fields of benchmarks' data files."""
 _COUNTS = ("seed", "n_prompt_tokens", "n_tokens")
 
 
@@ -56,6 +59,25 @@ def from_list(path: Path, text: str, answerable: Answerable) -> Iterator[Sample]
     return _from_generations(path, entries, answerable)
 
 
+def place_of(path: Path, field: str, value: object) -> str:
+    """Return where the first row with a field's value stands in a samples file; '' if it has no rows.
+
+    Args:
+        path: A file that was read already.
+        field: Of a row.
+        value: None if the row lacks it.
+    """
+    if path.is_dir():
+        return ""
+    text = read_text(path)
+    if text.lstrip().startswith("["):
+        rows = ((f"entry {number}", row) for number, row in enumerate(json.loads(text)))
+    else:
+        lines = enumerate(text.split("\n"), start=1)
+        rows = ((f"line {number}", _parse("", line, is_last=False)) for number, line in lines if line.strip())
+    return next((place for place, row in rows if isinstance(row, dict) and row.get(field) == value), "")
+
+
 def _parse(where: str, text: str, *, is_last: bool) -> Any:
     try:
         return json.loads(text)
@@ -90,10 +112,13 @@ def known_task_id(where: str, row: dict[str, Any], answerable: Answerable) -> st
     """Return a row's task_id, which must be one of the suite's."""
     if "task_id" not in row:
         raise DataFileError(f"{where}: no task_id (fields: {', '.join(map(str, row)) or 'none'})")
+    _refuse_problem(where, row)
     task_id = row["task_id"]
     is_number = type(task_id) is int or (isinstance(task_id, str) and task_id.isdecimal())
     if is_number and f"Mbpp/{task_id}" in answerable:
         return f"Mbpp/{task_id}"  # MBPP's own ids are numbers
+    if is_number and any(name.startswith("Mbpp/") for name in answerable):
+        raise DataFileError(f"{where}: the suite has no problem Mbpp/{task_id}")
     if not isinstance(task_id, str):
         raise DataFileError(
             f"{where}: task_id is {_kind(task_id)}, not a string" + _did_you_mean(str(task_id), answerable)
@@ -106,6 +131,17 @@ def known_task_id(where: str, row: dict[str, Any], answerable: Answerable) -> st
             hint="is --suite the one that these samples answer?",
         )
     return spelling
+
+
+def _refuse_problem(where: str, row: dict[str, Any]) -> None:
+    """Refuse a row of a benchmark's own data file, whatever its task_id is."""
+    is_answer = any(row.get(name) is not None for name in ("completion", "solution"))
+    if not is_answer and (found := [name for name in _OF_PROBLEMS if name in row]):
+        raise DataFileError(
+            f"{where}: it is a problem and not an answer to one: it has {', '.join(found)}, "
+            "and neither completion nor solution",
+            hint="--samples takes a file of answers; the benchmark's own file goes into --data-dir's folder",
+        )
 
 
 def _did_you_mean(task_id: str, known: Collection[str]) -> str:

@@ -71,6 +71,7 @@ def problem_diffs(
     """
     by_label = {model.label: model for model in models}
     _refuse_unknown(pairs, by_label, filters)
+    _refuse_unknown_tags(pairs, filters, tags_of)
     for pair in pairs:
         if filters.suites and pair.suite not in filters.suites:
             continue
@@ -103,6 +104,20 @@ def _refuse_unknown(
             near = near_task(task_id, known)
             hint = f"did you mean {near}?" if near else None
             raise UsageProblem(f"--task {task_id!r}: no run has such a problem", hint)
+
+
+def _refuse_unknown_tags(pairs: Sequence[SuiteComparison], filters: Filters, tags_of: TagsOf) -> None:
+    if not filters.tags:
+        return
+    known: dict[str, None] = {}
+    for pair in pairs:
+        if not filters.suites or pair.suite in filters.suites:
+            for tags in tags_of(pair.suite, pair.suite_version).values():
+                known |= dict.fromkeys(f"{name}={value}" for name, value in tags.items())
+    for name, value in filters.tags:
+        if f"{name}={value}" not in known:
+            hint = "known: " + ", ".join(sorted(known)[:40])
+            raise UsageProblem(f"--tag {name}={value}: no problem has this tag", hint)
 
 
 def _wanted(pair: SuiteComparison, filters: Filters, tags_of: TagsOf) -> Iterator[tuple[str, str]]:

@@ -73,7 +73,7 @@ def read_results(path: Path) -> Results:
     if not (path / "scores.json").exists():
         raise StoreError(
             f"{path} is not finished: it has no scores.json",
-            hint="give the xftbench run command again; it goes on where it stopped",
+            hint="give the command that made it again; it goes on where it stopped",
         )
     scores_file = read_scores(path)
     verdicts = read_verdicts(path, scores_file)

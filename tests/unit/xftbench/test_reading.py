@@ -1,5 +1,6 @@
 """How samples are read that say nothing of their prompts."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,5 +17,7 @@ from xftbench.records import Sample
 )
 def test_a_completion_continues_its_prompt_only_where_that_is_code(name: str, extraction: str) -> None:
     suite: Any = SimpleNamespace(benchmark=parse_suite(name)[0])
-    reading = reading_of(suite, [Sample(task_id="T/0", sample_index=0, completion="x = 1\n")], None, None)
+    reading = reading_of(
+        suite, [Sample(task_id="T/0", sample_index=0, completion="x = 1\n")], None, None, Path("s.jsonl")
+    )
     assert (reading.style, reading.extraction, reading.policy) == ("given", extraction, "strict")
