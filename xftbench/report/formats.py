@@ -1,8 +1,10 @@
 """A leaderboard's rows in the forms that people and programs read."""
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pandas as pd
 
@@ -175,7 +177,16 @@ def _escaped(text: str) -> str:
 
 def as_json(frame: pd.DataFrame) -> str:
     """Return the rows as a JSON list of objects."""
-    return frame.to_json(orient="records", indent=2, double_precision=15) or "[]"
+    # Not frame.to_json: it writes 15 digits at most, and a number may need 17 to be read as it was.
+    rows = [{name: _plain(value) for name, value in row.items()} for row in frame.to_dict("records")]
+    return json.dumps(rows, indent=2, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    """Return a cell as JSON has it: null for what is blank or no number."""
+    if isinstance(value, (str, list, tuple)):
+        return value
+    return None if pd.isna(value) or value in (math.inf, -math.inf) else value
 
 
 _DATASETS = {

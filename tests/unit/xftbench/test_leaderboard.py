@@ -110,6 +110,18 @@ def test_numbers_of_samples_that_differ_are_all_told(tmp_path: Path) -> None:
     assert table.label.endswith("n=1 to 12")
 
 
+def test_json_holds_every_digit_and_null_for_what_is_blank() -> None:
+    shares = [1 / 3, 2 / 7, 58.6 / 164, 0.1 + 0.2]
+    frame = pd.DataFrame(
+        {"share": shares, "blank": [None, float("nan"), float("inf"), 1.5], "n": [1, 2, 3, 4]}
+    )
+    rows = json.loads(formats.as_json(frame))
+    assert [row["share"] for row in rows] == shares
+    assert [row["blank"] for row in rows] == [None, None, None, 1.5]
+    assert [row["n"] for row in rows] == [1, 2, 3, 4]
+    assert json.loads(formats.as_json(pd.DataFrame())) == []
+
+
 def test_tables_of_one_caption_say_what_keeps_them_apart(tmp_path: Path) -> None:
     make_run(tmp_path, "m", 1, a_spec())
     make_run(tmp_path, "m-lenient", 2, a_spec(isolation="rlimits"))
