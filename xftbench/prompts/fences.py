@@ -45,11 +45,12 @@ _THOUGHTS = re.compile(
 )
 _COLOURS = re.compile(r"\x1B(?:[@-Z\\-_]|\[[0-?]*+[ -/]*+[@-~])")
 _END_OF_THOUGHTS = re.compile(r"^[ \t]*</think>|(?<!#)(?<!# )</think>[ \t]*$", re.MULTILINE)  # no comment
+_TOKEN = r"<[|\uff5c](?:eot_id|eom_id|im_end|end|endoftext|end_of_text|end\u2581of\u2581sentence)[|\uff5c]>"
 _END_OF_TURN = re.compile(
-    r"(?<=\S)<[|\uff5c](?:eot_id|eom_id|im_end|end|endoftext|end_of_text|end\u2581of\u2581sentence)[|\uff5c]>"
-    r"[ \t]*$|(?<=\S)</s>\s*\Z",  # `</s>` is HTML elsewhere
+    rf"(?<=\S){_TOKEN}[ \t]*$|(?<=\S)</s>\s*\Z",  # `</s>` is HTML elsewhere
     re.MULTILINE,
 )
+_ONLY_A_TOKEN = re.compile(rf"[ \t]*{_TOKEN}\s*")
 
 
 class Block(NamedTuple):
@@ -135,8 +136,18 @@ def without_colours(reply: str) -> str:
 
 
 def first_turn(reply: str) -> str:
-    """Return what stands before a token that ends a turn: some servers leave it behind the last line."""
-    return _END_OF_TURN.split(reply, 1)[0]
+    """Return what stands before a token that ends a turn: some servers leave it behind the last line.
+
+    On a line of its own in a block it is code, such as a text's.
+    """
+    reply = _END_OF_TURN.split(reply, 1)[0]
+    lines = reply.splitlines(keepends=True)
+    ends = [number for number, line in enumerate(lines) if _ONLY_A_TOKEN.fullmatch(line)]
+    if not ends:
+        return reply
+    inside = {number for block in fenced_blocks(reply) for number in block.lines}
+    end = next((number for number in ends if number not in inside), len(lines))
+    return "".join(lines[:end])
 
 
 def without_reasoning(reply: str) -> str:

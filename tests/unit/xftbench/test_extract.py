@@ -537,6 +537,18 @@ def test_a_token_that_ends_a_turn_takes_nothing_from_a_body(token: str) -> None:
     assert found == Solution(code=f"{PROBLEM.prompt}    return a + b", rule="append")
 
 
+def test_a_token_on_a_line_of_its_own_ends_the_turn() -> None:
+    other = BODY.replace("+", "-")
+    rule, code = chat(f"```python\n{BODY}```\n<|im_end|>\n<|im_start|>user\nNo.\n```python\n{other}```\n")
+    assert (rule, code.endswith(BODY)) == ("fence", True)
+
+
+def test_a_token_in_a_block_is_code() -> None:
+    code = f'ENDS = """\n<|im_end|>\n"""\n{BODY}'
+    rule, found = chat(f"```python\n{code}```\nDone.")
+    assert (rule, found.endswith(code)) == ("fence", True)
+
+
 def test_a_tag_of_thoughts_in_code_is_code() -> None:
     code = f'HELP = """\n<think>\n"""\n{BODY}'
     draft = f"<think>\n```python\n{BODY.replace('+', '-')}```\n</think>\n"
