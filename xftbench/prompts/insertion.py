@@ -2,11 +2,18 @@
 
 import ast
 import re
-import textwrap
 from collections.abc import Sequence
 
-from xftbench.prompts.fences import fenced_blocks, tags, without_colours, without_reasoning
-from xftbench.prompts.python_code import compiles, tree
+from xftbench.prompts.fences import (
+    fenced_blocks,
+    first_turn,
+    loosened,
+    tags,
+    without_colours,
+    without_reasoning,
+)
+from xftbench.prompts.python_code import compiles, line_numbers, source_lines, tree
+from xftbench.prompts.python_helpers import helpers
 from xftbench.records import Problem, Solution
 
 _INSIDE_FUNCTION = "### BEGIN SOLUTION"
@@ -30,22 +37,33 @@ def lenient(problem: Problem, reply: str) -> Solution:
 
     A heading before the block may be inserted too, and then fails.
     """
-    reply = without_colours(reply)
+    reply = first_turn(without_reasoning(without_colours(reply)))
     by_rule = literal(reply)
     in_function = problem.prompt.rstrip().endswith(_INSIDE_FUNCTION)
-    if by_rule.code.strip() and _fits(by_rule.code, in_function) and not _is_heading(_MARK.split(reply, 1)):
-        return by_rule
-    text = without_reasoning(reply).replace("<code>", "\n```python\n").replace("</code>", "\n```\n")
-    for block in fenced_blocks(text, tags("python")):
-        code = _as_body(block.code) if in_function else block.code
-        if code.strip() and _fits(code, in_function):
-            return Solution(code=code, rule="fence")
+    head, *marked = _MARK.split(reply, 1)
+    if by_rule.code.strip() and _fits(by_rule.code, in_function):
+        is_heading = bool(marked) and (_is_heading(head) or _only_imports(by_rule.code, in_function))
+        if not is_heading:
+            return by_rule
+    text = reply.replace("<code>", "\n```python\n").replace("</code>", "\n```\n")
+    before = head if _only_imports(head) else ""
+    for read in (text, loosened(text)):
+        imports = before
+        for block in fenced_blocks(read, tags("python")):
+            if _only_imports(block.code):
+                imports += block.code
+                continue
+            code = _as_body(imports + block.code) if in_function else imports + block.code
+            if _fits(code, in_function):
+                return Solution(code=code, rule="fence")
+        if imports.strip() and imports != before:
+            return Solution(code=_as_body(imports) if in_function else imports, rule="fence")
     return by_rule
 
 
-def _is_heading(parts: Sequence[str]) -> bool:
-    """Return whether words before a mark, if there is one, parse and do nothing, such as ``Result: x``."""
-    module = tree(parts[0]) if len(parts) > 1 else None
+def _is_heading(text: str) -> bool:
+    """Return whether words parse and do nothing, such as ``Result: x``."""
+    module = tree(text)
     return module is not None and bool(module.body) and all(map(_does_nothing, module.body))
 
 
@@ -56,18 +74,56 @@ def _does_nothing(node: ast.stmt) -> bool:
     return isinstance(node, ast.Expr) and not any(isinstance(part, effects) for part in ast.walk(node))
 
 
+def _only_imports(code: str, in_function: bool = False) -> bool:
+    """Return whether code has nothing but imports and comments: what is to be done comes behind it."""
+    module = tree(f"if 1:\n{code}\n") if in_function else tree(code)
+    nodes = module.body if module else [ast.Pass()]
+    nodes = nodes[0].body if in_function and isinstance(nodes[0], ast.If) else nodes
+    return all(isinstance(node, ast.Import | ast.ImportFrom) for node in nodes)
+
+
 def _fits(code: str, in_function: bool) -> bool:
     return compiles(f"def f():\n{code}" if in_function else code)
 
 
 def _as_body(code: str) -> str:
-    """Indent code as a function's body; of a whole function `f` the body alone."""
-    if code.startswith((" ", "\t")):
+    """Return code as a function's body: indented, and of a whole function `f` its body and what it needs."""
+    if code.startswith((" ", "\t")) or _fits(code, in_function=True):
         return code
-    if compiles(code):
-        for node in ast.parse(code).body:
-            if isinstance(node, ast.FunctionDef) and node.name == "f":
-                lines = code.splitlines()[node.body[0].lineno - 1 : node.end_lineno]
-                code = textwrap.dedent("\n".join(lines))
-                break
-    return textwrap.indent(code, _INDENT)
+    module = tree(code)
+    for node in module.body if module else ():
+        if isinstance(node, ast.FunctionDef) and node.name == "f":
+            lines = source_lines(code)
+            body = _body(node, lines)
+            taken = set(line_numbers(node))
+            others = "".join(line for number, line in enumerate(lines, 1) if number not in taken)
+            # What it is called with by default is the prompt's.
+            node.args.defaults, node.decorator_list, node.returns = [], [], None
+            indent = body[: len(body) - len(body.lstrip())]
+            return _indented(helpers(ast.unparse(node), [others]), indent) + body
+    return _indented(code, _INDENT)
+
+
+def _body(node: ast.FunctionDef, lines: Sequence[str]) -> str:
+    """Return the lines of a function's body as they stand."""
+    first = line_numbers(node.body[0])[0] - 1
+    *rest, last = lines[first : node.end_lineno]
+    body = [*rest, last.rstrip("\r\n")]
+    if first < node.lineno or not body[0][0].isspace():  # it begins behind the colon
+        body[0] = _INDENT + body[0].encode()[node.body[0].col_offset :].decode()
+    return "".join(body)
+
+
+def _indented(code: str, indent: str) -> str:
+    """Indent code, but not what a text of it has on further lines."""
+    module = tree(code)
+    inside = {
+        number
+        for node in (ast.walk(module) if module else ())
+        if isinstance(node, ast.Constant | ast.JoinedStr)
+        for number in range(node.lineno + 1, (node.end_lineno or 0) + 1)
+    }
+    return "".join(
+        line if number in inside or not line.strip() else indent + line
+        for number, line in enumerate(source_lines(code), 1)
+    )

@@ -67,6 +67,73 @@ def test_lenient_indents_for_a_prompt_that_ends_inside_a_function() -> None:
     assert code_of(IN_FUNCTION, whole, "lenient") == "    y = x\n    return y"
 
 
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "<think>\nHm.\n</think>\n{}",
+        "<think>\n\n</think>\n\n{}",
+        "{}<|endoftext|>\n",
+        "{}\n<|im_end|>\n",
+        "{}\n<|im_end|>\n<|im_start|>user\nMore",
+        "\x1b[1m{}\x1b[0m",
+    ],
+)
+def test_lenient_reads_bare_code_without_thoughts_and_later_turns(reply: str) -> None:
+    assert code_of(FREE, reply.format("result = 1"), "lenient").strip() == "result = 1"
+    assert code_of(IN_FUNCTION, reply.format("    return x"), "lenient").strip("\n") == "    return x"
+
+
+@pytest.mark.parametrize("heading", ["### Solution", "# Solution\n"])
+@pytest.mark.parametrize("tag", ["", "py", "Python"])
+def test_lenient_takes_a_heading_of_markdowns_for_no_code(heading: str, tag: str) -> None:
+    assert code_of(FREE, f"{heading}\n```{tag}\nresult = 1\n```\n", "lenient") == f"{heading}\nresult = 1\n"
+    plain = f"{heading}\n```python\nresult = 1\n```\n"
+    assert code_of(FREE, plain, "lenient") == code_of(FREE, plain, "strict")
+
+
+def test_lenient_takes_a_quotation_in_a_comment_for_no_fence() -> None:
+    code = "# use ```x``` here\nresult = 1\n"
+    assert code_of(FREE, f"```python\n{code}```\n", "lenient") == code
+
+
+@pytest.mark.parametrize("first", ["import a\n", "First:\n```python\nimport a\n```\nThen:\n"])
+def test_lenient_puts_imports_before_the_next_block(first: str) -> None:
+    assert code_of(FREE, f"{first}```\nresult = a\n```\n", "lenient") == "import a\nresult = a\n"
+
+
+def test_lenient_takes_imports_alone_where_nothing_follows() -> None:
+    assert code_of(FREE, "So:\n```python\n# nothing to do\n```\n", "lenient") == "# nothing to do\n"
+
+
+def test_lenient_sees_a_fence_behind_the_last_line_of_code() -> None:
+    assert code_of(FREE, "So:\n```python\nresult = 1```\n", "lenient") == "result = 1\n"
+
+
+def test_lenient_takes_what_a_whole_function_needs() -> None:
+    whole = (
+        "So:\n```python\nimport a\nimport b\nx = 1\n\ndef g(y):\n    return y\n\n"
+        "def f(x=x):\n    return g(a.h(x))\n\nprint(f())\n```"
+    )
+    assert code_of(IN_FUNCTION, whole, "lenient") == (
+        "    import a\n    def g(y):\n        return y\n    return g(a.h(x))"
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "body"),
+    [
+        ("def f(x): return x + 1\n", "    return x + 1"),
+        ("def f(x='\u00e9'): return [x,\n  1]\n", "    return [x,\n  1]"),
+        ("def f(x):\n  y = '''\na'''\n  return y\n", "  y = '''\na'''\n  return y"),
+        ("y = '''a\nb'''\nreturn y\n", "    y = '''a\nb'''\n    return y\n"),
+        ("# so\n    return x\n", "# so\n    return x\n"),
+        ("def f(x):\n    @a\n    def g(): pass\n    return g\n", "    @a\n    def g(): pass\n    return g"),
+    ],
+)
+def test_lenient_alters_nothing_in_a_body(code: str, body: str) -> None:
+    assert code_of(IN_FUNCTION, f"So:\n```python\n{code}```", "lenient") == body
+
+
 @pytest.mark.parametrize("task_id", ["17", 17, "ds1000/17", "DS-1000/17"])
 def test_a_problem_may_be_named_in_four_ways(task_id: object) -> None:
     assert (
