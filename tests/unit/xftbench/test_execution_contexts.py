@@ -278,6 +278,47 @@ def test_a_moved_figure_is_drawn_as_it_was(judge: contexts.Judge) -> None:
     assert (outcome.verdict, outcome.strict) == ("passed", "passed"), outcome
 
 
+FEW_TICKS = contexts.PLOT.replace('ax.get_title() == "the secret title"', "len(ax.get_xticks()) < 5")
+SIZE = """import numpy as np
+plt.plot([1.5, 2])
+plt.rcParams.update({'font.size': %d, 'text.color': np.ones(3)})
+"""
+OWN_SETTINGS = "from xftbench.execution.inside import settings\nsettings.changed = lambda: {}\n"
+SEABORNS = "import seaborn.objects as so\nso.Plot(x=[1, 2], y=[1, 2]).add(so.Dot()).on(plt.gca()).plot()\n"
+
+
+def test_the_settings_that_a_program_changed_come_with_its_figure(judge: contexts.Judge) -> None:
+    assert judge(FEW_TICKS, SIZE % 10).verdict == "failed"
+    assert judge(FEW_TICKS, SIZE % 60).verdict == "passed"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"axes.prop_cycle": "cycler('color', ['r'])"},
+        {"text.usetex": True},
+        {"figure.hooks": ["os:getcwd"]},
+        {"font.size": "x"},
+        {"font.size": [[60]]},
+        {"font.none": 60},
+        {"axes.edgecolor": "(" * 200},
+        ["font.size", 60],
+    ],
+)
+def test_settings_that_no_tick_or_text_reads_are_refused(judge: contexts.Judge, changed: object) -> None:
+    honest = judge(FEW_TICKS, OWN_SETTINGS.format({"font.size": 60}) + SIZE % 10)
+    assert honest.verdict == "passed", honest
+    outcome = judge(FEW_TICKS, OWN_SETTINGS.format(changed) + SIZE % 60)
+    assert outcome.verdict == "failed"
+    assert "setting" in outcome.detail or "can't be set" in outcome.detail
+
+
+def test_a_scale_of_seaborns_comes_without_its_functions(judge: contexts.Judge) -> None:
+    context = contexts.PLOT.replace("assert ax", 'assert ax.get_xscale() == "function"\n        assert ax')
+    outcome = judge(context, f"{SEABORNS}plt.title('the secret title')")
+    assert outcome.verdict == "passed", outcome
+
+
 NO_LINES = contexts.PLOT.replace('ax.get_title() == "the secret title"', "ax.get_lines() == []")
 LIES = [
     (TICKS, THREE_TICKS + FORMATTER.format("lambda x, _: f'[{x:.0f}]'"), "exec_test"),

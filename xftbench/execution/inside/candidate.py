@@ -13,7 +13,7 @@ import socket
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from xftbench.execution.inside import channel, figures, plain, transport
+from xftbench.execution.inside import channel, figures, plain, settings, transport
 from xftbench.execution.inside.answers import Recording
 from xftbench.execution.inside.shown import LONGEST_OF_ERROR
 
@@ -83,7 +83,7 @@ class Candidate:
         variables["result"] = answer if answer.stays or answer.has_figure else answer.value
 
     def draw(self) -> None:
-        """Have the child's figures become those of this process.
+        """Have the child's figures become those of this process, and the settings that they are made by.
 
         Raises:
             plain.NotPlain: If they can't be moved.
@@ -92,6 +92,7 @@ class Candidate:
         if header["kind"] != "moved":
             raise plain.NotPlain(header.get("text") or "a figure that can't be moved")
         self._load(figures.load)
+        settings.take(header.get("settings", {}))
 
     def _load(self, load: Callable[[bytes], Any]) -> Any:
         try:

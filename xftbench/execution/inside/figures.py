@@ -18,7 +18,7 @@ from typing import Any, ClassVar, NoReturn
 from xftbench.execution.inside import figure_kinds, rebuild, transport
 from xftbench.execution.inside.plain import NotPlain
 
-_REBUILDERS = {(__name__, name) for name in ("absent", "labels", "made_class", "outline")}
+_REBUILDERS = {(__name__, name) for name in ("absent", "function_scale", "labels", "made_class", "outline")}
 _CALLBACKS = {
     ("matplotlib.artist", "_stale_axes_callback"),
     ("pandas.plotting._matplotlib.converter", "_daily_finder"),
@@ -207,6 +207,9 @@ class _Pickler(transport.Pickler):
     def _reduce_by_state(self, value: Any) -> Any:
         """Return how something is rebuilt whose own way names a function of Matplotlib's."""
         kind = type(value)
+        scale = sys.modules["matplotlib.scale"].FuncScale
+        if isinstance(value, scale) and kind.__module__.startswith("seaborn."):
+            return function_scale, (), vars(value)  # its class stands in a function
         if kind is sys.modules["matplotlib.transforms"].TransformWrapper:
             state = {name: part for name, part in value.__getstate__().items() if name not in _WRAPPED}
             return copyreg.__newobj__, (kind,), state  # type: ignore[attr-defined]
@@ -301,6 +304,12 @@ def outline(vertices: Any, codes: Any) -> object:
     return sys.modules["matplotlib.path"].Path(vertices, codes)
 
 
+def function_scale() -> Any:
+    """Return a scale that is given a state; `seaborn.objects` makes classes that inherit from its own."""
+    scale = sys.modules["matplotlib.scale"].FuncScale
+    return scale.__new__(scale)
+
+
 def absent(name: str) -> "_Absent":
     """Return what stands for a function of the solution's own.
 
@@ -390,7 +399,7 @@ class _Unpickler(rebuild.PlainUnpickler):
 
     @staticmethod
     def has_state(name: str) -> bool:
-        return name == "FuncFormatter" or rebuild.PlainUnpickler.has_state(name)
+        return name in ("FuncFormatter", "function_scale") or rebuild.PlainUnpickler.has_state(name)
 
     def note(self, made: tuple[Any, ...]) -> None:
         """Remember a tuple, if a class or a function is in it."""

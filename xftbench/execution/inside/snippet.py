@@ -17,7 +17,7 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from xftbench.execution.inside import channel, figures, linux, plain, transport
+from xftbench.execution.inside import channel, figures, linux, plain, settings, transport
 from xftbench.execution.inside.shown import LONGEST_OF_ERROR
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ def _run(request: dict[str, Any], variables: dict[str, Any]) -> list[bytes]:
     try:
         transport.restore(request["state"])
         variables.update(transport.trusted(request["variables"]))
+        settings.remember()
     except BaseException as error:  # noqa: BLE001
         return [_header("raised", error)]
     before = {entry.name for entry in os.scandir(".")} - {"output.png"}
@@ -116,7 +117,8 @@ def _move(variables: dict[str, Any]) -> tuple[str, str, list[bytes]]:
 
 def _figures() -> list[bytes]:
     try:
-        return [json.dumps({"kind": "moved"}).encode(), figures.pack()]
+        payload = figures.pack()
+        return [json.dumps({"kind": "moved", "settings": settings.changed()}).encode(), payload]
     except BaseException as error:  # noqa: BLE001 - pickling runs the values' own code
         return [_header("stays", error)]
 
