@@ -19,6 +19,7 @@ _START = re.compile(
     r"|[A-Za-z_][\w., \[\]]*(:[^=]+)?[-+*/%|&]?=[^=]"  # an assignment
     r"|[A-Za-z_][\w.]*\("  # a call
 )
+_GAP = re.compile(r"^[ \t]*#[ \t]*(?:\.{3,}|\u2026)(?:[^\n]*(?:\.{3}|\u2026))?[ \t]*$", re.MULTILINE)
 _CONTINUES = re.compile(r"\s|[)\]}#]|(else|elif|except|finally|case)\b")
 _DEFINITIONS = (
     ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom, ast.Assign,
@@ -85,9 +86,30 @@ def body_of(code: str, name: str) -> list[ast.stmt]:
     for node in module.body if module else ():
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name:
             found = node.body
-    return [
-        node for node in found if not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
-    ]
+    return [node for node in found if not _is_constant(node)]
+
+
+def has_gaps(code: str, name: str) -> bool:
+    """Return whether dots stand for a part of a function: a statement among others, or a whole comment."""
+    module = tree(code)
+    for function in module.body if module else ():
+        if not (isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) and function.name == name):
+            continue
+        if _GAP.search(lines_of(function, source_lines(code))):
+            return True
+        for node in ast.walk(function):
+            body = getattr(node, "body", None)
+            if isinstance(body, list) and any(map(_is_dots, body)) and not all(map(_is_constant, body)):
+                return True
+    return False
+
+
+def _is_constant(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def _is_dots(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and node.value.value is ...
 
 
 def _begins(short: Sequence[ast.stmt], long: Sequence[ast.stmt]) -> bool:

@@ -7,6 +7,7 @@ program. A block may lose the indentation that all its lines share.
 import re
 import textwrap
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import pairwise
 
 from xftbench.prompts import python_code
 from xftbench.prompts.fences import Block, fenced_blocks, indented, loosened, outside, tags
@@ -16,6 +17,7 @@ from xftbench.prompts.python_strays import bound_in, without_strays
 from xftbench.records import FinishReason, Problem, Solution
 
 _INDENTED = re.compile(r"(?:[ \t]*\n|#[^\n]*\n)*+[ \t]+\S")
+_OPENS = re.compile(r"[ \t]*(?:`{3,}|~{3,})[ \t]*py(?:thon)?[\d.]*\s*$", re.IGNORECASE)
 _TRIES = 16
 """Blocks that are tried as the rest of the prompt, or repaired."""
 
@@ -31,6 +33,7 @@ def from_reply(
     """
     name = problem.entry_point
     known = bound_in([_preamble(problem)])
+    blocks = [part for block in blocks for part in _unclosed(block, name)]
     blocks = _read_blocks(blocks, name, known, finish_reason)
     if found := _from_blocks(problem, blocks):
         return found
@@ -68,12 +71,32 @@ def _from_blocks(problem: Problem, blocks: Sequence[Block]) -> Solution | None:
     return Solution(code=with_preamble(problem, _put_before(taken, chosen.code)), rule=rule)
 
 
+def _unclosed(block: Block, name: str) -> list[Block]:
+    """Return the blocks in one that is no Python: where a block was never closed, another opens inside it."""
+    lines = block.code.splitlines(keepends=True)
+    opens = [number for number, line in enumerate(lines) if _OPENS.match(line)]
+    if not opens or python_code.tree(block.code) is not None:
+        return [block]
+    first = block.lines.start + 1
+    parts = [
+        Block("".join(lines[fence + 1 : end]), closed=False, lines=range(first + fence, first + end))
+        for fence, end in pairwise([-1, *opens, len(lines)])
+    ]
+    parts[-1] = parts[-1]._replace(closed=block.closed, lines=range(first + opens[-1], block.lines.stop))
+    # A text in a block that was cut off may quote Markdown, too.
+    return parts if any(binding(part.code, name) >= Binding.LIKELY for part in parts[1:]) else [block]
+
+
 def _last_but_excerpts(blocks: Sequence[Block], name: str) -> Block:
-    """Return the last block whose function isn't the beginning of an earlier one, as in quotations."""
+    """Return the last block that is no quotation of an earlier one's function, only begun or with gaps."""
     tried = blocks[-_TRIES:]
     bodies = [python_code.body_of(block.code, name) for block in tried] if len(tried) > 1 else []
+    are_gapped = [python_code.has_gaps(block.code, name) for block in tried] if len(tried) > 1 else []
     for number in range(len(tried) - 1, 0, -1):
-        if not any(python_code.is_excerpt(bodies[number], whole) for whole in bodies[:number]):
+        is_quotation = are_gapped[number] and not all(are_gapped[:number])
+        if not is_quotation and not any(
+            python_code.is_excerpt(bodies[number], whole) for whole in bodies[:number]
+        ):
             return tried[number]
     return tried[0]
 

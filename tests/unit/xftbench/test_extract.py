@@ -549,6 +549,30 @@ def test_a_token_in_a_block_is_code() -> None:
     assert (rule, found.endswith(code)) == ("fence", True)
 
 
+def test_a_draft_that_was_never_closed_ends_where_the_next_block_opens() -> None:
+    draft = BODY.replace("+", "-")
+    rule, code = chat(f"```python\n{draft}\nWait, that's wrong.\n```python\n{BODY}```\nDone.")
+    assert (rule, code.endswith(BODY), " - " in code) == ("fence", True, False)
+
+
+def test_a_quotation_of_markdown_in_a_block_that_was_cut_off_opens_none() -> None:
+    code = f'{BODY}\n\ndef more():\n    """Like:\n\n    ```python\n    add(1, 2)\n    """\n    return ('
+    assert BODY in chat(f"```python\n{code}")[1]
+
+
+@pytest.mark.parametrize("gap", ["...", "# ...", "# \u2026", "# ... as before ..."])
+def test_a_quotation_with_a_gap_replaces_no_whole_function(gap: str) -> None:
+    rule, code = chat(
+        f"```python\n{BODY}```\nIn short:\n```python\ndef add(a, b):\n    {gap}\n    return c\n```\n"
+    )
+    assert (rule, code.endswith(BODY)) == ("fence", True)
+
+
+def test_dots_that_stand_for_nothing_are_no_gap() -> None:
+    final = "def add(a, b):\n    if a:\n        ...\n    # and so on...\n    return a + b\n"
+    assert chat(f"```python\n{BODY}```\nBetter:\n```python\n{final}```\n")[1].endswith(final)
+
+
 def test_a_tag_of_thoughts_in_code_is_code() -> None:
     code = f'HELP = """\n<think>\n"""\n{BODY}'
     draft = f"<think>\n```python\n{BODY.replace('+', '-')}```\n</think>\n"
