@@ -43,13 +43,16 @@ _THOUGHTS = re.compile(
     r"|^[ \t]*(?P<fence>`{3,}+|~{3,}+)[^`\n]*\n.*?(?:^[ \t]*(?P=fence)|\Z)",
     re.MULTILINE | re.DOTALL,
 )
-_COLOURS = re.compile(r"\x1B(?:[@-Z\\-_]|\[[0-?]*+[ -/]*+[@-~])")
+_COLOURS = re.compile(r"\x1B(?:[@-Z\\-_]|\[[0-?]*+[ -/]*+[@-~])|^\ufeff", re.MULTILINE)
 _END_OF_THOUGHTS = re.compile(r"^[ \t]*</think>|(?<!#)(?<!# )</think>[ \t]*$", re.MULTILINE)  # no comment
-_TOKEN = r"<[|\uff5c](?:eot_id|eom_id|im_end|end|endoftext|end_of_text|end\u2581of\u2581sentence)[|\uff5c]>"
+_TOKEN = (
+    r"<[|\uff5c](?:eot_id|eom_id|im_end|end|return|endoftext|end_of_text|end\u2581of\u2581sentence)[|\uff5c]>"
+)
 _END_OF_TURN = re.compile(
     rf"(?<=\S){_TOKEN}[ \t]*$|(?<=\S)</s>\s*\Z",  # `</s>` is HTML elsewhere
     re.MULTILINE,
 )
+_FINAL = "<|channel|>final<|message|>"
 _ONLY_A_TOKEN = re.compile(rf"[ \t]*{_TOKEN}\s*")
 
 
@@ -130,6 +133,8 @@ def _outdented(line: str, indent: int) -> str:
 def without_colours(reply: str) -> str:
     """Return a reply without a terminal's control sequences, which some servers put between its words.
 
+    Nor has it a byte order mark, which is no Python.
+
     Source: evalplus master 26d6d00, sanitize.py.
     """
     return _COLOURS.sub("", reply)
@@ -138,8 +143,11 @@ def without_colours(reply: str) -> str:
 def first_turn(reply: str) -> str:
     """Return what stands before a token that ends a turn: some servers leave it behind the last line.
 
-    On a line of its own in a block it is code, such as a text's.
+    On a line of its own in a block it is code, such as a text's. Of a reply in harmony's channels, as gpt-oss
+    writes it, that is the final one.
     """
+    _, final, rest = reply.partition(_FINAL)
+    reply = rest if final else reply
     reply = _END_OF_TURN.split(reply, 1)[0]
     lines = reply.splitlines(keepends=True)
     ends = [number for number, line in enumerate(lines) if _ONLY_A_TOKEN.fullmatch(line)]

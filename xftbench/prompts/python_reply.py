@@ -18,6 +18,7 @@ from xftbench.records import FinishReason, Problem, Solution
 
 _INDENTED = re.compile(r"(?:[ \t]*\n|#[^\n]*\n)*+[ \t]+\S")
 _OPENS = re.compile(r"[ \t]*(?:`{3,}|~{3,})[ \t]*py(?:thon)?[\d.]*\s*$", re.IGNORECASE)
+_CODE_TAG = re.compile(r"^[ \t]*</?code>|</code>[ \t]*$", re.MULTILINE)
 _TRIES = 16
 """Blocks that are tried as the rest of the prompt, or repaired."""
 
@@ -46,9 +47,10 @@ def from_reply(
         code = without_strays(problem.prompt + reply, name, finish_reason=finish_reason)
         if binding(code, name) >= Binding.LIKELY:
             return Solution(code=code, rule="append")
-    loose = fenced_blocks(loosened(reply), tags("python"))
-    if found := _from_blocks(problem, _read_blocks(loose, name, known, finish_reason)):
-        return found
+    for text in (reply, _CODE_TAG.sub("\n```\n", reply)) if _CODE_TAG.search(reply) else (reply,):
+        loose = fenced_blocks(loosened(text), tags("python"))
+        if found := _from_blocks(problem, _read_blocks(loose, name, known, finish_reason)):
+            return found
     for code, rule in _parts(reply, blocks, name):
         code = without_strays(code, name, known, None if rule == "cut" else "stop")
         if binding(code, name) >= Binding.LIKELY:

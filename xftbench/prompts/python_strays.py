@@ -19,8 +19,8 @@ _DYNAMIC = re.compile(r"\b(?:exec|globals|locals|vars)\(")
 _UNLISTED = {"__file__", "__builtins__", "__annotations__"}
 """Names of every module that `dir(builtins)` lacks."""
 _STAR = re.compile(r"^from[ \t][\w. \t]+import[ \t]*\*", re.MULTILINE)
-_LEAVING = {"input", "exit", "quit", "sys.exit", "os._exit", "unittest.main"}
-_TELLING = re.compile(r"\b(?:input|_?exit|quit|main|del)\b")
+_LEAVING = {"input", "exit", "quit", "sys.exit", "os._exit", "unittest.main", "SystemExit"}
+_TELLING = re.compile(r"\b(?:input|_?exit|quit|main|del|SystemExit)\b")
 """Words of what the symbol table of a program does not tell."""
 
 
@@ -213,6 +213,14 @@ def _leaving_functions(parts: Sequence[_Part], name: str) -> set[str]:
             for called in {call for each in part.node.body for call in _called(each)}:
                 callers.setdefault(called, []).append(part.node.name)
     leaving = _LEAVING.difference(*(part.bound for part in parts))
+    for part in parts:
+        if isinstance(part.node, ast.ImportFrom):
+            names_there = part.node.names
+            leaving |= {
+                each.asname or each.name
+                for each in names_there
+                if f"{part.node.module}.{each.name}" in _LEAVING
+            }
     waiting = list(leaving)
     while waiting:
         found = set(callers.pop(waiting.pop(), ())) - leaving
@@ -234,6 +242,8 @@ def _called(root: ast.AST) -> Iterator[str]:
         elif not isinstance(node, (ast.Lambda, *_DEFINITIONS)):
             if isinstance(node, ast.Call):
                 yield _dotted(node.func)
+            elif isinstance(node, ast.Raise) and node.exc:
+                yield _dotted(node.exc)
             waiting += ast.iter_child_nodes(node)
 
 

@@ -573,6 +573,21 @@ def test_dots_that_stand_for_nothing_are_no_gap() -> None:
     assert chat(f"```python\n{BODY}```\nBetter:\n```python\n{final}```\n")[1].endswith(final)
 
 
+@pytest.mark.parametrize(
+    "reply", ["\ufeff{}", "```python\n\ufeff{}```\n", "<code>{}</code>", "So:\n<code>{}\n</code>"]
+)
+def test_what_stands_before_the_first_word_of_code_is_none(reply: str) -> None:
+    assert chat(reply.format(BODY))[1].rstrip().endswith(BODY.rstrip())
+
+
+@pytest.mark.parametrize("end", ["", "<|return|>", "\n<|end|>\n<|start|>user<|message|>More"])
+def test_of_harmonys_channels_the_final_one_is_the_reply(end: str) -> None:
+    draft = f"```python\n{BODY.replace('+', '-')}```\n"
+    reply = f"<|channel|>analysis<|message|>Hm.\n{draft}<|end|><|start|>assistant<|channel|>final<|message|>"
+    rule, code = chat(f"{reply}```python\n{BODY}```{end}")
+    assert (rule, code.endswith(BODY)) == ("fence", True)
+
+
 def test_a_tag_of_thoughts_in_code_is_code() -> None:
     code = f'HELP = """\n<think>\n"""\n{BODY}'
     draft = f"<think>\n```python\n{BODY.replace('+', '-')}```\n</think>\n"
