@@ -10,6 +10,7 @@ from xftbench.execution.outcome import os_was_signalled, printable
 from xftbench.records import Outcome, VerdictName
 
 _CPU_NEARLY = 0.8  # the limit is held by the kernel's ticks, what was used is measured more finely
+_CPU_NEARLY_KILLED = 0.6  # of what was killed, as at the limit: on a busy machine, ticks ran ahead by 0.3
 _SHOWN = 2000
 _READ = 16_000  # characters at each end of an output that are searched: a program may write anything
 _TELLS = re.compile(r"\b\w*(?:Error|Exception)\b|panicked at|what\(\):|\bFail\b|unreachable", re.IGNORECASE)
@@ -94,7 +95,9 @@ def _failure(language: Language, step: Step, last: Ended, ending: Ending) -> tup
         return "timed_out", f"the {what} ran out of wall time"
     if last.why == "flood":
         return "timed_out", f"the {what} wrote without end"
-    if last.why == "cpu" or (last.status and last.cpu_s >= limit_s * _CPU_NEARLY):
+    was_killed = last.status == signal.SIGKILL and not ending.out_of_memory
+    nearly = limit_s * (_CPU_NEARLY_KILLED if was_killed else _CPU_NEARLY)
+    if last.why == "cpu" or (last.status and last.cpu_s >= nearly):
         return "timed_out", f"the {what} used {limit_s:g} s of CPU time"
     signs = language.signs
     if ending.out_of_memory or (signs.memory and _line_with(signs.memory, last.output)):
