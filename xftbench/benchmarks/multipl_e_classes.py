@@ -39,11 +39,13 @@ def in_a_class(problem: Problem, code: str) -> str:
     language = problem.language
     imports, code = split_imports(language, code)
     head, class_line = _class_head(problem.prompt)
-    function = last(language, code, problem.entry_point)
+    ours = _TYPE.search(class_line)
+    our_name = ours[1] if ours else ""
+    function = last(language, code, problem.entry_point, our_name)
     if enclosing(skeleton(language, code), function.start) is None and _needs_an_object(problem, code):
         code = f"class {_OWN} {{\n{code}\n}}"
     bones = skeleton(language, code)
-    opening = enclosing(bones, last(language, code, problem.entry_point).start)
+    opening = enclosing(bones, last(language, code, problem.entry_point, our_name).start)
     siblings, members, loose = "", code, ""
     if opening is not None:
         start = max(bones.rfind(mark, 0, opening) for mark in ";{}") + 1
@@ -52,16 +54,16 @@ def in_a_class(problem: Problem, code: str) -> str:
         end = closing(bones, opening, "{}")
         siblings, loose = _siblings(language, code, bones, (start, end))
         members = code[opening + 1 : end - 1] if bones[end - 1] == "}" else code[opening + 1 :]
-        named, ours = _TYPE.search(bones, start, opening), _TYPE.search(class_line)
+        named = _TYPE.search(bones, start, opening)
         if named and _needs_an_object(problem, members):
             members = without(language, members, _uses(problem, members))
             owner = f"class {_OWN}{code[named.end() : opening]}{{{members}}}"
             siblings, owner = (renamed(language, text, named[1], _OWN) for text in (siblings, owner))
             call = forwarding(problem.prompt, problem.entry_point, f"new {_OWN}()")
             return joined(*_without_tests(imports), head, siblings, owner, class_line, loose, call)
-        if named and named[1] and ours and ours[1] != named[1]:
-            siblings = renamed(language, siblings, named[1], ours[1])
-            members = renamed(language, members, named[1], ours[1])
+        if named and named[1] and our_name and our_name != named[1]:
+            siblings = renamed(language, siblings, named[1], our_name)
+            members = renamed(language, members, named[1], our_name)
     members = joined(loose, members) if loose else members
     members = without(language, members, _uses(problem, members))
     function = last(language, members, problem.entry_point)

@@ -2,7 +2,13 @@
 
 import re
 
-from xftbench.benchmarks.multipl_e_syntax import Function, expression_end, functions, skeleton
+from xftbench.benchmarks.multipl_e_syntax import (
+    Function,
+    all_enclosing,
+    expression_end,
+    functions,
+    skeleton,
+)
 
 IMPORT = {
     "cpp": r"[ \t]*#[ \t]*include\b[^\n]*",
@@ -15,16 +21,39 @@ IMPORT = {
     "swift": r"import[ \t][^\n]*",
 }
 
+_CONTRACT = re.compile(r"\b(?:interface|trait)\s[^;{}]*\Z")
+_HEAD_CHARS = 400
+
 
 def joined(*pieces: str) -> str:
     """Return the pieces that are not blank, each on lines of its own."""
     return "\n".join(piece.strip("\n") for piece in pieces if piece.strip())
 
 
-def last(language: str, code: str, name: str) -> Function:
-    """Return the last definition of a function; the end of a text that is too broken to have one."""
-    found = functions(language, skeleton(language, code), re.escape(name))
-    return found[-1] if found else Function(len(code), len(code), len(code), has_braces=True)
+def last(language: str, code: str, name: str, owner: str = "") -> Function:
+    """Return the last definition of a function; the end of a text that is too broken to have one.
+
+    What stands in fewer braces goes before: the others are inner functions, or methods of helpers. Where all
+    stand in classes, that of the owner goes before, or else the first: helpers may have such a method, too.
+    """
+    bones = skeleton(language, code)
+    found = functions(language, bones, re.escape(name))
+    if not found:
+        return Function(len(code), len(code), len(code), has_braces=True)
+    braces = all_enclosing(bones, [function.start for function in found])
+    least = min(depth for depth, _ in braces)
+    outer = [
+        (opening, function)
+        for (depth, opening), function in zip(braces, found, strict=True)
+        if depth == least
+    ]
+    if least and owner:
+        head = re.compile(rf"\b(?:class|object|struct|record)\s+{re.escape(owner)}\b[^;{{}}]*\Z")
+        heads = {opening: bones[max(0, opening - _HEAD_CHARS) : opening] for opening, _ in outer}
+        chosen = [place for place, text in heads.items() if head.search(text)]
+        chosen += [place for place, text in heads.items() if not _CONTRACT.search(text)]
+        outer = [pair for pair in outer if pair[0] == (chosen or [outer[0][0]])[0]]
+    return outer[-1][1]
 
 
 def opened(code: str, function: Function) -> str:

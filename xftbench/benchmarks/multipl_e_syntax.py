@@ -4,7 +4,7 @@ Everything is linear in the length of the text: replies can be a hundred thousan
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -256,10 +256,20 @@ def closing(bones: str, position: int, pair: str, limit: int | None = None) -> i
 
 def enclosing(bones: str, position: int) -> int | None:
     """Return where the innermost brace around a position opens, or None."""
+    ((depth, opening),) = all_enclosing(bones, [position])
+    return opening if depth else None
+
+
+def all_enclosing(bones: str, positions: Sequence[int]) -> list[tuple[int, int]]:
+    """Return, for each of some ascending positions, how many braces are open and where the last one is."""
     open_braces: list[int] = []
-    for match in _BRACE.finditer(bones, 0, position):
-        if match[0] == "{":
-            open_braces.append(match.start())
-        elif open_braces:
-            open_braces.pop()
-    return open_braces[-1] if open_braces else None
+    found, done = [], 0
+    for position in positions:
+        for match in _BRACE.finditer(bones, done, position):
+            if match[0] == "{":
+                open_braces.append(match.start())
+            elif open_braces:
+                open_braces.pop()
+        done = max(done, position)
+        found.append((len(open_braces), open_braces[-1] if open_braces else 0))
+    return found

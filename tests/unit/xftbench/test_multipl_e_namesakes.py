@@ -1,0 +1,123 @@
+"""Which of several functions of one name is the one that was asked for, in MultiPL-E's braced languages."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from xftbench.benchmarks.multipl_e_code import assemble, entry_point
+from xftbench.records import NativeProblem
+
+PROMPTS = tomllib.loads(Path(__file__).with_name("multipl_e_answers.toml").read_text(encoding="utf-8"))
+
+
+def assembled(language: str, code: str) -> str:
+    prompt = PROMPTS[language]["prompt"]
+    name = entry_point(language, prompt)
+    problem = NativeProblem(task_id="T/0", prompt=prompt, entry_point=name, language=language, test="")
+    solution = assemble(problem, code)
+    assert solution is not None
+    return solution
+
+
+INNER = [
+    (
+        "cpp",
+        "struct P { long v; P add(const P& o) const { return P{v + o.v}; } };",
+        "long add(long x, long y) {\n    return x + y;\n}",
+    ),
+    (
+        "rs",
+        "impl Adder for isize { fn add(&self, y: isize) -> isize { *self + y } }",
+        "fn add(x: isize, y: isize) -> isize {\n    Adder::add(&x, y)\n}",
+    ),
+    (
+        "rs",
+        "",
+        (
+            "fn add(x: isize, y: isize) -> isize {\n"
+            "    fn add(a: isize) -> isize {\n        a\n    }\n    add(x) + y\n}"
+        ),
+    ),
+    ("sh", "", 'add() {\n    add() { echo $(($1 + $2)); }\n    add "$@"\n}'),
+]
+
+
+@pytest.mark.parametrize(("language", "others", "function"), INNER)
+def test_a_method_or_an_inner_function_is_not_the_one_that_was_asked_for(
+    language: str, others: str, function: str
+) -> None:
+    code = assembled(language, f"{function}\n{others}\n")
+    assert code.endswith(function.removesuffix("\n}"))
+    assert others in code
+
+
+IN_A_CLASS = [
+    (
+        "java",
+        "    public static long add(long x, long y) {\n        return new Acc().add(x) + y;\n    }",
+        "    static class Acc { long add(long x) { return x; } }",
+    ),
+    (
+        "cs",
+        "    public static long Add(long x, long y) {\n        return new Acc().Add(x) + y;\n    }",
+        "    class Acc { public long Add(long x) { return x; } }",
+    ),
+    (
+        "scala",
+        (
+            "    def add(x: Long, y: Long): Long = {\n"
+            "        def add(z: Long): Long = { z }\n        add(x) + y\n    }"
+        ),
+        "",
+    ),
+]
+
+
+@pytest.mark.parametrize(("language", "method", "others"), IN_A_CLASS)
+def test_a_method_of_an_inner_class_is_not_the_one_that_was_asked_for(
+    language: str, method: str, others: str
+) -> None:
+    kind = "object" if language == "scala" else "class"
+    code = assembled(language, f"{kind} Problem {{\n{method}\n{others}\n}}\n")
+    assert code.rstrip().endswith(method.removesuffix("}").rstrip())
+    assert others in code
+
+
+HELPERS = [
+    ("java", "class", "public static long add(long x, long y) {", "public static int add(int x, int y) {"),
+    ("cs", "class", "public static long Add(long x, long y) {", "public static int Add(int x, int y) {"),
+    ("scala", "object", "def add(x : Long, y : Long) : Long = {", "def add(x: Int, y: Int): Int = {"),
+]
+
+
+@pytest.mark.parametrize(("language", "kind", "ours", "other"), HELPERS)
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_helper_class_may_have_a_method_of_that_name(
+    language: str, kind: str, ours: str, other: str, is_first: bool
+) -> None:
+    asked = f"{kind} Problem {{\n    {ours} 1 }}\n}}\n"
+    helper = f"{kind} Helper {{\n    {other} 2 }}\n}}\n"
+    code = assembled(language, asked + helper if is_first else helper + asked)
+    assert code.endswith(f"{kind} Problem {{\n    {ours} 1 ")
+    assert helper.strip() in code
+    assert code.count(f"{kind} Problem {{") == 1
+
+
+def test_of_classes_of_other_names_the_first_counts_that_is_no_interface() -> None:
+    code = assembled(
+        "java",
+        "interface Adder {\n    static long add(int x) { return 0; }\n}\n"
+        "class Solution {\n    static long add(long x, long y) { return 1; }\n}\n"
+        "class Helper {\n    static long add(int x) { return 2; }\n}\n",
+    )
+    assert code.endswith("class Problem {\n    static long add(long x, long y) { return 1; ")
+
+
+def test_of_overloads_side_by_side_the_last_counts() -> None:
+    code = assembled(
+        "java",
+        "class Problem {\n    static long add(int x) { return 1; }\n"
+        "    static long add(long x) { return 2; }\n}\n",
+    )
+    assert code.endswith("    static long add(long x) { return 2; ")
