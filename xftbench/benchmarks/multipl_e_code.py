@@ -45,6 +45,7 @@ _VARIABLE = re.compile(
 )
 _DEFAULT = re.compile(r"\s*=[^,(){}=]*(?:\{[^{}]*\}|\([^()]*\))?\s*(?=[,)])")
 _D_MODULE = re.compile(r"^[ \t]*module[ \t]+[\w.]+[ \t]*;[ \t]*\n?", re.MULTILINE)
+_D_TEST = re.compile(r"^(?:(?:@\w+|pure|nothrow)\s+)*unittest\s*\{", re.MULTILINE)
 _GO_IMPORT = re.compile(r'^import[ \t]*(?:\(([^)]*)\)|([^\n]*"[^"\n]*"))', re.MULTILINE)
 _GO_PACKAGE = re.compile(r"\A(?:\s*+(?://[^\n]*\n|/\*.*?\*/))*+\s*package[ \t]+\w+[^\n]*", re.DOTALL)
 _GO_MAIN = r"main|(?:Test|Example|Benchmark|Fuzz)(?![a-z])\w*"
@@ -80,10 +81,21 @@ def assemble(problem: Problem, code: str) -> str | None:
         return _go(problem, code)
     if language == "d":
         code = _D_MODULE.sub("", code)  # it would have to come before the prompt's imports
-        return joined(_preamble(problem, code), _with_bodies(without(language, code, "main")))
+        code = _without_unit_tests(without(language, code, "main"))
+        return joined(_preamble(problem, code), _with_bodies(code))
     if language == "elixir":
         return _elixir(problem, code)
     return as_script(language, code, name)
+
+
+def _without_unit_tests(code: str) -> str:
+    """Return D without tests of its own, which would run beside the benchmark's."""
+    bones, kept, end = skeleton("d", code), [], 0
+    for head in _D_TEST.finditer(bones):
+        if head.start() >= end:
+            kept.append(code[end : head.start()])
+            end = closing(bones, head.end() - 1, "{}")
+    return "".join([*kept, code[end:]])
 
 
 def _with_bodies(code: str) -> str:

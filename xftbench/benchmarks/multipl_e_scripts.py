@@ -5,6 +5,7 @@ import re
 from xftbench.benchmarks.multipl_e_definitions import under_its_name
 from xftbench.benchmarks.multipl_e_pieces import renamed, without_statements
 from xftbench.benchmarks.multipl_e_syntax import skeleton
+from xftbench.benchmarks.multipl_e_uses import without_uses
 
 _DROPPED = {
     # What runs a program is the tests' own, and what ends it would end it before them.
@@ -20,7 +21,6 @@ _DROPPED = {
 _FIRST_LINE = {"php": "<?php\n", "rkt": "#lang racket\n"}
 
 _PHP_OPENING = re.compile(r"^[ \t]*<\?php\b", re.MULTILINE)
-_PHP_EXIT = re.compile(r"^(?:exit|die)\b", re.MULTILINE)
 
 _JS_IMPORT = re.compile(r"^import\b(?P<names>[^{}\n]*\{[^{}]*\})?(?P<rest>[^\n]*)\n?", re.MULTILINE)
 _JS_EXPORT = re.compile(
@@ -48,16 +48,17 @@ _MODULE = re.compile(
 def as_script(language: str, code: str, name: str) -> str:
     """Return a program without what keeps the tests from running, behind the line that must be the first."""
     if language in ("js", "ts"):
-        return _javascript(language, under_its_name(code, name))
+        return _javascript(language, under_its_name(code, name), name)
     if language == "php":
-        return _php(code)
+        return _php(code, name)
+    code = without_uses(language, code, name)
     code = _DROPPED[language].sub("", code) if language in _DROPPED else code
     code += _ADDED[language](code, name) if language in _ADDED else ""
     first = _FIRST_LINE.get(language, "")
     return code if code.lstrip().startswith(first.strip() or code[:1]) else first + code
 
 
-def _javascript(language: str, code: str) -> str:
+def _javascript(language: str, code: str, entry_point: str) -> str:
     """Return a script that is no module; what it declares under names that are taken gets other names.
 
     The tests declare ``assert`` and ``test``, a script in TypeScript has the browser's names, and both forbid
@@ -65,7 +66,8 @@ def _javascript(language: str, code: str) -> str:
     """
     rest = skeleton("js", _JS_IMPORT.sub("", code))
     code = _JS_IMPORT.sub(lambda imported: _required(imported[0], rest), code)
-    code = without_statements("js", _JS_EXPORT.sub("", code), _JS_MAIN)
+    code = without_uses("js", _JS_EXPORT.sub("", code), entry_point)
+    code = without_statements("js", code, _JS_MAIN)
     for name in _TAKEN[language]:
         if re.search(_JS_DECLARES % name, code, re.MULTILINE):
             code = renamed("js", code, name, f"own_{name}")
@@ -135,7 +137,7 @@ def _ruby_name(code: str, name: str) -> str:
 _ADDED = {"lua": _lua_name, "rb": _ruby_name}
 
 
-def _php(code: str) -> str:
+def _php(code: str, entry_point: str) -> str:
     """Return a PHP file that the tests can go on: it is all code, and its functions are not the tests'.
 
     Behind the tag that ends a file, the tests would be text to print.
@@ -150,7 +152,7 @@ def _php(code: str) -> str:
     if end < 0 or bones.find("<?", end) >= 0:
         # Behind the last statement, a reply without fences has prose.
         end = max(map(bones.rfind, ";}")) + 1
-    code = without_statements("php", code[: end or None], _PHP_EXIT)
+    code = without_uses("php", code[: end or None], entry_point)
     for name in ("candidate", "test"):
         if re.search(rf"^function\s+{name}\b", code, re.MULTILINE):
             code = renamed("php", code, name, f"own_{name}")

@@ -143,6 +143,17 @@ def test_a_corrected_answer_counts_and_one_that_is_cut_off_does_not() -> None:
     assert (code.rpartition("\n")[2], rule) == ("    x + y", "fence")
 
 
+def test_ds_own_tests_do_not_run_beside_the_benchmarks() -> None:
+    function = "long add(long x, long y) {\n    return x + y;\n}\n"
+    tests = "unittest {\n    assert(add(1, 2) == 4);\n}\n@safe unittest\n{\n    if (true) {}\n}\n"
+    alone = assemble(problem("d"), function)
+    assert alone is not None
+    both = assemble(problem("d"), function + tests)
+    assert both is not None
+    assert both.strip() == alone.strip()
+    assert "x; // unittest {" in (assemble(problem("d"), function.replace("y;", "x; // unittest {")) or "")
+
+
 FRAGMENTS = [
     *"{}();=\n\"'# ",
     "//",

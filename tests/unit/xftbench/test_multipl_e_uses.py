@@ -1,0 +1,129 @@
+"""What a script of MultiPL-E does beside defining its function, and what of it the tests can stand behind."""
+
+import pytest
+
+from xftbench.benchmarks.multipl_e_scripts import as_script
+from xftbench.benchmarks.multipl_e_uses import without_uses
+
+FUNCTIONS = {
+    "js": "function add(x, y) {\n  return x + y;\n}\n",
+    "lua": "local function add(x, y)\n    return x + y\nend\n",
+    "php": "<?php\nfunction add($x, $y) {\n    return $x + $y;\n}\n",
+    "pl": "sub add {\n    return $_[0] + $_[1];\n}\n",
+    "r": "add <- function(x, y) {\n  x + y\n}\n",
+    "rb": "def add(x, y)\n  x + y\nend\n",
+    "rkt": "(define (add x y)\n  (+ x y))\n",
+}
+
+ENDS = [
+    ("js", "main();\n"),
+    ("js", "await main(process.argv);\n"),
+    ("js", "main()\n  .then(() => process.exit(0))\n  .catch(console.error);\n"),
+    ("js", "if (process.argv.length < 4) {\n  process.exit(0);\n} else {\n  console.log(1);\n}\n"),
+    ("js", "if (!process.argv[2])\n  process.exit(0);\n"),
+    ("js", "(async () => {\n  process.exit(0);\n})();\n"),
+    ("lua", 'if #arg < 2 then\n    print("usage")\n    os.exit(0)\nend\n'),
+    ("lua", "if #arg < 2 then os.exit(0) end\n"),
+    ("lua", "main()\n"),
+    ("php", "main();\n"),
+    ("php", "if ($argc < 3) {\n    echo 1;\n}\nelse {\n    exit(0);\n}\n"),
+    ("pl", "main() unless caller;\n"),
+    ("pl", "__PACKAGE__->run() unless caller;\n"),
+    ("pl", "unless (@ARGV) {\n    print 1;\n    exit 0;\n}\n"),
+    ("r", "main()\n"),
+    ("r", 'if (!interactive()) {\n  print(1)\n  quit(save = "no")\n}\n'),
+    ("rb", "if __FILE__ == $0\n  puts add(1, 2)\n  exit(0)\nend\n"),
+    ("rb", "main if __FILE__ == $PROGRAM_NAME\n"),
+    ("rb", "exit(0) if ARGV.empty?\n"),
+    ("rb", "abort 'usage'\n"),
+    ("rkt", "(main)\n"),
+    ("rkt", "(when (vector-empty? (current-command-line-arguments))\n  (exit 0))\n"),
+]
+
+
+@pytest.mark.parametrize(("language", "statement"), ENDS)
+def test_what_runs_or_ends_a_script_goes(language: str, statement: str) -> None:
+    function = FUNCTIONS[language]
+    assert without_uses(language, function + statement, "add") == function
+    assert without_uses(language, f"{function}{statement}X = 1\n", "add") == f"{function}X = 1\n"
+    assert as_script(language, function + statement, "add") == as_script(language, function, "add")
+
+
+CHECKS = [
+    ("lua", "TestAdd = {\n    testOne = function()\n    end,\n}\n"),
+    ("lua", "function TestAdd:test1()\n    lu.assertEquals(add(1, 2), 4)\nend\n"),
+    ("lua", "function testAdd()\n    lu.assertEquals(add(1, 2), 4)\nend\n"),
+    ("lua", "TestAdd.testOne = function()\n    lu.assertEquals(add(1, 2), 4)\nend\n"),
+    ("lua", "os.exit(lu.LuaUnit.run())\n"),
+    ("lua", "assert(add(1, 2) == 4)\n"),
+    ("php", "assert(add(1, 2) === 4);\n"),
+    ("r", "stopifnot(add(1, 2) == 4)\n"),
+    ("r", "test_that('it adds', {\n  expect_equal(add(1, 2), 4)\n})\n"),
+    (
+        "rb",
+        "class TestAdd < Test::Unit::TestCase\n  def test_add\n    assert_equal(4, add(1, 2))\n  end\nend\n",
+    ),
+    ("rb", "class TestAdd < Minitest::Test\n  def test_add\n    assert_equal 4, add(1, 2)\n  end\nend\n"),
+    ("rb", "describe 'add' do\n  it 'adds' do\n  end\nend\n"),
+    ("rkt", "(check-equal? (add 1 2)\n              4)\n"),
+    ("rkt", '(test-case "adds"\n  (check-equal? (add 1 2) 4))\n'),
+]
+
+
+@pytest.mark.parametrize(("language", "check"), CHECKS)
+def test_checks_of_the_replys_own_go(language: str, check: str) -> None:
+    function = FUNCTIONS[language]
+    assert as_script(language, function + check, "add") == as_script(language, function, "add")
+
+
+def test_perls_own_checks_go_and_their_plan() -> None:
+    code = f"use Test::More tests => 2;\n{FUNCTIONS['pl']}is(add(1, 2), 4);\nis add(1, 2), 'x';\n"
+    assert as_script("pl", code, "add") == f"use Test::More;\n{FUNCTIONS['pl']}"
+    other = f"sub is {{\n    return 1;\n}}\n{FUNCTIONS['pl']}is(1);\n"
+    assert as_script("pl", other, "add") == other
+
+
+@pytest.mark.parametrize(
+    ("language", "code"),
+    [
+        ("js", "if (!Array.prototype.x) {\n  Array.prototype.x = 1;\n}\n"),
+        ("js", "const main = (x) => x;\nmain_loop();\n"),
+        ("js", "function f() {\n  if (true) process.exit(0);\n}\n"),
+        ("lua", "function f()\n    os.exit(0)\nend\nif f then\n    g = f\nend\n"),
+        ("lua", "function test_prime(n)\n    return n\nend\n"),
+        ("php", "if (!function_exists('f')) {\n    function f() {\n        exit(1);\n    }\n}\n"),
+        ("pl", "my %h = (exit => 1);\nif (1) {\n    $h{x} = $main::y;\n}\n"),
+        ("r", "if (!exists('g')) {\n  g <- 1\n}\nq <- 2\n"),
+        ("rb", "class TestLike\n  def f\n    exit\n  end\nend\nmain = 3\n"),
+        ("rkt", "(define (f)\n  (exit 0))\n(begin\n  (define g 1))\n"),
+    ],
+)
+def test_what_only_defines_something_stays(language: str, code: str) -> None:
+    assert without_uses(language, code + FUNCTIONS[language], "add") == code + FUNCTIONS[language]
+
+
+def test_a_condition_that_defines_the_function_stays() -> None:
+    code = (
+        "if (typeof add === 'undefined') {\n  var add = (x, y) => x + y;\n  if (!add) process.exit(1);\n}\n"
+    )
+    assert without_uses("js", code, "add") == code
+
+
+def test_perls_documentation_ends_before_the_tests() -> None:
+    function = FUNCTIONS["pl"]
+    pod = "\n=head1 NAME\n\nadd - Adds\n\n=head1 AUTHOR\n\nMe\n"
+    assert as_script("pl", function + pod, "add") == f"{function}{pod}\n\n=cut\n"
+    closed = f"{pod}\n=cut\n\n{function}"
+    assert as_script("pl", closed, "add") == closed
+    quoted = f"my $x = <<END;\n=head1\nEND\n{function}"
+    assert as_script("pl", quoted, "add") == quoted
+
+
+@pytest.mark.parametrize("language", FUNCTIONS)
+def test_a_long_script_takes_seconds_at_most(language: str) -> None:
+    without_uses(language, "if (main\n( {\nclass A < Test::Unit\n(when (exit {\n" * 5_000, "add")
+
+
+def test_a_statement_without_an_end_is_not_cut_in_its_middle() -> None:
+    code = f"if (x) {{\n  process.exit(0);\n{'  f();' * 400}\n}}\nvar y;\n"
+    assert without_uses("js", code, "add") == code
