@@ -233,5 +233,7 @@ def _is_used(spec: str, bones: str) -> bool:
     alias, path, _ = spec.split('"', 2)
     if path in ("testing", "fmt") and not alias.strip():
         return False  # the prompt's own
+    if alias.strip() in (".", "_"):  # used without its name, or for what its loading does
+        return True
     name = alias.strip() or re.sub(r"/v\d+$", "", path).rpartition("/")[2]
     return re.search(rf"\b{re.escape(name)}\.", bones) is not None

@@ -127,7 +127,9 @@ def _ruby_name(code: str, name: str) -> str:
     is_free = bones.startswith("def", method.start())
     owners = [] if is_free else re.findall(r"^(class|module)\s+(\w+)", bones[: method.start()], re.M)
     kind, owner = owners[-1] if owners else ("", "self")
-    if kind == "class" and not method[1]:
+    opened = re.findall(r"^([ \t]*)(class\s*<<\s*self\b|end\b)", bones[: method.start()], re.M)
+    depths = {indent: word != "end" for indent, word in opened}  # what was last, in each indentation
+    if kind == "class" and not method[1] and not any(depths.values()):
         owner += ".new"
     if not owners:
         return f"\nself.class.send(:define_method, :{name}, &method(:{name}))\n"
@@ -152,6 +154,9 @@ def _php(code: str, entry_point: str) -> str:
     if end < 0 or bones.find("<?", end) >= 0:
         # Behind the last statement, a reply without fences has prose.
         end = max(map(bones.rfind, ";}")) + 1
+    elif bones[:end].rstrip()[-1:] not in (";", "}", "{", ":", ""):
+        code = f"{code[:end].rstrip()}\n;"  # as the tag does, also that of `<?= add(1, 2) ?>`
+        end = len(code)
     code = without_uses("php", code[: end or None], entry_point)
     for name in ("candidate", "test"):
         if re.search(rf"^function\s+{name}\b", code, re.MULTILINE):

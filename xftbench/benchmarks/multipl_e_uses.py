@@ -1,6 +1,6 @@
 """What a script does at its top level beside defining functions: it runs, checks and ends itself.
 
-Behind its end no test would run, so that a wrong answer passed; a wrong check of its own would fail a right one.
+Behind its end no test runs, so that a wrong answer would pass; a wrong check of its own fails a right answer.
 Only statements that begin a line count: what is further in runs when it is called.
 """
 

@@ -154,6 +154,14 @@ def test_ds_own_tests_do_not_run_beside_the_benchmarks() -> None:
     assert "x; // unittest {" in (assemble(problem("d"), function.replace("y;", "x; // unittest {")) or "")
 
 
+def test_gos_imports_without_a_name_are_used() -> None:
+    function = "func add(x int, y int) int {\n\treturn x + int(Floor(0.5))\n}\n"
+    imports = 'import (\n\t. "math"\n\t_ "embed"\n\t"os"\n)\n'
+    code = assemble(problem("go"), f"package main\n{imports}{function}")
+    assert code is not None
+    assert 'import . "math"\nimport _ "embed"\nfunc add' in code
+
+
 FRAGMENTS = [
     *"{}();=\n\"'# ",
     "//",

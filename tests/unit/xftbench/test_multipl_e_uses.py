@@ -127,3 +127,17 @@ def test_a_long_script_takes_seconds_at_most(language: str) -> None:
 def test_a_statement_without_an_end_is_not_cut_in_its_middle() -> None:
     code = f"if (x) {{\n  process.exit(0);\n{'  f();' * 400}\n}}\nvar y;\n"
     assert without_uses("js", code, "add") == code
+
+
+def test_a_tag_ends_a_statement_of_php() -> None:
+    function = FUNCTIONS["php"]
+    code = as_script("php", f"{function}?>\n<p><?= add(1, 2) ?></p>\n", "add")
+    assert code == f"{function}?>\n<p><?= add(1, 2)\n;\n"
+    assert as_script("php", f"{function}?>\n", "add") == function
+
+
+def test_a_method_of_rubys_class_itself_needs_no_object() -> None:
+    own = "class A\n  class << self\n    def add(x, y)\n    end\n  end\nend\n"
+    assert as_script("rb", own, "add").endswith("\n  A.add(*arguments)\nend\n")
+    other = "class A\n  class << self\n    def f\n    end\n  end\n  def add(x, y)\n  end\nend\n"
+    assert as_script("rb", other, "add").endswith("\n  A.new.add(*arguments)\nend\n")
