@@ -33,10 +33,10 @@ _NO_CHECKS = re.compile(r"^[ \t]*#[ \t]*define[ \t]+NDEBUG\b[^\n]*\n?", re.MULTI
 """What switches the tests of C++ off."""
 _OWN_HEADER = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"(?!bits/)[^"\n]*\.h(?:pp)?"[^\n]*\n?', re.MULTILINE)
 """A file of the reply's own, which is not there."""
-_SHELL_EXIT = re.compile(
-    r"^if\b(?:(?!^fi\b).){0,2000}?\bexit\b.{0,2000}?^fi\b[^\n]*\n?"
-    r"|^(?!\s)[^\n{}]*\bexit\b[^\n{}]*\n",
-    re.MULTILINE | re.DOTALL,
+_SHELL_EXIT = (
+    r"^if\b(?:(?!^fi\b).){0,2000}?\b(?:%(ends)s)\b.{0,2000}?^fi\b[^\n]*\n?"
+    r"|^(?!\s)[^\n{}]*\bexit\b[^\n{}]*\n"
+    r"|^(?:\[[^\n{}]*|\(\([^\n{}]*|test[ \t][^\n{}]*)?(?<![-\w=$])(?:%(ends)s)(?![-\w=])[^\n{}()]*\n"
 )
 _LABEL = re.compile(r"^[ \t]*(?:public|private|protected)[ \t]*:", re.MULTILINE)
 _VARIABLE = re.compile(
@@ -176,8 +176,12 @@ def _elixir(problem: Problem, code: str) -> str:
 
 def _going_on(code: str) -> str:
     """Return the beginning of a script without the commands that may end it, such as a check of arguments."""
+    bones = skeleton("sh", code)
+    helpers = functions("sh", bones, r"[A-Za-z_]\w*")
+    ends = ["exit", *(one.name for one in helpers if re.search(r"\bexit\b", bones[one.body : one.end]))]
+    pattern = re.compile(_SHELL_EXIT % {"ends": "|".join(ends)}, re.MULTILINE | re.DOTALL)
     kept, end = [], 0
-    for command in _SHELL_EXIT.finditer(skeleton("sh", code)):
+    for command in pattern.finditer(bones):
         kept.append(code[end : command.start()])
         end = command.end()
     return "".join([*kept, code[end:]])

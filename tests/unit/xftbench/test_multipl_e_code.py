@@ -162,6 +162,23 @@ def test_gos_imports_without_a_name_are_used() -> None:
     assert 'import . "math"\nimport _ "embed"\nfunc add' in code
 
 
+def test_a_script_goes_on_where_a_helper_ends_it() -> None:
+    function = "add() {\n  echo $(($1 + $2))\n}\n"
+    usage = 'usage() { echo "usage"; exit 1; }\n'
+    alone = assemble(problem("sh"), usage + function)
+    assert alone is not None
+    assert usage in alone
+    for check in (
+        "[[ $# -lt 2 ]] && usage\n",
+        "usage\n",
+        "(($# > 1)) || usage 1\n",
+        "if [ $# -lt 2 ]; then\n  usage\nfi\n",
+    ):
+        assert assemble(problem("sh"), usage + check + function) == alone
+    for line in ("usage=1\n", "x=$(f usage) || y=1\n", "f --usage\n"):
+        assert line in (assemble(problem("sh"), usage + line + function) or "")
+
+
 FRAGMENTS = [
     *"{}();=\n\"'# ",
     "//",
