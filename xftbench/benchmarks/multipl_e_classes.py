@@ -12,7 +12,7 @@ from xftbench.benchmarks.multipl_e_pieces import (
     split_imports,
     without,
 )
-from xftbench.benchmarks.multipl_e_syntax import closing, enclosing, functions, skeleton
+from xftbench.benchmarks.multipl_e_syntax import all_enclosing, closing, enclosing, functions, skeleton
 from xftbench.records import Problem
 
 _MAIN = {"cs": "Main"}
@@ -26,6 +26,12 @@ _TEST = (
     r"|\[(?:Test|TestMethod|Fact|Theory)\b[^\]]{0,200}\])"
 )
 _TEST_METHOD = re.compile(_TEST + r"[^;{}(]{0,200}?\b(\w+)\s*\(")
+_LOOSE = re.compile(
+    r"^[ \t]*(?:(?:for|foreach|if|while)\s*\([^{}]{0,400}\)\s*\{"
+    r"|(?:var\s+\w+\s*=|assert\b|(?!(?:for|foreach|if|while)\b)[a-zA-Z_][\w.]*\s*\()[^;{}]*;)",
+    re.MULTILINE,
+)
+"""A call, a variable without a type or a loop."""
 _TEST_IMPORT = re.compile(r"\b(?:junit|testng|hamcrest|assertj|NUnit|Xunit|TestTools)\b")
 """JUnit, NUnit and the like: a reply's own tests, which run elsewhere."""
 
@@ -42,8 +48,10 @@ def in_a_class(problem: Problem, code: str) -> str:
     ours = _TYPE.search(class_line)
     our_name = ours[1] if ours else ""
     function = last(language, code, problem.entry_point, our_name)
-    if enclosing(skeleton(language, code), function.start) is None and _needs_an_object(problem, code):
-        code = f"class {_OWN} {{\n{code}\n}}"
+    if enclosing(skeleton(language, code), function.start) is None:
+        code = _without_loose(language, code)
+        if _needs_an_object(problem, code):
+            code = f"class {_OWN} {{\n{code}\n}}"
     bones = skeleton(language, code)
     opening = enclosing(bones, last(language, code, problem.entry_point, our_name).start)
     siblings, members, loose = "", code, ""
@@ -69,6 +77,20 @@ def in_a_class(problem: Problem, code: str) -> str:
     function = last(language, members, problem.entry_point)
     rest = members[: function.start] + members[function.end :]
     return joined(*_without_tests(imports), head, siblings, class_line, rest, opened(members, function))
+
+
+def _without_loose(language: str, code: str) -> str:
+    """Return methods without the examples of use beside them, which would be no members of a class."""
+    if language not in _OBJECTS:
+        return code
+    bones = skeleton(language, code)
+    heads = list(_LOOSE.finditer(bones))
+    kept, end = [], 0
+    for head, (depth, _) in zip(heads, all_enclosing(bones, [head.start() for head in heads]), strict=True):
+        if depth == 0 and head.start() >= end:
+            kept.append(code[end : head.start()])
+            end = head.end() if bones[head.end() - 1] != "{" else closing(bones, head.end() - 1, "{}")
+    return "".join([*kept, code[end:]])
 
 
 def _needs_an_object(problem: Problem, members: str) -> bool:

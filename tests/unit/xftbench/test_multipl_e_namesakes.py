@@ -121,3 +121,23 @@ def test_of_overloads_side_by_side_the_last_counts() -> None:
         "    static long add(long x) { return 2; }\n}\n",
     )
     assert code.endswith("    static long add(long x) { return 2; ")
+
+
+LOOSE = [
+    ("java", "public static long add(long x, long y) {", 'System.out.println(add(1, 2) + ";"); // 3\n'),
+    ("java", "public static long add(long x, long y) {", "for (int i = 0; i < 3; i++) {\n    f(i);\n}\n"),
+    ("cs", "public static long Add(long x, long y) {", "Console.WriteLine(Add(1, 2));\n"),
+    (
+        "cs",
+        "public static long Add(long x, long y) {",
+        "var three = Add(1, 2);\nDebug.Assert(\n    three == 3\n);\n",
+    ),
+]
+
+
+@pytest.mark.parametrize(("language", "head", "use"), LOOSE)
+def test_an_example_of_use_beside_a_method_is_no_member(language: str, head: str, use: str) -> None:
+    function = f"{head}\n    return f(x);\n}}\n"
+    helper = "static int seven = f(7);\nstatic long f(long x) {\n    g(x);\n    return x;\n}\n"
+    code = assembled(language, helper + function + use)
+    assert code.replace(" // 3", "").split() == assembled(language, helper + function).split()
