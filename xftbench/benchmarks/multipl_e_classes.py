@@ -28,7 +28,7 @@ _TEST = (
 _TEST_METHOD = re.compile(_TEST + r"[^;{}(]{0,200}?\b(\w+)\s*\(")
 _LOOSE = re.compile(
     r"^[ \t]*(?:(?:for|foreach|if|while)\s*\([^{}]{0,400}\)\s*\{"
-    r"|(?:var\s+\w+\s*=|assert\b|(?!(?:for|foreach|if|while)\b)[a-zA-Z_][\w.]*\s*\()[^;{}]*;)",
+    r"|(?:var\s+\w+\s*=|assert\b|(?!(?:for|foreach|if|while)\b)[a-zA-Z_][\w.]*\s*\()[^;{}]{0,2000};)",
     re.MULTILINE,
 )
 """A call, a variable without a type or a loop."""

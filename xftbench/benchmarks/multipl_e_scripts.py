@@ -5,6 +5,7 @@ import re
 from xftbench.benchmarks.multipl_e_definitions import under_its_name
 from xftbench.benchmarks.multipl_e_pieces import renamed, without_statements
 from xftbench.benchmarks.multipl_e_syntax import skeleton
+from xftbench.benchmarks.multipl_e_taken import without_taken_names
 from xftbench.benchmarks.multipl_e_uses import without_uses
 
 _DROPPED = {
@@ -34,10 +35,7 @@ _JS_MAIN = re.compile(
     re.MULTILINE,
 )
 """Statements that export the function, check it or end the program."""
-_JS_DECLARES = r"^(?:(?:async\s+)?(?:function\b\s*\*?|class\b|const\b|let\b|var\b)\s*(?:\{[^{}]*\b)?%s\b)"
 
-
-_TAKEN = {"js": ("assert", "test"), "ts": ("assert", "test", "crypto", "performance")}
 _MODULE = re.compile(
     r"^import\s+(?P<names>(?:[\w$]+\s*,\s*)?\{[^{}]*\}|\*\s*as\s+[\w$]+|[\w$]+)\s*"
     r"(?:from\s*|=\s*require\()(?P<module>'[^'.][^'\n]*'|\"[^\".][^\"\n]*\")"
@@ -59,19 +57,12 @@ def as_script(language: str, code: str, name: str) -> str:
 
 
 def _javascript(language: str, code: str, entry_point: str) -> str:
-    """Return a script that is no module; what it declares under names that are taken gets other names.
-
-    The tests declare ``assert`` and ``test``, a script in TypeScript has the browser's names, and both forbid
-    the second time.
-    """
+    """Return a script that is no module; what it declares under names that are taken gets other names."""
     rest = skeleton("js", _JS_IMPORT.sub("", code))
     code = _JS_IMPORT.sub(lambda imported: _required(imported[0], rest), code)
     code = without_uses("js", _JS_EXPORT.sub("", code), entry_point)
     code = without_statements("js", code, _JS_MAIN)
-    for name in _TAKEN[language]:
-        if re.search(_JS_DECLARES % name, code, re.MULTILINE):
-            code = renamed("js", code, name, f"own_{name}")
-    return code
+    return without_taken_names(language, code, entry_point)
 
 
 def _required(imported: str, bones: str) -> str:
