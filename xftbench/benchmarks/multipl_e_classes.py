@@ -11,6 +11,7 @@ from xftbench.benchmarks.multipl_e_pieces import (
     renamed,
     split_imports,
     without,
+    without_pieces,
 )
 from xftbench.benchmarks.multipl_e_syntax import all_enclosing, closing, enclosing, functions, skeleton
 from xftbench.records import Problem
@@ -85,12 +86,14 @@ def _without_loose(language: str, code: str) -> str:
         return code
     bones = skeleton(language, code)
     heads = list(_LOOSE.finditer(bones))
-    kept, end = [], 0
-    for head, (depth, _) in zip(heads, all_enclosing(bones, [head.start() for head in heads]), strict=True):
-        if depth == 0 and head.start() >= end:
-            kept.append(code[end : head.start()])
-            end = head.end() if bones[head.end() - 1] != "{" else closing(bones, head.end() - 1, "{}")
-    return "".join([*kept, code[end:]])
+    braces = all_enclosing(bones, [head.start() for head in heads])
+    loose = [head for head, (depth, _) in zip(heads, braces, strict=True) if depth == 0]
+
+    def end_of(head: re.Match[str]) -> int:
+        end = head.end()
+        return closing(bones, end - 1, "{}") if bones[end - 1] == "{" else end
+
+    return without_pieces(code, loose, end_of)
 
 
 def _needs_an_object(problem: Problem, members: str) -> bool:

@@ -12,7 +12,15 @@ from collections.abc import Sequence
 
 from xftbench.benchmarks.multipl_e_classes import in_a_class
 from xftbench.benchmarks.multipl_e_definitions import defines
-from xftbench.benchmarks.multipl_e_pieces import IMPORT, forwarding, joined, last, opened, without
+from xftbench.benchmarks.multipl_e_pieces import (
+    IMPORT,
+    forwarding,
+    joined,
+    last,
+    opened,
+    without,
+    without_pieces,
+)
 from xftbench.benchmarks.multipl_e_scripts import as_script
 from xftbench.benchmarks.multipl_e_syntax import closing, enclosing, functions, skeleton
 from xftbench.records import Problem
@@ -90,12 +98,8 @@ def assemble(problem: Problem, code: str) -> str | None:
 
 def _without_unit_tests(code: str) -> str:
     """Return D without tests of its own, which would run beside the benchmark's."""
-    bones, kept, end = skeleton("d", code), [], 0
-    for head in _D_TEST.finditer(bones):
-        if head.start() >= end:
-            kept.append(code[end : head.start()])
-            end = closing(bones, head.end() - 1, "{}")
-    return "".join([*kept, code[end:]])
+    bones = skeleton("d", code)
+    return without_pieces(code, _D_TEST.finditer(bones), lambda head: closing(bones, head.end() - 1, "{}"))
 
 
 def _with_bodies(code: str) -> str:
@@ -180,11 +184,7 @@ def _going_on(code: str) -> str:
     helpers = functions("sh", bones, r"[A-Za-z_]\w*")
     ends = ["exit", *(one.name for one in helpers if re.search(r"\bexit\b", bones[one.body : one.end]))]
     pattern = re.compile(_SHELL_EXIT % {"ends": "|".join(ends)}, re.MULTILINE | re.DOTALL)
-    kept, end = [], 0
-    for command in pattern.finditer(bones):
-        kept.append(code[end : command.start()])
-        end = command.end()
-    return "".join([*kept, code[end:]])
+    return without_pieces(code, pattern.finditer(bones), lambda command: command.end())
 
 
 def _shell_functions(code: str) -> str:

@@ -1,6 +1,7 @@
 """Taking the program in a reply to pieces, and joining them."""
 
 import re
+from collections.abc import Callable, Iterable
 
 from xftbench.benchmarks.multipl_e_syntax import (
     Function,
@@ -100,12 +101,27 @@ def without(language: str, code: str, name: str) -> str:
 def without_statements(language: str, code: str, heads: re.Pattern[str]) -> str:
     """Return a text without the statements that begin as a pattern says; they end where a line does."""
     bones = skeleton(language, code)
+
+    def end_of(head: re.Match[str]) -> int:
+        end = expression_end(bones, head.start())
+        return end + code.startswith("\n", end)
+
+    return without_pieces(code, heads.finditer(bones), end_of)
+
+
+def without_pieces(code: str, heads: Iterable[re.Match[str]], end_of: Callable[[re.Match[str]], int]) -> str:
+    """Return a text without the pieces that begin as some matches do.
+
+    Args:
+        code: The text.
+        heads: In their order; one inside a piece that goes is passed over.
+        end_of: Where the piece of a match ends; asked only of those that go, as it may take long to find.
+    """
     kept, end = [], 0
-    for head in heads.finditer(bones):
+    for head in heads:
         if head.start() >= end:
             kept.append(code[end : head.start()])
-            end = expression_end(bones, head.start())
-            end += code.startswith("\n", end)
+            end = end_of(head)
     return "".join([*kept, code[end:]])
 
 

@@ -2,16 +2,25 @@
 
 import difflib
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 
 _NUMBER = re.compile(r"\d+")
 
 
 def suggestion(word: str, known: list[str]) -> str:
     """Return 'did you mean ...?' where something is near, and in any case what there is."""
+    return did_you_mean(word, known) + "known: " + ", ".join(known)
+
+
+def did_you_mean(word: str, known: Collection[str]) -> str:
+    """Return 'did you mean ...? ' where something is near, else ''."""
     near = difflib.get_close_matches(word, known, n=3, cutoff=0.5)
-    listed = "known: " + ", ".join(known)
-    return f"did you mean {' or '.join(near)}? {listed}" if near else listed
+    return f"did you mean {' or '.join(near)}? " if near else ""
+
+
+def known_tags(tags: Iterable[Mapping[str, str]]) -> list[str]:
+    """Return the tags of some problems as people write them, each once: ``language=rs``."""
+    return sorted({f"{name}={value}" for of_problem in tags for name, value in of_problem.items()})
 
 
 def near_task(word: str, known: Collection[str]) -> str:

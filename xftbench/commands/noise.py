@@ -25,7 +25,7 @@ from xftbench.commands.options import (
 )
 from xftbench.commands.run import make_run
 from xftbench.errors import UsageProblem
-from xftbench.generation.checkpoints import resolve
+from xftbench.generation.checkpoints import is_samples
 from xftbench.generation.options import ORDERS, Order
 from xftbench.judge import Court
 from xftbench.plan import Suite
@@ -108,7 +108,7 @@ def _numbers(option: str, text: str, least: int) -> list[int]:
 def _measure(model: str, varied: Sequence[_Asked], options: dict[str, Any]) -> list[NoiseCertificate]:
     workers, no_cache = options.pop("workers"), options.pop("no_cache")
     policy, out = options.pop("extraction"), options.pop("out")
-    _refuse_samples(model, options["cache_dir"])
+    _refuse_samples(model)
     request = ModelsRequest(models=[model], suites=suite_request(options), policy=policy, out=out, **options)
     planned = _distinct([_plan(request, asked) for asked in varied])
     cache = outcomes_path(request.cache_dir, no_cache=no_cache)
@@ -123,9 +123,9 @@ def _measure(model: str, varied: Sequence[_Asked], options: dict[str, Any]) -> l
     return [_certificate(index, planned, out / "noise") for index in range(len(planned[0].suites))]
 
 
-def _refuse_samples(model: str, cache_dir: Path) -> None:
-    ((name, ref),) = parse_models([model])
-    if resolve(name, ref, cache_dir=cache_dir).kind == "samples":
+def _refuse_samples(model: str) -> None:
+    ((_, ref),) = parse_models([model])
+    if is_samples(ref) and Path(ref).expanduser().exists():
         raise UsageProblem(
             f"{ref} is a file of samples, and noise is measured by generating several times",
             hint="name the checkpoint that made them",

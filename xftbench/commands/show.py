@@ -1,6 +1,5 @@
 """``xftbench show``: everything that is known of one sample."""
 
-import difflib
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import msgspec
 
 from xftbench import jsonl
 from xftbench.benchmarks import parse_suite
+from xftbench.benchmarks.suggest import did_you_mean
 from xftbench.commands.options import DIRECTORY, data_dir_option, json_option
 from xftbench.errors import StoreError, UsageProblem, XftbenchError
 from xftbench.execution.native import proof
@@ -138,10 +138,8 @@ def _near(task_id: str, tasks: Sequence[str]) -> str:
     ending = [task for task in tasks if task.rpartition("/")[2] == task_id or task_id in task][:3]
     if ending:
         return "did you mean " + " or ".join(ending) + "?"
-    near = difflib.get_close_matches(task_id, tasks, n=3, cutoff=0.5)
-    told = f"did you mean {' or '.join(near)}? " if near else ""
     named = tasks[0] if len(tasks) == 1 else f"{tasks[0]} to {tasks[-1]}"
-    return f"{told}it has {len(tasks)} problem{'s' * (len(tasks) != 1)}: {named}"
+    return f"{did_you_mean(task_id, tasks)}it has {len(tasks)} problem{'s' * (len(tasks) != 1)}: {named}"
 
 
 def _put_together(

@@ -63,7 +63,7 @@ def resolve(name: str, ref: str, *, cache_dir: Path) -> Checkpoint:
     path = Path(ref).expanduser()
     if path.is_dir():
         return _checkpoint(name, ref, path, cache_dir)
-    if ref.endswith(SAMPLES_SUFFIXES):
+    if is_samples(ref):
         return resolve_samples(name, path)
     if path.exists():
         raise UsageProblem(f"{ref} is a file, but neither a checkpoint nor samples", hint=_WHAT_A_REF_MAY_BE)
@@ -72,6 +72,11 @@ def resolve(name: str, ref: str, *, cache_dir: Path) -> Checkpoint:
         raise UsageProblem(f"unknown model {ref!r}{_suggestion(ref)}", hint=_WHAT_A_REF_MAY_BE)
     directory, commit = download(hub_id["repo"], hub_id["revision"])
     return _checkpoint(name, f"{hub_id['repo']}@{commit}", directory, cache_dir)
+
+
+def is_samples(ref: str) -> bool:
+    """Return whether a REF stands for a file of samples; it may not be there."""
+    return ref not in BUILTIN and ref.endswith(SAMPLES_SUFFIXES) and not Path(ref).expanduser().is_dir()
 
 
 def resolve_samples(name: str, path: Path) -> Checkpoint:

@@ -22,8 +22,7 @@ from xftbench.records import Problem
 from xftbench.report.formats import markdown_table, percent
 from xftbench.report.page import Block, Section
 from xftbench.report.runs import Run, Table
-from xftbench.scoring.intervals import mean_interval
-from xftbench.scoring.pass_at_k import pass_at_k
+from xftbench.scoring.aggregate import score_at
 
 _INTRO = (
     "A problem overlaps if the tuning data holds half of the ten-word runs of its description or solution, "
@@ -125,15 +124,12 @@ def strata(table: Table, run: Run, given_away: frozenset[str]) -> dict[str, dict
         }
         tallies = {task_id: tally for task_id, tally in members.items() if tally[0]}
         if tallies:
-            values = [pass_at_k(n, c, 1) for n, c in tallies.values()]
-            clusters = list(map(clusters_of(table.suite), tallies))
-            interval = mean_interval(values, sum(n for n, _ in tallies.values()), clusters=clusters)
-            score = sum(values) / len(values)
+            score = score_at(1, tallies, clusters_of(table.suite))
             found[name] = {
                 "n_problems": len(tallies),
-                "pass@1": score,
-                "pass@1_low": interval.low,
-                "pass@1_high": interval.high,
+                "pass@1": score.value,
+                "pass@1_low": score.low,
+                "pass@1_high": score.high,
             }
     return found
 

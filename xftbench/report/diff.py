@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from xftbench import jsonl
-from xftbench.benchmarks.suggest import near_task, suggestion
+from xftbench.benchmarks.suggest import known_tags, near_task, suggestion
 from xftbench.errors import DataFileError, UsageProblem
 from xftbench.records import Record, Sample, SampleKey, Verdict
 from xftbench.report.comparison import SuiteComparison
@@ -109,14 +109,15 @@ def _refuse_unknown(
 def _refuse_unknown_tags(pairs: Sequence[SuiteComparison], filters: Filters, tags_of: TagsOf) -> None:
     if not filters.tags:
         return
-    known: dict[str, None] = {}
-    for pair in pairs:
-        if not filters.suites or pair.suite in filters.suites:
-            for tags in tags_of(pair.suite, pair.suite_version).values():
-                known |= dict.fromkeys(f"{name}={value}" for name, value in tags.items())
+    known = known_tags(
+        tags
+        for pair in pairs
+        if not filters.suites or pair.suite in filters.suites
+        for tags in tags_of(pair.suite, pair.suite_version).values()
+    )
     for name, value in filters.tags:
         if f"{name}={value}" not in known:
-            hint = "known: " + ", ".join(sorted(known)[:40])
+            hint = "known: " + ", ".join(known[:40])
             raise UsageProblem(f"--tag {name}={value}: no problem has this tag", hint)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from xftbench.benchmarks.clusters import clusters_of, counted_as
+from xftbench.benchmarks.suggest import known_tags
 from xftbench.errors import NotComparableError, UsageProblem
 from xftbench.records import Record
 from xftbench.scoring.paired import PairedTest, Question, Tally, below_p, compare_tallies
@@ -177,7 +178,7 @@ def _tallies(rule: Rule, results: Results, tags_of: TagsOf) -> Mapping[str, Tall
         if all(tags.get(task, {}).get(name) == value for name, value in rule.tags)
     }
     if not kept:
-        known = sorted({f"{name}={value}" for of_task in tags.values() for name, value in of_task.items()})
+        known = known_tags(tags.values())
         raise UsageProblem(f"--fail-if {rule.text!r}: no problem has these tags", hint=", ".join(known[:40]))
     return kept
 

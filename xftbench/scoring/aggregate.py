@@ -111,10 +111,14 @@ def contradiction(scores: Scores, verdicts: Sequence[Verdict], cluster_of: Clust
         return f"counts {scores.counts}, of the verdicts {dict(counts)}"
     ks = [score.k for score in scores.pass_at]
     told = {"pass_at": scores.pass_at, **scores.checks}
-    for name, expected in _by_rule(verdicts, ks, cluster_of).items():
-        found = told.get(name, ())
-        if not _are_same(found, expected) and not _are_same(found, _by_rule(verdicts, ks, str)[name]):
-            return f"{name} {found}, of the verdicts {expected}"
+    rules = _by_rule(verdicts, ks, cluster_of)
+    wrong = [name for name, expected in rules.items() if not _are_same(told.get(name, ()), expected)]
+    if not wrong:
+        return None
+    older = _by_rule(verdicts, ks, str)
+    for name in wrong:
+        if not _are_same(found := told.get(name, ()), older[name]):
+            return f"{name} {found}, of the verdicts {rules[name]}"
     return None
 
 
@@ -123,6 +127,8 @@ def renewed(scores: Scores, verdicts: Sequence[Verdict], cluster_of: ClusterOf) 
 
     Strata stay as they are: see `contradiction`.
     """
+    if cluster_of is str:
+        return scores  # nothing was ever counted otherwise
     ks = [score.k for score in scores.pass_at]
     rules = _by_rule(verdicts, ks, cluster_of)
     passed = rules.pop("pass_at")
@@ -196,7 +202,7 @@ def _scores(
     tallies: Mapping[str, tuple[int, int]], ks: Sequence[int], cluster_of: ClusterOf
 ) -> tuple[PassAtK, ...]:
     n_min = min((drawn for drawn, _ in tallies.values()), default=0)
-    return tuple(_score(k, n_min, tallies, cluster_of) for k in sorted(set(ks)) if k <= n_min)
+    return tuple(score_at(k, tallies, cluster_of) for k in sorted(set(ks)) if k <= n_min)
 
 
 def _tally(
@@ -211,8 +217,10 @@ def _tally(
     return {task_id: (drawn[task_id], passed[task_id]) for task_id in task_ids}
 
 
-def _score(k: int, n_min: int, tallies: Mapping[str, tuple[int, int]], cluster_of: ClusterOf) -> PassAtK:
+def score_at(k: int, tallies: Mapping[str, tuple[int, int]], cluster_of: ClusterOf) -> PassAtK:
+    """Return the score of some problems, at least one, by their (samples, passed); each has k samples."""
     values = [pass_at_k(n, c, k) for n, c in tallies.values()]
     clusters = [cluster_of(task_id) for task_id in tallies]
     interval = mean_interval(values, n_samples=sum(n for n, _ in tallies.values()), clusters=clusters)
+    n_min = min(n for n, _ in tallies.values())
     return PassAtK(k=k, n=n_min, value=fmean(values), low=interval.low, high=interval.high)

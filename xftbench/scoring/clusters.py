@@ -35,5 +35,7 @@ def gather(task_ids: Sequence[str], values: Sequence[float], cluster_of: Cluster
         cluster = cluster_of(task_id)
         sums[cluster] = sums.get(cluster, 0.0) + value
         sizes[cluster] = sizes.get(cluster, 0) + 1
-    # What cancels out is 0, not what rounding leaves of it.
-    return Clusters([round(value, 12) for value in sums.values()], list(sizes.values()))
+    gathered = list(sums.values())
+    if len(gathered) < len(values):  # what cancels out is 0, not what rounding leaves of it
+        gathered = [round(value, 12) for value in gathered]
+    return Clusters(gathered, list(sizes.values()))

@@ -90,10 +90,10 @@ def compare_tallies(
     differences = [ours - theirs for theirs, ours in zip(before, after, strict=True)]
     single = all(tallies[task_id][0] == 1 for task_id in task_ids for tallies in (baseline, candidate))
     clusters = gather(task_ids, differences, cluster_of)
-    if not clusters.are_single:
-        answers = _clustered(clusters, question)
+    if single and clusters.are_single:
+        answers = _single(differences, question)
     else:
-        answers = _single(differences, question) if single else _several(differences, question)
+        answers = _resampled(clusters, question)
     scores = list(zip(before, after, strict=True))
     return PairedTest(
         n_problems=len(task_ids),
@@ -124,61 +124,36 @@ def _single(differences: Sequence[float], question: Question) -> dict[str, Any]:
     }
 
 
-def _several(differences: Sequence[float], question: Question) -> dict[str, Any]:
-    n = len(differences)
-    alpha, margin = question.alpha, question.margin
-    gained = sum(d for d in differences if d > 0)
-    lost = -sum(d for d in differences if d < 0)
-    error = resampling.standard_error(differences)
-    z = float(ndtri(1 - alpha / 2))
-    if sum(d != 0 for d in differences) < FEW:
-        interval = mcnemar.score_interval(gained, lost, n, 1 - alpha)
-        same = mcnemar.equivalence_p(gained, lost, n, margin)
-        detectable = mcnemar.detectable(n, sum(d != 0 for d in differences) / n, alpha)
-        name = "Tango interval on summed differences"
-    else:
-        interval = resampling.bootstrap_interval(differences, 1 - alpha)
-        same = resampling.equivalence_p(differences, margin)
-        detectable = (z + float(ndtri(0.8))) * error
-        name = "bootstrap interval by problem"
-    return {
-        "low": interval.low,
-        "high": interval.high,
-        "p_value": resampling.sign_flip_p(differences),
-        "test": f"sign flips by problem, {name}",
-        "equivalence_p": same,
-        "net_needed": max(1, -int(-z * error * n // 1)),
-        "detectable": detectable,
-    }
-
-
-def _clustered(clusters: Clusters, question: Question) -> dict[str, Any]:
-    sums, sizes = clusters
+def _resampled(clusters: Clusters, question: Question) -> dict[str, Any]:
+    """Answer by changing signs and resampling: of clusters, or of problems where each stands alone."""
+    sums, sizes = clusters.sums, None if clusters.are_single else clusters.sizes
     alpha, margin = question.alpha, question.margin
     up, down = sum(value > 0 for value in sums), sum(value < 0 for value in sums)
+    n_problems = sum(clusters.sizes)
     error = resampling.standard_error(sums, sizes)
     z = float(ndtri(1 - alpha / 2))
-    needed = z * error * sum(sizes)
-    detectable: float | None
+    needed = z * error * n_problems
     if up + down < FEW:
         gained, lost, n = _as_counts(clusters)
         interval = mcnemar.score_interval(gained, lost, n, 1 - alpha)
         same = mcnemar.equivalence_p(gained, lost, n, margin)
         detectable = mcnemar.detectable(round(n), (up + down) / len(sums), alpha)
-        # As many clusters as the sign test wants, each as far apart as those seen.
-        usual = fmean([abs(value) for value in sums if value]) if up + down else 1.0
-        needed = mcnemar.net_needed(up, down, alpha) * usual
         name = "Tango interval on summed differences"
+        if sizes:
+            # As many clusters as the sign test wants, each as far apart as those seen.
+            usual = fmean([abs(value) for value in sums if value]) if up + down else 1.0
+            needed = mcnemar.net_needed(up, down, alpha) * usual
     else:
         interval = resampling.bootstrap_interval(sums, 1 - alpha, sizes)
         same = resampling.equivalence_p(sums, margin, sizes)
         detectable = (z + float(ndtri(0.8))) * error
-        name = "bootstrap interval by cluster"
+        name = f"bootstrap interval by {'cluster' if sizes else 'problem'}"
+    flipped = f"cluster ({len(sums)} of {n_problems} problems)" if sizes else "problem"
     return {
         "low": interval.low,
         "high": interval.high,
         "p_value": resampling.sign_flip_p(sums),
-        "test": f"sign flips by cluster ({len(sums)} of {sum(sizes)} problems), {name}",
+        "test": f"sign flips by {flipped}, {name}",
         "equivalence_p": same,
         "net_needed": max(1, ceil(needed)),
         "detectable": detectable,
@@ -214,17 +189,15 @@ def below_p(
         pass_at_k(*candidate[task_id], k) - pass_at_k(*baseline[task_id], k) for task_id in task_ids
     ]
     clusters = gather(task_ids, differences, cluster_of)
-    if not clusters.are_single:
-        if sum(value != 0 for value in clusters.sums) < FEW:
-            return float(ndtr(mcnemar.score_z(*_as_counts(clusters), threshold)))
-        return resampling.below_p(clusters.sums, threshold, clusters.sizes)
-    gained, lost = sum(d for d in differences if d > 0), -sum(d for d in differences if d < 0)
-    single = all(tallies[task_id][0] == 1 for task_id in task_ids for tallies in (baseline, candidate))
+    single = clusters.are_single and all(
+        tallies[task_id][0] == 1 for task_id in task_ids for tallies in (baseline, candidate)
+    )
+    gained, lost, n = _as_counts(clusters)
     if single and threshold == 0:
         return float(bdtr(gained, round(gained + lost), 0.5))
-    if single or sum(d != 0 for d in differences) < FEW:
-        return float(ndtr(mcnemar.score_z(gained, lost, len(differences), threshold)))
-    return resampling.below_p(differences, threshold)
+    if single or sum(value != 0 for value in clusters.sums) < FEW:
+        return float(ndtr(mcnemar.score_z(gained, lost, n, threshold)))
+    return resampling.below_p(clusters.sums, threshold, None if clusters.are_single else clusters.sizes)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

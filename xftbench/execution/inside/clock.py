@@ -24,11 +24,7 @@ class TimeoutException(Exception):  # noqa: N818 - Parity: evalplus' name, and l
 
 
 _SHARED = re.compile("signal|alarm|itimer")
-
-
-def is_shared(source: str) -> bool:
-    """Return whether a solution may use the clock's signal or its timer itself, as a `@timeout(5)` does."""
-    return bool(_SHARED.search(source))
+"""What is in a solution that may use the clock's signal or its timer itself, as a `@timeout(5)` does."""
 
 
 class Clock:
@@ -36,6 +32,8 @@ class Clock:
 
     def __init__(self, schedstat_fd: int) -> None:
         self._schedstat_fd = schedstat_fd
+        self.is_shared = False
+        """Whether each call has to be between `arm` and `disarm`."""
         self.index = -1
         self.began_s = 0.0
         """When the test that is running began, by `monotonic`."""
@@ -47,36 +45,39 @@ class Clock:
         self._last = (0.0, 0.0, 0.0)
         self._excused_s = self._waited_before_s = 0.0
 
-    def start(self) -> None:
-        """Begin to tick."""
-        self._last = self._now()
-        _signal.signal(_signal.SIGALRM, self._tick)  # `signal`'s own touches much more
-        _signal.setitimer(_signal.ITIMER_REAL, _TICK_S, _TICK_S)
+    def start(self, source: str) -> None:
+        """Begin to tick; beside a solution that may use the signal itself only while it is called."""
+        self.is_shared = bool(_SHARED.search(source))
+        if not self.is_shared:
+            self._tick_from(_TICK_S)
+
+    def begin_part(self) -> None:
+        """Before a solution is executed: forget the test that was seen last, others will have its number.
+
+        The signal and the timer are as a new process has them, where they are shared.
+        """
+        self._seen = -2
+        if self.is_shared:
+            self.disarm()
+            _signal.signal(_signal.SIGALRM, _signal.SIG_DFL)
 
     def arm(self) -> None:
-        """Before a call of a solution that may use this signal or its timer itself: have both, first of all.
+        """Before a call, where the signal is shared: have it and its timer, first of all.
 
         Parity: evalplus takes them anew for each call, and its signal comes when time is up, not before: a
         handler of the solution's own must hear no other.
         """
-        self._last = self._now()
         self._seen, self._used_s = self.index, 0.0
-        _signal.signal(_signal.SIGALRM, self._tick)
-        _signal.setitimer(_signal.ITIMER_REAL, self.limit_s, _TICK_S)
-
-    @staticmethod
-    def let_go() -> None:
-        """Before such a solution is executed: leave it the signal and the timer as a new process has them."""
-        _signal.setitimer(_signal.ITIMER_REAL, 0)
-        _signal.signal(_signal.SIGALRM, _signal.SIG_DFL)
+        self._tick_from(self.limit_s)
 
     def disarm(self) -> None:
         """After such a call: stop the timer, whoever has set it."""
         _signal.setitimer(_signal.ITIMER_REAL, 0)
 
-    def begin_part(self) -> None:
-        """Forget the test that was seen last: those that follow have the same numbers as others before."""
-        self._seen = -2
+    def _tick_from(self, first_s: float) -> None:
+        self._last = self._now()
+        _signal.signal(_signal.SIGALRM, self._tick)  # `signal`'s own touches much more
+        _signal.setitimer(_signal.ITIMER_REAL, first_s, _TICK_S)
 
     def mark(self) -> None:
         """Remember how long this process has waited before the tests that follow."""

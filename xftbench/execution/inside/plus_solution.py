@@ -23,7 +23,7 @@ from types import CodeType
 from typing import Any, NoReturn
 
 from xftbench.execution.inside import channel, items, wire
-from xftbench.execution.inside.clock import Clock, is_shared
+from xftbench.execution.inside.clock import Clock
 from xftbench.execution.inside.solution import described
 
 _BATCH_S = 0.02
@@ -56,7 +56,6 @@ class _Session:
         self._traps = traps
         self._frames = channel.FrameReader(rpc)
         self._clock = clock
-        self._shares_clock = False
         self._batch_s = -inf if job["at_once"] else _BATCH_S
         self._to_item: Callable[[Any, Any], bytes]
         if job["mode"] == "reference":
@@ -69,12 +68,9 @@ class _Session:
         self._traps.import_first(source)
         for name in _HIDDEN:
             sys.modules[name] = None  # type: ignore[assignment]
-        self._shares_clock = is_shared(source)
-        if not self._shares_clock:
-            self._clock.start()
+        self._clock.start(source)
         for part in self._job["parts"]:
-            if self._shares_clock:
-                self._clock.let_go()
+            self._clock.begin_part()
             self._renew_streams()
             inputs = marshal.loads(all_inputs[part["offset"] : part["offset"] + part["length"]])
             function = self._load(code)
@@ -109,19 +105,18 @@ class _Session:
     def _answer(self, function: Any, inputs: list[Any], part: dict[str, Any]) -> None:
         """Call the function on each input until it raises, and send the answers batch by batch."""
         clock, to_item, sink = self._clock, self._to_item, self._renew_streams()
-        slow, limit_s, shares_clock = part["slow"], part["limit_s"], self._shares_clock
+        slow, limit_s, is_shared = part["slow"], part["limit_s"], clock.is_shared
         batch = _Batch(self._rpc, self._frames, clock, self._batch_s)
-        clock.begin_part()
         now = monotonic()
         for index, arguments in enumerate(inputs):
             clock.limit_s = allowed_s = slow.get(index, limit_s)
             try:
                 clock.began_s = now
                 clock.index = index
-                if shares_clock:
+                if is_shared:
                     clock.arm()
                 value = function(*arguments)
-                if shares_clock:
+                if is_shared:
                     clock.disarm()
                 clock.index = -1
                 if (took_s := monotonic() - now) > allowed_s:
@@ -131,7 +126,7 @@ class _Session:
                     sink = self._renew_streams()
                 item = to_item(value, arguments)
             except BaseException as error:  # noqa: BLE001
-                if shares_clock:
+                if is_shared:
                     clock.disarm()
                 clock.index = -1
                 batch.add(None, _as_error(error))
