@@ -147,6 +147,10 @@ def test_merge_invariants_are_checked_before_anything_else(gate: Callable[..., A
     gone = gate("--invariants-only", tmp_path / "merged")
     assert gone.exit_code == 3
     assert "not checked" in gone.stdout
+    baseline = tmp_path / "sft.json"
+    words = ["--checkpoint", tmp_path / "merged", "--save-baseline", baseline]
+    assert gate("alike", "--against", "sft", *words).exit_code == 3
+    assert not baseline.exists(), "what was not checked did not pass"
 
 
 def test_a_baseline_of_translations_is_judged_by_problem(cli: Cli, tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ def command(
     ):
         if path is not None:
             _write(path, data)
-    if save_baseline is not None and candidate is not None and not result.failed:
+    if save_baseline is not None and candidate is not None and not (result.failed or result.unchecked):
         from xftbench.store.results import write_baseline
 
         write_baseline(save_baseline, list(candidate.suites.values()), __version__)

@@ -90,7 +90,7 @@ class HfBackend:
                 trust_remote_code=runs_code,
             )
             self._model: Any = model.to(self.engine.device).eval()
-        self._eos = _take_end_tokens(self._model)
+        self._eos = _take_end_tokens(self._model, self._tokenizer.eos_token_id)
 
     @property
     def model(self) -> Any:
@@ -166,11 +166,12 @@ class HfBackend:
             torch.cuda.empty_cache()
 
 
-def _take_end_tokens(model: Any) -> frozenset[int]:
+def _take_end_tokens(model: Any, tokenizer_end: int | None) -> frozenset[int]:
     """Return the tokens that end a reply, and make the model forget its other defaults.
 
     A checkpoint's generation_config may bring a repetition penalty or a top-k; those would be applied behind
-    the back of a run's own sampling parameters. vLLM takes the end tokens alone from it as well.
+    the back of a run's own sampling parameters. vLLM ends a reply at the same tokens: the generation_config's
+    and the tokenizer's own, which may be all that tuning for chat has changed.
     """
     from transformers import GenerationConfig
 
@@ -179,7 +180,8 @@ def _take_end_tokens(model: Any) -> frozenset[int]:
     if ends is None:
         ends = model.config.eos_token_id
     model.generation_config = fresh()
-    return frozenset([] if ends is None else [ends] if isinstance(ends, int) else ends)
+    listed = [] if ends is None else [ends] if isinstance(ends, int) else ends
+    return frozenset([*listed, *([] if tokenizer_end is None else [tokenizer_end])])
 
 
 def _sample(request: Request, n_prompt_tokens: int, reply: Any) -> Sample:

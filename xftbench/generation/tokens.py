@@ -151,18 +151,30 @@ class TextStream:
     """
 
     def __init__(self, tokenizer: Tokenizer, prompt_ids: Sequence[int]) -> None:
-        from tokenizers.decoders import DecodeStream
-
         backend = getattr(tokenizer, "backend_tokenizer", None)
         if backend is None:
             raise BackendError(
                 f"{tokenizer.name_or_path} has no fast tokenizer", hint="save it with tokenizer.json"
             )
         self._backend = backend
-        self._stream = DecodeStream(ids=list(prompt_ids), skip_special_tokens=True)
+        self._stream = _stream(prompt_ids)
         self.text = ""
 
     def push(self, token_id: int) -> str:
         """Add a token; return the whole text so far, without an unfinished character at its end."""
-        self.text += self._stream.step(self._backend, token_id) or ""
+        try:
+            self.text += self._stream.step(self._backend, token_id) or ""
+        except Exception as error:  # tokenizers raises nothing more specific
+            if not str(error).startswith("Invalid prefix encountered"):
+                raise
+            # Bytes that make no character (a byte-fallback tokenizer can write any) leave a stream that goes
+            # no further. What stands is kept, and the text goes on from this token, as in vLLM.
+            self._stream = _stream([])
+            self.text += self._stream.step(self._backend, token_id) or ""
         return self.text
+
+
+def _stream(ids: Sequence[int]) -> Any:
+    from tokenizers.decoders import DecodeStream
+
+    return DecodeStream(ids=list(ids), skip_special_tokens=True)

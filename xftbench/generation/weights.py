@@ -8,13 +8,16 @@ from xftbench.errors import BackendError
 # What trainers leave beside the weights.
 _NOT_WEIGHTS = {"training_args.bin", "optimizer.bin", "scheduler.bin", "scaler.bin", "random_states_0.bin"}
 _MAX_HEADER_BYTES = 100 << 20
+_WHOLE = {".safetensors": "model.safetensors", ".bin": "pytorch_model.bin"}
+"""What a checkpoint's weights are called where they are one file, by suffix."""
 
 
 def find_weights(directory: Path) -> list[Path]:
     """Return a checkpoint's weight files: ``*.safetensors`` where there are any, otherwise ``*.bin``.
 
     Raises:
-        BackendError: If there are none, a shard of the index is missing, or a file is cut off.
+        BackendError: If there are none, a shard of the index is missing, a file is cut off, or there are two
+            sets of them.
     """
     adapters = sorted(directory.glob("adapter_model.*"))
     # Mistral's own format, published beside the usual one; loading both would be loading twice.
@@ -40,17 +43,29 @@ def find_weights(directory: Path) -> list[Path]:
 
 def _check_index(directory: Path, weights: list[Path]) -> None:
     suffix = weights[0].suffix
+    names = {path.name for path in weights}
+    shards: set[str] = set()
     for index in sorted(directory.glob(f"*{suffix}.index.json")):
         try:
-            shards = set(json.loads(index.read_bytes())["weight_map"].values())
+            listed = set(json.loads(index.read_bytes())["weight_map"].values())
         except (OSError, ValueError, KeyError, AttributeError) as error:
             raise BackendError(f"{index} is not an index of weights: {error!r}") from error
-        if missing := sorted(shards - {path.name for path in weights}):
+        if missing := sorted(listed - names):
             raise BackendError(
-                f"{directory} lacks {len(missing)} of the {len(shards)} weight files in {index.name}: "
+                f"{directory} lacks {len(missing)} of the {len(listed)} weight files in {index.name}: "
                 + ", ".join(missing[:5]),
                 hint="the copy or download is incomplete; make it again",
             )
+        shards |= listed
+    # transformers loads the file of this name, vLLM the index's files, or all that there are.
+    whole = _WHOLE[suffix]
+    if len(weights) > 1 and whole in names and whole not in shards:
+        raise BackendError(
+            f"{directory} holds two sets of weights, {whole} and "
+            + ", ".join(sorted(names - {whole})[:5])
+            + ": engines would load different ones",
+            hint="take away the files that are not this model's",
+        )
 
 
 def _check_whole(path: Path) -> None:

@@ -4,6 +4,8 @@ A rule chooses which lines of the reply (and of the problem's own prompt) are th
 rule is linear in the length of the reply. docs/prompts.md lists the rules.
 """
 
+from msgspec import structs
+
 from xftbench.benchmarks.multipl_e_code import truncate
 from xftbench.prompts import insertion, native_code, python_code, python_reply
 from xftbench.prompts.fences import (
@@ -28,6 +30,9 @@ def extract(
     `strict` is the protocol's literal rule. `lenient` takes its result where that is a program with the entry
     point, and looks for the code otherwise.
     """
+    if extraction == "append_stripped" and sample.solution is None and "\t" in (sample.completion or ""):
+        # As evalplus' providers do with every reply: behind its prompts' four spaces a tab is an error.
+        sample = structs.replace(sample, completion=(sample.completion or "").replace("\t", " " * 4))
     literal = _literal(problem, sample, extraction)
     if extraction == "insert":
         is_ours = policy == "lenient" and sample.solution is None

@@ -203,6 +203,15 @@ def test_lenient_takes_the_literal_result_where_it_is_a_program(extraction: Extr
     assert strict.rule == "append"
 
 
+@pytest.mark.parametrize("policy", ["strict", "lenient"])
+def test_evalplus_protocol_has_no_tabs(policy: Policy) -> None:
+    tabbed = "\tif a:\n\t\tb += 0\n\treturn a + b\n"
+    assert extracted(tabbed, "append_stripped", policy) == extracted(
+        tabbed.replace("\t", "    "), "append_stripped", policy
+    )
+    assert "\t" in extracted(tabbed, "append", "strict").code
+
+
 def test_strict_leaves_a_tail_of_prose_and_lenient_cuts_it() -> None:
     completion = "    return a + b\n\nThis function adds two numbers.\nIt's simple.\n"
     strict = extracted(completion, "append", "strict")

@@ -187,6 +187,22 @@ def test_a_missing_shard_is_named(directory: Path) -> None:
         resolved(directory)
 
 
+@pytest.mark.parametrize("is_indexed", [True, False])
+def test_two_sets_of_weights_are_refused(directory: Path, *, is_indexed: bool) -> None:
+    # transformers would take the file by itself, vLLM the shards.
+    shard = directory / "model-00001-of-00001.safetensors"
+    shutil.copy(directory / "model.safetensors", shard)
+    if is_indexed:
+        index = {"weight_map": {"a": shard.name}}
+        (directory / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(
+        BackendError, match=r"two sets of weights, model.safetensors and model-00001-of-00001"
+    ):
+        resolved(directory)
+    (directory / "model.safetensors").unlink()
+    assert resolved(directory).kind == "dense"
+
+
 def test_bin_weights_count_where_there_are_no_safetensors(directory: Path) -> None:
     (directory / "model.safetensors").unlink()
     (directory / "pytorch_model.bin").write_bytes(b"x")

