@@ -39,7 +39,7 @@ def load_tokenizer(checkpoint: Checkpoint) -> Tokenizer:
 def encode(tokenizer: Tokenizer, prompt: Prompt) -> list[int]:
     """Return a prompt's token ids.
 
-    Raw text gets the special tokens that the tokenizer itself puts around text. A chat prompt gets the
+    Raw text gets the special tokens that the tokenizer itself puts before text. A chat prompt gets the
     checkpoint's template, which spells out its own special tokens, so none is added to them.
 
     Raises:
@@ -50,6 +50,9 @@ def encode(tokenizer: Tokenizer, prompt: Prompt) -> list[int]:
     # A template that writes the BOS, inside a tokenizer that adds it all the same.
     while bos is not None and ids[:2] == [bos, bos]:
         ids = ids[1:]
+    # A tokenizer that closes a text (add_eos_token): what a model writes behind its end is no answer.
+    if not prompt.is_chat and len(ids) > 1 and ids[-1] == tokenizer.eos_token_id:
+        ids = ids[:-1]
     if not ids:
         raise BackendError(f"the prompt of {prompt.task_id} has no tokens")
     return ids

@@ -58,6 +58,17 @@ def test_raw_text_and_a_chat_each_have_one_bos(pico: Checkpoint) -> None:
         assert (ids[0], ids.count(0)) == (0, 1)
 
 
+def test_raw_text_goes_on_where_a_tokenizer_would_end_it(pico: Checkpoint) -> None:
+    from tokenizers.processors import TemplateProcessing
+
+    tokenizer = load_tokenizer(pico)
+    whole = encode(tokenizer, asked("def f():").prompt)
+    ends = TemplateProcessing(single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 1)])
+    tokenizer.backend_tokenizer.post_processor = ends
+    assert tokenizer("def f():").input_ids == [*whole, 1]
+    assert encode(tokenizer, asked("def f():").prompt) == whole
+
+
 def test_a_chat_prompt_is_the_template_around_the_text(pico: Checkpoint) -> None:
     tokenizer = load_tokenizer(pico)
     ids = encode(tokenizer, asked("hello", is_chat=True).prompt)
