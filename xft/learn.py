@@ -106,7 +106,7 @@ def learn_mixing(
     style: Any = "magicoder",
     *,
     held_out_data: str | Path | None = None,
-    state: Path | None = None,
+    state: "Kept | None" = None,
     on_step: OnStep | None = None,
 ) -> tuple[list[MixMlp], LearnReport]:
     """Learn the coefficients of an MoE checkpoint on instructions.
@@ -118,7 +118,7 @@ def learn_mixing(
         style: How an instruction is worded.
         held_out_data: Rows that only measure; a share of `data` if not given.
         state: Where to keep what is needed to go on after an interruption; the same call then goes on there,
-            and ends with the same numbers. The caller removes it.
+            and ends with the same numbers. The caller removes the file.
         on_step: Called after each step.
 
     Raises:
@@ -146,8 +146,9 @@ def learn_mixing(
     pad_id = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
     before = mean_loss(model, held_out, options.batch_size, pad_id)
     spec = json.dumps([content_hash(source, full=False), encoded.sha256, dataclasses.asdict(options)])
-    kept = None if state is None else _Kept(state, hashlib.sha256(spec.encode()).hexdigest())
-    tokens_per_s = optimise(model, training, pad_id, options, on_step, kept)
+    if state is not None:
+        state.key = hashlib.sha256(spec.encode()).hexdigest()
+    tokens_per_s = optimise(model, training, pad_id, options, on_step, state)
     report = LearnReport(
         rows=str(encoded),
         data_hash=encoded.sha256,
@@ -178,29 +179,33 @@ _KEEP_EVERY_S = 30.0
 
 
 @dataclasses.dataclass(slots=True)
-class _Kept:
+class Kept:
     """The state of a run on disk: a few numbers per layer."""
 
     path: Path
-    key: str
-    """Of everything that decides the result."""
+    overwrite: bool = False
+    """Whether a state of other arguments is dropped, not refused."""
+    key: str = ""
+    """Of everything that decides the result; set by `learn_mixing`."""
     written: float = dataclasses.field(default_factory=time.monotonic)
 
     def load(self) -> dict[str, Any] | None:
         """Return the state of an interrupted run, if there is one.
 
         Raises:
-            TrainingError: If it is of other arguments.
+            TrainingError: If it is of other arguments and may not be dropped.
         """
         if not self.path.exists():
             return None
         found: dict[str, Any] = torch.load(self.path, weights_only=True)
-        if found["key"] != self.key:
+        if found["key"] == self.key:
+            return found
+        if not self.overwrite:
             raise TrainingError(
                 f"{self.path} is the state of a run on another MoE, data or options",
                 hint="give the same arguments to finish it, or remove the file",
             )
-        return found
+        return None
 
     def save(self, step: int, parameters: Sequence[Tensor], optimiser: Any) -> None:
         """Write the state now and then, whole or not at all."""
@@ -231,7 +236,7 @@ def optimise(
     pad_id: int,
     options: LearnOptions,
     on_step: OnStep | None = None,
-    kept: _Kept | None = None,
+    kept: Kept | None = None,
 ) -> float:
     """Run the steps on whatever parameters of the model learn; return tokens per second."""
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -252,7 +257,7 @@ def optimise(
     return n_tokens / (time.perf_counter() - start)
 
 
-def _resume(parameters: Sequence[Tensor], optimiser: Any, kept: _Kept | None) -> int:
+def _resume(parameters: Sequence[Tensor], optimiser: Any, kept: Kept | None) -> int:
     """Take up an interrupted run's state; return how many steps it had made."""
     state = None if kept is None else kept.load()
     if state is None:

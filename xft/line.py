@@ -176,7 +176,7 @@ class Line:
         )  # fmt: skip
 
     def _mixing(self, moe: Stage, data: Stage) -> Stage:
-        from xft.learn import LearnOptions, learn_mixing
+        from xft.learn import Kept, LearnOptions, learn_mixing
         from xft.mixing import to_record
 
         part, target = self._recipe.data, self._out / "mixing.json"
@@ -189,7 +189,8 @@ class Line:
         def make(replace: bool) -> str:
             mixed, report = learn_mixing(
                 moe.target, data.target / "train.jsonl", chosen, part.style,
-                held_out_data=data.target / "held_out.jsonl", state=state, on_step=self._show.mixing,
+                held_out_data=data.target / "held_out.jsonl", state=Kept(state, replace),
+                on_step=self._show.mixing,
             )  # fmt: skip
             record = msgspec.to_builtins(to_record(mixed, report.cost))
             write_json_atomically(self._out / "mixing_report.json", dataclasses.asdict(report))

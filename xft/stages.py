@@ -39,7 +39,8 @@ class Stage:
     is_goal: bool = True
     """Whether it is wanted for itself; others are made only if something that needs them is missing."""
     make: Callable[[bool], str]
-    """Makes the target, replacing what is there if told to; returns a line on what came of it."""
+    """Makes the target, replacing what was made or begun otherwise if told to; returns a line on what came of
+    it."""
 
     @property
     def key(self) -> str:
@@ -134,11 +135,10 @@ class Workshop:
                     hint="choose another --out, or pass --overwrite to make it again with all that follows",
                 )
 
-    def make(self, stage: Stage) -> Made:
-        """Make a stage, and keep the record."""
+    def make(self, stage: Stage, replace: bool) -> Made:
+        """Make a stage, replacing what was made or begun otherwise if told to, and keep the record."""
         made = self.made[stage.name] = Made(key=stage.key, asked=dict(stage.asked))
-        replace = stage.target.exists()
-        if not replace:
+        if not stage.target.exists():
             self._write()
         start = time.monotonic()
         made.result = stage.make(replace)

@@ -61,7 +61,7 @@ def command(
     were held out. An interrupted run goes on when the same command is given again.
     """
     open_checkpoint(moe).require_moe("learning its mixing")
-    from xft.learn import REFERENCE_LR, LearnOptions, learn_mixing
+    from xft.learn import REFERENCE_LR, Kept, LearnOptions, learn_mixing
     from xft.mixing import to_record
 
     if reference and not was_given("lr"):
@@ -70,7 +70,7 @@ def command(
     target = out or moe / MIXING_FILE
     state = target.with_name(f".{target.name}.state")
     mixed, report = learn_mixing(
-        moe, data, chosen, style, held_out_data=held_out_data, state=state, on_step=show_step
+        moe, data, chosen, style, held_out_data=held_out_data, state=Kept(state), on_step=show_step
     )
     write_text_atomically(
         target, msgspec.json.format(msgspec.json.encode(to_record(mixed, report.cost)), indent=2).decode()

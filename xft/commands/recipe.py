@@ -56,19 +56,20 @@ def command(recipe: str, out: Path | None, dry_run: bool, **options: Any) -> Non
         if not options["overwrite"]:
             workshop.refuse_foreign(todo)
         for number, stage in enumerate(stages, start=1):
-            _bring(stage, workshop, is_missing=stage in todo, where=f"{number}/{len(stages)}")
+            where = f"{number}/{len(stages)}"
+            _bring(stage, workshop, where, is_missing=stage in todo, replace=options["overwrite"])
     finally:
         workshop.close()
     _summarise(line.checkpoints(stages), chosen.data.style)
 
 
-def _bring(stage: Stage, workshop: Workshop, *, is_missing: bool, where: str) -> None:
+def _bring(stage: Stage, workshop: Workshop, where: str, *, is_missing: bool, replace: bool) -> None:
     if not is_missing:
         workshop.tidy(stage)
         click.echo(f"== {where} {stage.name}: done", err=True)
         return
     click.echo(f"== {where} {stage.name}: {stage.about}", err=True)
-    made = workshop.make(stage)
+    made = workshop.make(stage, replace)
     click.echo(f"   {made.result} ({made.seconds} s)", err=True)
 
 

@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 import torch
+from click.testing import CliRunner
 from processes import started
 from xft_pico import fails, run, tensors
 
 from xft.checkpoint import open_checkpoint
+from xft.cli import cli
 from xft.config import MoeConfig
 from xft.flops import token_flops
 from xft.lineage import read_lineage
@@ -122,6 +124,37 @@ def test_other_settings_are_refused_and_with_overwrite_made(ready: Path) -> None
     after = weights(ready / "out")
     changed = {name.split("/")[0] for name in after if not torch.equal(after[name], before[name])}
     assert changed == {"moe", "xft", "xft-uniform", "xft-frequency"}, "the controls were kept"
+
+
+def test_what_was_begun_with_other_settings_is_refused_and_with_overwrite_dropped(
+    ready: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (ready / "r.toml").write_text(RECIPE.replace("flop_matched_sft = true", ""))
+
+    def change(part: str) -> None:
+        recipe = ready / "r.toml"
+        recipe.write_text(recipe.read_text().replace(f"[{part}]\n", f"[{part}]\nlr = 0.001\n"))
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("xft.training._run", interrupt)
+        assert isinstance(CliRunner().invoke(cli, ["recipe", "r.toml", "-o", "out"]).exception, SystemExit)
+    assert (ready / "out" / ".sft.training").exists()
+    change("sft")
+    assert "differs in lr" in fails("recipe", "r.toml", "-o", "out").message
+    with monkeypatch.context() as patched:
+        patched.setattr("xft.learn._KEEP_EVERY_S", 0.0)
+        patched.setattr("xft.commands.learn_mixing.show_step", interrupt)
+        again = CliRunner().invoke(cli, ["recipe", "r.toml", "-o", "out", "--overwrite"])
+        assert isinstance(again.exception, SystemExit)
+    assert (ready / "out" / ".mixing.state").exists()
+    change("mixing")
+    assert "another MoE, data or options" in fails("recipe", "r.toml", "-o", "out").message
+    run("recipe", "r.toml", "-o", "out", "--overwrite")
+    assert read_lineage(ready / "out" / "sft").recipe["lr"] == 0.001  # type: ignore[union-attr]
+    assert (ready / "out" / "xft").exists()
 
 
 def test_changed_data_is_noticed(ready: Path) -> None:
