@@ -13,7 +13,7 @@ from xft_pico import WILD, fails, load, run
 from xft.coefficients import MIXING_FILE, Mixing
 from xft.data import IGNORED, encode, endless_batches, pad, read_rows, split
 from xft.errors import DataError, TrainingError, UsageProblem
-from xft.learn import LearnOptions, batch_loss, mean_loss, optimise
+from xft.learn import LearnOptions, _rate, batch_loss, mean_loss, optimise
 from xft.mixing import make_mixing
 from xft.upcycle import upcycle
 
@@ -114,13 +114,14 @@ def test_the_split_is_disjoint_and_never_empty(examples: Any) -> None:
 
 
 def test_padding_and_batching_do_not_change_the_loss(save: Callable[..., Path], examples: Any) -> None:
+    for index, example in enumerate(examples):
+        example.labels[: -1 - index // 4] = [IGNORED] * (len(example.labels) - 1 - index // 4)
     model = load(save())
-    together = mean_loss(model, examples, 12, pad_id=2)
+    together, by_four = mean_loss(model, examples, 12, pad_id=2), mean_loss(model, examples, 4, pad_id=2)
     with torch.no_grad():
         alone = [batch_loss(model, [example], pad_id=0) for example in examples]
-    assert together == pytest.approx(
-        sum(float(loss) for loss, _ in alone) / sum(n for _, n in alone), abs=1e-5
-    )
+    expected = sum(float(loss) for loss, _ in alone) / sum(n for _, n in alone)
+    assert [together, by_four] == pytest.approx([expected, expected], abs=1e-5), "every token counts alike"
     assert [sum(row) for row in pad(examples, 2)["attention_mask"]] == [len(e.ids) for e in examples]
 
 
@@ -140,6 +141,27 @@ def test_a_loss_that_is_not_finite_stops_with_its_step(
 def test_impossible_options_are_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(UsageProblem):
         LearnOptions(**fields)
+
+
+def test_the_rate_warms_up_for_a_tenth_of_the_steps_and_ends_near_0() -> None:
+    assert [_rate(step, 20) for step in range(20)] == [0.5, *(left / 19 for left in range(19, 0, -1))]
+    assert [_rate(step, 3) for step in range(3)] == [1.0, 2 / 3, 1 / 3]
+
+
+def test_nothing_but_the_loss_moves_the_shares(
+    save: Callable[..., Path], tmp_path: Path, examples: Any
+) -> None:
+    """Among experts that are alike no share is better than another, so all stay where they are."""
+    upcycle(save(), tmp_path / "moe", WILD)
+    model = load(tmp_path / "moe")
+    mixed = make_mixing(model)
+    start = torch.tensor([2.0, 0.0, -1.0])
+    with torch.no_grad():
+        for mlp in mixed:
+            mlp.logits[0].copy_(start)
+    optimise(model, examples, 0, LearnOptions(steps=3, batch_size=4, lr=0.5))
+    for mlp in mixed:
+        torch.testing.assert_close(mlp.logits[0].data, start, atol=1e-4, rtol=0)
 
 
 def test_learning_finds_the_expert_that_helps(

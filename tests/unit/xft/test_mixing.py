@@ -146,6 +146,13 @@ def test_a_one_hot_mixture_is_that_expert(moe: Any) -> None:
     assert all(torch.equal(alone[name], tensor) for name, tensor in experts.dense_tensors(0).items())
 
 
+def test_a_buffer_of_integers_is_that_of_the_first_expert(moe: Any) -> None:
+    mlp = MixMlp(moe.model.layers[0].mlp.experts, shared_weight=0.75)
+    mlp.register_buffer("steps", torch.tensor([[3], [4], [5], [6]]))
+    mlp.stacks["steps"] = ("steps",)
+    assert torch.equal(mlp.merged(torch.float32)["steps"], torch.tensor([3]))
+
+
 def test_equal_parts_are_the_mean(moe: Any) -> None:
     experts = moe.model.layers[0].mlp.experts
     merged = MixMlp(experts, shared_weight=0.25).merged(torch.float32)
@@ -162,13 +169,15 @@ def test_a_record_brings_the_coefficients_back(
         for mlp in mixed:
             for logits in mlp.logits:
                 logits.normal_()
+            assert mlp.shared_logit is not None
+            mlp.shared_logit.fill_(-1.0)
     expected, record = moe(token_ids).logits, to_record(mixed)
     again = load(tmp_path / "moe")
     again.load_state_dict({k: v for k, v in moe.state_dict().items() if "logit" not in k}, strict=False)
     for layer, mlp in zip(again.model.layers, mixed, strict=True):
         for stack in mlp.stacks:
             layer.mlp.experts.get_parameter(stack).data = mlp.get_buffer(stack)
-    load_mixing(make_mixing(again, per=per), record)
+    load_mixing(make_mixing(again, per=per, learn_shared=True), record)
     torch.testing.assert_close(again(token_ids).logits, expected, atol=1e-5, rtol=1e-5)
 
 

@@ -126,12 +126,24 @@ def test_a_difference_within_the_noise_floor_is_never_sure() -> None:
     assert fails("humaneval+ < -1.5pt", SAME, WORSE, floor=0.04), "what was observed is what was observed"
 
 
+def test_that_nothing_got_worse_is_not_noise() -> None:
+    assert not fails("unless humaneval+ > -3pt at 95%", SAME, SAME, floor=0.04)
+
+
 def test_any_holds_each_suite_to_a_stricter_level() -> None:
     rule = parse_rule("any < 0pt at 95%")
     one = {"a": (results(SAME), results(WORSE))}
     two = one | {"b": (results(SAME), results(SAME))}
     assert evaluate(rule, one, {}, 1, lambda _: {}).failed
     assert not evaluate(rule, two, {}, 1, lambda _: {}).failed
+
+
+@pytest.mark.parametrize("text", ["any < 0pt at 95%", "any lost > 3", "unless any > -3pt at 95%"])
+def test_one_bad_suite_of_several_is_enough(text: str) -> None:
+    same, worse = (results(SAME), results(SAME)), (results(SAME), results(MUCH_WORSE))
+    for pairs in ({"a": worse, "b": same}, {"a": same, "b": worse}):
+        assert evaluate(parse_rule(text), pairs, {}, 1, lambda _: {}).failed
+    assert not evaluate(parse_rule(text), {"a": same, "b": same}, {}, 1, lambda _: {}).failed
 
 
 def test_counts_without_a_suite_are_summed() -> None:
@@ -143,13 +155,17 @@ def test_counts_without_a_suite_are_summed() -> None:
 def test_tags_and_checks_choose_a_part() -> None:
     before, after = results(SAME, base=SAME), results(WORSE, base=SAME)
     pairs = {"humaneval+": (before, after)}
-    tags = {f"T/{i}": {"language": "rs" if i < 50 else "js"} for i in range(164)}
+    tags = {
+        f"T/{i}": {"language": "rs" if i < 50 else "js", "x": "y" if i < 95 else "z"} for i in range(164)
+    }
 
     def failed(text: str) -> bool:
         return evaluate(parse_rule(text), pairs, {}, 1, lambda _: tags).failed
 
     assert failed("humaneval+[language=js] < -1pt")
     assert not failed("humaneval+[language=rs] < -1pt")
+    assert failed("humaneval+[language=js,x=z] < -1pt")
+    assert not failed("humaneval+[language=js,x=y] < -1pt"), "a problem must have all tags"
     assert not failed("humaneval+.base < -1pt")
     with pytest.raises(UsageProblem, match="no problem has these tags"):
         failed("humaneval+[language=go] < -1pt")

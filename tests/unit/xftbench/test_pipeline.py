@@ -1,12 +1,12 @@
 """How samples become scores, with a stand-in for the sandbox: what is asked again and what is not."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from factories import a_sample, a_spec, an_environment
+from factories import a_sample, a_spec, a_verdict, an_environment
 
 from xftbench import jsonl
 from xftbench.benchmarks import BENCHMARKS
@@ -15,7 +15,8 @@ from xftbench.generation.backend import Request
 from xftbench.judge import Judge, preflight
 from xftbench.pipeline import Progress, Source, Task, evaluate, from_model, from_samples
 from xftbench.prompts.render import find_style, render_all
-from xftbench.records import Outcome, Problem, Program, Sample, SamplingParams, VerdictName
+from xftbench.records import Outcome, Problem, Program, Sample, SamplingParams, Verdict, VerdictName
+from xftbench.store.outcome_cache import OutcomeCache
 from xftbench.store.run_dir import RunDir, ScoresFile
 
 
@@ -99,14 +100,15 @@ def test_a_run_that_broke_goes_on_with_what_is_missing(task: Task, tmp_path: Pat
 
 
 @pytest.mark.parametrize("strange", [("HumanEval/999", 0), ("HumanEval/0", 7)])
+@pytest.mark.parametrize(("name", "make"), [("samples.jsonl", a_sample), ("verdicts.jsonl", a_verdict)])
 def test_a_run_that_holds_what_it_should_not_is_refused(
-    task: Task, tmp_path: Path, strange: tuple[str, int]
+    task: Task, tmp_path: Path, name: str, make: Callable[..., Sample | Verdict], strange: tuple[str, int]
 ) -> None:
     drawn = source(task, FakeModel(answers=2))
     with pytest.raises(BackendError):
         run(task, drawn, tmp_path, FakePool())
-    with (tmp_path / "samples.jsonl").open("ab") as file:
-        file.write(jsonl.encode_line(a_sample(*strange)))
+    with (tmp_path / name).open("ab") as file:
+        file.write(jsonl.encode_line(make(*strange)))
     with pytest.raises(StoreError, match=f"sample {strange[1]} of {strange[0]}"):
         run(task, drawn, tmp_path, FakePool())
 
@@ -116,6 +118,15 @@ def test_a_complete_run_loads_no_model_and_runs_no_program(task: Task, tmp_path:
     model, pool = FakeModel(answers=0), FakePool()
     assert run(task, source(task, model), tmp_path, pool).scores.n_samples == 6
     assert not pool.programs
+
+
+def test_another_run_of_the_same_programs_executes_none(task: Task, tmp_path: Path) -> None:
+    cache, timings = tmp_path / "cache.sqlite", []
+    for name in ("one", "two"):
+        with OutcomeCache(cache) as outcomes, RunDir(tmp_path / name, a_spec(), an_environment()) as run_dir:
+            judge = Judge(FakePool(), outcomes, identity="same")
+            timings.append(evaluate(task, source(task, FakeModel()), run_dir, judge, lambda _: None).timings)
+    assert [(one.n_executed, one.n_cached) for one in timings] == [(6, 0), (0, 6)]
 
 
 def test_infrastructure_errors_make_a_run_incomplete_and_are_tried_again(task: Task, tmp_path: Path) -> None:
