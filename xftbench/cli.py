@@ -82,6 +82,16 @@ class _LazyGroup(click.Group):
         """Return the commands in the order in which people need them."""
         return list(_COMMANDS)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that the arguments name; of a misspelt one say which was meant."""
+        if not args[0].startswith("-") and args[0] not in _COMMANDS and not ctx.resilient_parsing:
+            from xftbench.benchmarks.suggest import did_you_mean  # not at the top: it is seldom needed
+
+            ctx.fail(f"No such command {args[0]!r}. {did_you_mean(args[0], _COMMANDS).capitalize()}".rstrip())
+        return super().resolve_command(ctx, args)
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a command."""
         if cmd_name not in _COMMANDS:

@@ -36,10 +36,18 @@ def test_every_command_has_help(cli: Cli, command: str) -> None:
     assert "Options:" in result.stdout
 
 
-def test_an_unknown_command_is_a_usage_error(cli: Cli) -> None:
-    result = cli(["evaluate"])
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("xyz", "No such command 'xyz'.\n"),
+        ("compar", "No such command 'compar'. Did you mean compare"),
+        ("--compar", "No such option"),
+    ],
+)
+def test_an_unknown_command_is_a_usage_error(cli: Cli, word: str, told: str) -> None:
+    result = cli([word])
     assert result.exit_code == 2
-    assert "evaluate" in result.stderr
+    assert told in result.stderr
 
 
 def test_the_version_is_printed_by_the_module_too() -> None:

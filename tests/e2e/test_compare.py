@@ -173,6 +173,7 @@ def test_the_diff_shows_both_programs_and_why_one_fails(cli: Cli, judged: Path) 
     assert "rule append" in result.stdout
     only = cli([*words, "--task", "HumanEval/2"])
     assert "HumanEval/0" not in only.stdout
+    assert cli([*words, "--task", "2"]).stdout == only.stdout
     assert "LOST" not in cli([*words, "--change", "gained"]).stdout
     assert "no problem differs" in cli([*words, "--verdict", "timed_out"]).stdout
     for slip, near in (("--task", "HumanEvl/2"), "HumanEval/2"), (("--suite", "humanevl"), "humaneval"):

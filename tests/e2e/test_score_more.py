@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from planted import passed, plant
 
-from xftbench.commands.show import _spelling
 from xftbench.execution.native.toolchains import missing_toolchains
 from xftbench.records import Problem
 
@@ -282,8 +282,16 @@ def test_show_takes_a_problems_number_and_the_suites_name_before_it(
 ) -> None:
     score(three, "run")
     assert cli(["show", str(tmp_path / "run"), "1"]).stdout.startswith("HumanEval/1, sample 0")
-    assert _spelling("DS-1000/17", {"1", "17"}) == _spelling("ds1000/17", {"1", "17"}) == "17"
-    assert _spelling("53", {"js/53", "cpp/53"}) == "53", "which one is not said"
+
+
+def test_show_names_a_models_runs_and_its_problems_in_their_order(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = plant(tmp_path / "runs", "a", passed("1" * 12), tasks=[f"HumanEval/{i}" for i in range(12)])
+    assert "it has 12 problems: HumanEval/0 to HumanEval/11" in cli(["show", str(run), "99"]).stderr
+    for word in ("a", "runs"):
+        assert f"name one of its runs: {run.relative_to(tmp_path)}" in cli(["show", word, "1"]).stderr
 
 
 def test_rows_of_an_unknown_style_or_of_several_are_named(

@@ -23,6 +23,17 @@ def known_tags(tags: Iterable[Mapping[str, str]]) -> list[str]:
     return sorted({f"{name}={value}" for of_problem in tags for name, value in of_problem.items()})
 
 
+def spelled(word: str, tasks: Collection[str]) -> str:
+    """Return the task_id that a word names by its number or behind the suite's name; else the word."""
+    if word in tasks:
+        return word
+    *front, ending = word.split("/")
+    if front and front[0].lower() in ("ds1000", "ds-1000") and ending in tasks:
+        return ending
+    found = [task for task in tasks if not front and task.rpartition("/")[2] == word]
+    return found[0] if len(found) == 1 else word
+
+
 def near_task(word: str, known: Collection[str]) -> str:
     """Return the task_id that a word may mean, which may be no more than its number; else ''.
 

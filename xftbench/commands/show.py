@@ -1,6 +1,6 @@
 """``xftbench show``: everything that is known of one sample."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,20 +9,25 @@ import msgspec
 
 from xftbench import jsonl
 from xftbench.benchmarks import parse_suite
-from xftbench.benchmarks.suggest import did_you_mean
+from xftbench.benchmarks.suggest import did_you_mean, spelled
 from xftbench.commands.options import DIRECTORY, data_dir_option, json_option
 from xftbench.errors import StoreError, UsageProblem, XftbenchError
 from xftbench.execution.native import proof
 from xftbench.execution.native.checks import Check, failed_check
 from xftbench.prompts.render import render
 from xftbench.records import NativeProgram, Program, Prompt, Record, Sample, SampleKey, Verdict
-from xftbench.store.run_dir import read_spec
+from xftbench.store.results import runs_by_name
+from xftbench.store.run_dir import find_runs, read_spec
 from xftbench.store.spec import SpecFile
 
 _LINES = 60
 """Of a part that are printed; --json has all."""
 _WIDTH = 500
 """Of a line that is printed."""
+
+
+_RUNS = Path("runs")
+"""Where other commands look a model's NAME up."""
 
 
 class Shown(Record, kw_only=True):
@@ -65,17 +70,15 @@ def command(
 ) -> None:
     """Show one sample of a run: prompt, completion, solution, program, verdict, and why.
 
-    RUN is a run directory, complete or not; TASK a task_id such as HumanEval/3.
+    RUN is a run directory, complete or not; TASK a task_id such as HumanEval/3, or its
+    number.
     """
     if not (run_dir / "spec.json").exists():
-        raise UsageProblem(
-            f"{run_dir} is no run directory: it has no spec.json",
-            hint="xftbench run and score make them; a run of ours is named OUT/SUITE--NAME--RUN",
-        )
+        raise _no_run(run_dir)
     spec = read_spec(run_dir)
     samples = {sample.key: sample for sample in _rows(run_dir / "samples.jsonl", Sample)}
     verdicts = {verdict.key: verdict for verdict in _rows(run_dir / "verdicts.jsonl", Verdict)}
-    task_id = _spelling(task_id, {task for task, _ in (*samples, *verdicts)})
+    task_id = spelled(task_id, {task for task, _ in (*samples, *verdicts)})
     index = _choose(run_dir, task_id, sample_index, samples, verdicts)
     key = (task_id, index)
     shown = _put_together(run_dir, spec, data_dir, samples.get(key), verdicts.get(key), key)
@@ -83,6 +86,17 @@ def command(
         click.echo(msgspec.json.format(msgspec.json.encode(shown), indent=2).decode())
     else:
         click.echo("\n".join(_text(shown)))
+
+
+def _no_run(word: Path) -> UsageProblem:
+    """Return what to say of a word that is no run directory; a NAME or a folder may stand for some."""
+    near = find_runs(word) if word.is_dir() else runs_by_name(_RUNS).get(str(word), [])
+    if near:
+        listed = ", ".join(map(str, near[:5]))
+        hint = f"name one of its runs: {listed}{', ...' * (len(near) > 5)}"
+    else:
+        hint = "xftbench run and score make them; a run of ours is named OUT/SUITE--NAME--RUN"
+    return UsageProblem(f"{word} is no run directory: it has no spec.json", hint=hint)
 
 
 def _rows(path: Path, record_type: type[Any]) -> list[Any]:
@@ -96,25 +110,14 @@ def _rows(path: Path, record_type: type[Any]) -> list[Any]:
     return jsonl.decode(data[: data.rfind(b"\n") + 1], record_type, str(path))
 
 
-def _spelling(task_id: str, tasks: Collection[str]) -> str:
-    """Return the run's spelling of a task_id that may be its number, or have the suite's name before it."""
-    if task_id in tasks:
-        return task_id
-    *front, ending = task_id.split("/")
-    if front and front[0].lower() in ("ds1000", "ds-1000") and ending in tasks:
-        return ending
-    found = [task for task in tasks if not front and task.rpartition("/")[2] == task_id]
-    return found[0] if len(found) == 1 else task_id
-
-
 def _choose(run_dir: Path, task_id: str, sample_index: int | None, samples: Any, verdicts: Any) -> int:
     """Return which sample of a problem is shown.
 
     Raises:
         UsageProblem: If the run has no such problem or sample; near ones are named.
     """
-    keys: list[SampleKey] = sorted({*samples, *verdicts})
-    indexes = [index for task, index in keys if task == task_id]
+    keys: list[SampleKey] = list(dict.fromkeys([*samples, *verdicts]))
+    indexes = sorted(index for task, index in keys if task == task_id)
     if not indexes:
         tasks = list(dict.fromkeys(task for task, _ in keys))
         if not tasks:

@@ -5,8 +5,10 @@ import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import msgspec
+
 from xftbench import jsonl
-from xftbench.benchmarks.suggest import known_tags, near_task, suggestion
+from xftbench.benchmarks.suggest import known_tags, near_task, spelled, suggestion
 from xftbench.errors import DataFileError, UsageProblem
 from xftbench.records import Record, Sample, SampleKey, Verdict
 from xftbench.report.comparison import SuiteComparison
@@ -70,7 +72,7 @@ def problem_diffs(
         StoreError: If a run's verdicts can't be read.
     """
     by_label = {model.label: model for model in models}
-    _refuse_unknown(pairs, by_label, filters)
+    filters = _with_known(pairs, by_label, filters)
     _refuse_unknown_tags(pairs, filters, tags_of)
     for pair in pairs:
         if filters.suites and pair.suite not in filters.suites:
@@ -89,21 +91,25 @@ def problem_diffs(
             )
 
 
-def _refuse_unknown(
-    pairs: Sequence[SuiteComparison], by_label: Mapping[str, Model], filters: Filters
-) -> None:
-    """Refuse names of suites and problems that stand nowhere: a slip would look as if nothing differed."""
+def _with_known(pairs: Sequence[SuiteComparison], by_label: Mapping[str, Model], filters: Filters) -> Filters:
+    """Return the filters with problems as the runs spell them.
+
+    Raises:
+        UsageProblem: If a suite or problem stands nowhere: a slip would look as if nothing differed.
+    """
     suites = list(dict.fromkeys(pair.suite for pair in pairs))
     for name in filters.suites:
         if name not in suites:
             raise UsageProblem(f"--suite {name!r}: none of that name was compared", suggestion(name, suites))
     sides = [(name, pair.suite) for pair in pairs for name in (pair.baseline, pair.candidate)]
     known = {task_id for name, suite in sides for task_id in by_label[name].suites[suite].tallies}
-    for task_id in filters.task_ids:
+    task_ids = tuple(spelled(task_id, known) for task_id in filters.task_ids)
+    for task_id in task_ids:
         if task_id not in known:
             near = near_task(task_id, known)
             hint = f"did you mean {near}?" if near else None
             raise UsageProblem(f"--task {task_id!r}: no run has such a problem", hint)
+    return msgspec.structs.replace(filters, task_ids=task_ids)
 
 
 def _refuse_unknown_tags(pairs: Sequence[SuiteComparison], filters: Filters, tags_of: TagsOf) -> None:

@@ -199,10 +199,20 @@ def _runs_in(folder: Path) -> list[Path]:
     return [path for path in found if path not in closed]
 
 
-def _named(word: str, runs: Path) -> Iterator[Results]:
+def runs_by_name(folder: Path) -> dict[str, list[Path]]:
+    """Return the run directories in a folder by their model's NAME.
+
+    Raises:
+        StoreError: If the folder or a run's spec can't be read.
+    """
     known: dict[str, list[Path]] = {}
-    for run_dir in _runs_in(runs):
+    for run_dir in _runs_in(folder):
         known.setdefault(read_spec(run_dir).environment.name, []).append(run_dir)
+    return known
+
+
+def _named(word: str, runs: Path) -> Iterator[Results]:
+    known = runs_by_name(runs)
     if word not in known:
         listed = ", ".join(known) or f"none in {runs}"
         raise UsageProblem(

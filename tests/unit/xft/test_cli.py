@@ -148,6 +148,14 @@ def test_wrong_usage_exits_with_2(arguments: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("word", "told"),
+    [("upcyle", "No such command 'upcyle'. Did you mean upcycle?\n"), ("xyz", "No such command 'xyz'.\n")],
+)
+def test_a_misspelt_command_is_told_what_was_meant(word: str, told: str) -> None:
+    assert CliRunner().invoke(cli, [word]).stderr.endswith(told)
+
+
+@pytest.mark.parametrize(
     "line",
     [
         f"{command} {option} {value}"

@@ -155,9 +155,7 @@ def test_counts_without_a_suite_are_summed() -> None:
 def test_tags_and_checks_choose_a_part() -> None:
     before, after = results(SAME, base=SAME), results(WORSE, base=SAME)
     pairs = {"humaneval+": (before, after)}
-    tags = {
-        f"T/{i}": {"language": "rs" if i < 50 else "js", "x": "y" if i < 95 else "z"} for i in range(164)
-    }
+    tags = {f"T/{i}": {"language": "rs" if i < 50 else "js", "x": "y" if i < 95 else "z"} for i in range(164)}
 
     def failed(text: str) -> bool:
         return evaluate(parse_rule(text), pairs, {}, 1, lambda _: tags).failed

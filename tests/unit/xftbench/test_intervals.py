@@ -27,7 +27,7 @@ def wider(n_clusters: int) -> float:
         ([1.0], 1, 1),
         # All alike, many samples: what other problems would give is still known of 2 problems only.
         ([0.3, 0.3], 200, 2),
-        # p = 1/2; the squared error between problems is (0.09 + 0.01 + 0.16) / 3 / 3, and p (1 - p) over it this.
+        # p = 1/2; the squared error between problems is (0.09 + 0.01 + 0.16) / 9; p (1 - p) over it.
         ([0.2, 0.4, 0.9], 30, Fraction(25, 100) * 9 / Fraction(26, 100)),
         # The same again: 0.25 / (0.01 / 2) = 50 trials, but there were no more than 10 samples.
         ([0.4, 0.6], 10, 10),

@@ -4,7 +4,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from xftbench.benchmarks.suggest import near_task
+from xftbench.benchmarks.suggest import near_task, spelled
 from xftbench.cli import cli
 from xftbench.commands.options import data_dir_option, parse_ids, parse_models, spread
 from xftbench.errors import UsageProblem
@@ -143,3 +143,17 @@ def test_a_data_dir_that_is_not_there_is_refused(
 def test_the_problem_that_was_meant(word: str, known: list[str], meant: str) -> None:
     assert near_task(word, known) == meant
     assert near_task(word, set(known)) == meant
+
+
+@pytest.mark.parametrize(
+    ("word", "known", "named"),
+    [
+        ("1", ["HumanEval/1", "HumanEval/11"], "HumanEval/1"),
+        ("DS-1000/17", ["1", "17"], "17"),
+        ("ds1000/17", ["1", "17"], "17"),
+        ("53", ["js/53", "cpp/53"], "53"),  # which one is not said
+        ("HumanEval/2", ["HumanEval/1"], "HumanEval/2"),
+    ],
+)
+def test_a_problem_may_be_named_by_its_number(word: str, known: list[str], named: str) -> None:
+    assert spelled(word, known) == named
