@@ -74,11 +74,6 @@ class MoeConfig:
         """Experts that the router chooses from (R)."""
         return self.num_experts - 1 if self.has_shared_expert else self.num_experts
 
-    @property
-    def routed_per_token(self) -> int:
-        """Experts that the router chooses for each token."""
-        return self.top_k - 1 if self.has_shared_expert else self.top_k
-
     def router_shapes(self, width: int) -> dict[str, tuple[int, int]]:
         """Return the shape of every router tensor, by name, for a model of that width."""
         n = self.num_routed

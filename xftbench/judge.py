@@ -56,7 +56,7 @@ class Judge:
         self.work = Work()
 
     def know(self, program_sha256: str, outcome: Outcome) -> None:
-        """Take over an outcome that the run has already."""
+        """Take over an outcome that the run has already; one that is our fault counts as none."""
         self._known[program_sha256] = _done(outcome)
 
     def submit(self, program: Program, *, always: bool = False) -> "Future[Outcome]":

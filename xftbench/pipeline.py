@@ -223,8 +223,7 @@ class _Bench:
         self.pending: dict[Future[Outcome], list[tuple[Sample, Solution, str]]] = {}
         self._done: queue.SimpleQueue[Future[Outcome]] = queue.SimpleQueue()
         for verdict in run_dir.verdicts.values():
-            if verdict.verdict != "infrastructure_error":
-                judge.know(verdict.program_sha256, verdict.outcome)
+            judge.know(verdict.program_sha256, verdict.outcome)
 
     def submit(self, sample: Sample) -> None:
         """Hand a sample's program to the judge, unless it has its verdict; waits if too many are queued."""

@@ -83,7 +83,7 @@ def test_choices_are_distinct_weights_and_sums_right(moe: MoeConfig, n_tokens: i
     assert (choice.weights >= 0).all()
     if moe.routing != "xft_unnormalized":
         torch.testing.assert_close(choice.weights.sum(-1), torch.ones(n_tokens), atol=3e-7, rtol=0)
-    assert ((choice.kept > 0).sum(-1) <= moe.routed_per_token).all()
+    assert ((choice.kept > 0).sum(-1) <= moe.top_k - moe.has_shared_expert).all()
 
 
 @settings(max_examples=30)

@@ -57,10 +57,10 @@ class Executor(Record, kw_only=True):
     """What else the programs need, with versions; without Python itself."""
 
 
-def probe(isolation: Isolation, limits: Limits | None = None) -> Probe:
+def probe(isolation: Isolation) -> Probe:
     """Start a worker, run a program on it, and say what there is. Raises nothing that is expected."""
     try:
-        worker = Worker(limits or Limits(), isolation)
+        worker = Worker(Limits(), isolation)
         try:
             outcome = run(worker, _PROGRAM)
         finally:

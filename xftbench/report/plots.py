@@ -86,7 +86,7 @@ def _cut(name: str, length: int) -> str:
 
 def intervals(
     labels: Sequence[str], values: Sequence[tuple[float, float, float]], colors: Sequence[str], *,
-    title: str = "", unit: str = "pass@1, %", zero: bool = False, notes: Sequence[str] = (),
+    unit: str = "pass@1, %", zero: bool = False, notes: Sequence[str] = (),
 ) -> Figure:  # fmt: skip
     """Return a dot with its 95 % interval for each label, top to bottom; `zero` draws the line of no change.
 
@@ -94,7 +94,6 @@ def intervals(
         labels: Rows.
         values: (value, low, high) of each, in per cent or points.
         colors: Of each.
-        title: Above it.
         unit: Of the axis.
         zero: For differences.
         notes: At the right of each row.
@@ -120,21 +119,16 @@ def intervals(
         axes.set_xlabel(
             textwrap.fill(unit, _UNIT_WIDTH, break_on_hyphens=False), loc="right" if is_narrow else "center"
         )
-        if title:
-            axes.set_title(textwrap.fill(title, _TITLE_WIDTH))
     return figure
 
 
-def pareto(
-    points: Sequence[tuple[str, float, float]], *, title: str, cost: str, score: str = "pass@1, %"
-) -> Figure:
-    """Return score against cost, with the line of those that none beats in both.
+def pareto(points: Sequence[tuple[str, float, float]], *, title: str, cost: str) -> Figure:
+    """Return pass@1 against cost, with the line of those that none beats in both.
 
     Args:
-        points: (model, cost, score) of each.
+        points: (model, cost, pass@1 in per cent) of each.
         title: Above it.
         cost: What the cost is.
-        score: What the score is.
     """
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(5.2, 3.6), layout="constrained")
@@ -159,7 +153,7 @@ def pareto(
         _write_names(axes, points)
         axes.grid()
         axes.set_xlabel(f"{cost} (less is better)")
-        axes.set_ylabel(score)
+        axes.set_ylabel("pass@1, %")
         axes.set_title(textwrap.fill(title, _TITLE_WIDTH))
     return figure
 

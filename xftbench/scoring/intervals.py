@@ -19,10 +19,8 @@ class Interval(NamedTuple):
     high: float
 
 
-def mean_interval(
-    values: Sequence[float], n_samples: int, confidence: float = 0.95, clusters: Sequence[str] = ()
-) -> Interval:
-    """Return a confidence interval for the mean of per-problem estimates.
+def mean_interval(values: Sequence[float], n_samples: int, clusters: Sequence[str] = ()) -> Interval:
+    """Return a 95 % confidence interval for the mean of per-problem estimates.
 
     The problems are taken as a random draw from all problems of their kind, so the interval says what
     other problems would have given, not what a second run on the same ones would. It is Wilson's score
@@ -35,7 +33,6 @@ def mean_interval(
     Args:
         values: One estimate in [0, 1] for each problem.
         n_samples: Samples behind all the values together; bounds the effective number of trials.
-        confidence: Nominal coverage.
         clusters: Of each value, what its problem belongs to; without it each problem stands alone.
 
     Returns:
@@ -51,7 +48,7 @@ def mean_interval(
     trials = float(n_problems)
     if between > 0.0:
         trials = min(max(p * (1 - p) / (between / n_problems), n_problems), max(n_samples, n_problems))
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    z = NormalDist().inv_cdf(0.975)
     if len(set(clusters)) < len(clusters):
         trials = min(trials, _clustered_trials(values, clusters, z))
     centre = p + z * z / (2 * trials)

@@ -20,6 +20,7 @@ from scipy.stats import binom
 from xftbench.scoring.intervals import Interval
 
 _EDGE = 1e-9
+_POWER = 0.8
 
 
 def exact_p(gained: int, lost: int, *, mid_p: bool = False) -> float:
@@ -117,15 +118,15 @@ def critical_counts(totals: NDArray[np.int64], alpha: float) -> NDArray[np.float
     return most - too_many
 
 
-def detectable(n: int, discordance: float, alpha: float, wanted: float = 0.8) -> float | None:
-    """Return the smallest true difference that the test finds with a chance of `wanted`, or None if none.
+def detectable(n: int, discordance: float, alpha: float) -> float | None:
+    """Return the smallest true difference that the test finds 4 times out of 5, or None if none.
 
     The models are taken to disagree as often as observed, or as often as the difference itself if that is
     more.
     """
 
     def shortfall(difference: float) -> float:
-        return wanted - power(n, max(discordance, difference), difference, alpha)
+        return _POWER - power(n, max(discordance, difference), difference, alpha)
 
     if shortfall(1.0) > 0:
         return None
