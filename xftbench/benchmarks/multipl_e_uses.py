@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterator
 
 from xftbench.benchmarks.multipl_e_definitions import defines
-from xftbench.benchmarks.multipl_e_syntax import expression_end, skeleton
+from xftbench.benchmarks.multipl_e_enders import ENDS, Outline
+from xftbench.benchmarks.multipl_e_syntax import skeleton
 
 _ALWAYS = {
     "js": r"(?:(?:await|void)\s+)?main\s*\(",
@@ -42,32 +43,44 @@ _PERL_CHECKS = (
 )
 _PERL_PLAN = re.compile(r"^use[ \t]+Test::(?:More|Simple|Most)\b[^;\n]*;", re.MULTILINE)
 
+_PHP_HEADS = r"(?:try|echo|print)\b|\(new\b|(?!catch\b|elseif\b)(?:new\s+)?[\\$\w:>-]+\s*\("
 _MAYBE = {
-    "js": r"if\s*\(|;?\(\s*(?:async\s*)?(?:function\b|\(\s*\)\s*=>)",
-    "lua": r"if\b",
-    "php": r"if\s*\(",
-    "pl": r"(?:if|unless)\s*\(",
-    "r": r"if\s*\(",
-    "rb": r"(?:if|unless)\b",
-    "rkt": r"\((?:when|unless|if|cond|begin|void)\b",
+    "js": (
+        r"(?:try|do)\s*\{|for\s+await\b|;?(?:[(\[])"
+        r"|(?!catch\b)(?:(?:await|void|new)\s+)*[\w$][\w$.]*\s*\("
+    ),
+    "lua": r"[\w.:]+\s*\(",
+    "php": _PHP_HEADS,
+    "pl": (
+        r"(?:if|unless|for|foreach|while|until|eval|print|printf|say|die)\b"
+        r"|(?!(?:sub|elsif)\b)&?[\w:>-]+\s*(?:\(|;|(?:if|unless)\b)"
+    ),
+    "r": r"[\w.:]+\s*\(",
+    "rb": (
+        r"(?!(?:def|define_method|class|module|if|unless|begin|case|while|until|for|end|else|elsif|rescue|ensure|when)\b)"
+        r"(?:\[|\w[\w.:]*[?!]?(?![\w.:?!])(?![ \t]*(?:,|[-+*/|&]*=(?![=~]))))"
+    ),
+    "rkt": r"\((?!define|require\b|provide\b|struct\b|module)[^\s()\[\]]",
 }
-_ENDS = {
-    "js": r"process\.exit\s*\(|\bmain\s*\(",
-    "lua": r"\bos\.exit\b|\bmain\s*\(",
-    "php": r"\b(?:exit|die)\b|\bmain\s*\(",
-    "pl": r"(?<![$@%\w>])(?:exit|main)\b",
-    "r": r"(?<![\w.$])(?:quit|q|main)\s*\(",
-    "rb": r"(?<![\w.@:])(?:exit|abort|main)\b(?!\s*[=:])",
-    "rkt": r"\((?:exit|main)\b",
+_MAYBE_TO_END = {
+    "lua": r"(?:if|for|while|do|repeat)\b",
+    "rb": r"(?:if|unless|begin|case|while|until|for)\b",
 }
-"""Such statements go if they hold this."""
-_DEFINES = re.compile(r"\b(?:function|sub|def)\s+\w|\(define\b")
+"""Calls, conditions, loops and the like: they go if they end the program, unless they define what is used."""
+_GUARDS = {
+    "lua": r"if\b[^\n]*(?:\barg\b|\bdebug\.getlocal\b)",
+    "php": r"if\s*\([^\n]*(?:\b__FILE__\b|\bphp_sapi_name\b|\bPHP_SAPI\b)",
+    "pl": r"(?:if|unless)\s*\([^\n]*\bcaller\b",
+    "r": r"if\s*\([^\n]*(?:\binteractive\s*\(|\bsys\.nframe\s*\()",
+    "rb": r"(?:if|unless)\b[^\n]*(?:\b__FILE__\b|\$PROGRAM_NAME\b|\$0\b)",
+}
+"""What asks whether the script is run by itself."""
 
-_WITH_END = ("lua", "rb")
-_ENDED = re.compile(r"^end\b[^\n]*|\A[^\n]*\bend[ \t;]*$", re.MULTILINE)
-_ELSE = re.compile(r"\s*(?:else|elsif|elseif)\b|[ \t]*\n[ \t]+(?=\.\w)")
-_STATEMENT_CHARS, _CONDITION_CHARS = 20_000, 2000
-"""How long a statement may be. One that does not end there stays."""
+_BLOCK_OPENED = re.compile(r"\bdo(?:\s*\|[^|\n]*\|)?[ \t]*\Z")
+_ELSE = re.compile(r"\s*(?:else|elsif|elseif|catch|finally)\b|[ \t]*\n[ \t]+(?=\??\.\w)")
+_WITH_SEMICOLONS = ("php", "pl")
+_STATEMENT_CHARS, _STATEMENT_LINES = 20_000, 10
+"""How long a statement may be, one without its end stays; and in how many lines outside of brackets."""
 
 
 def without_uses(language: str, code: str, name: str) -> str:
@@ -75,7 +88,7 @@ def without_uses(language: str, code: str, name: str) -> str:
     if language == "pl":
         code = _closed_pod(code)
     kept, end = [], 0
-    for start, behind in _uses(language, skeleton(language, code)):
+    for start, behind in _uses(language, skeleton(language, code), name):
         if not defines(language, code[start:behind], name):
             kept.append(code[end:start])
             end = behind + code.startswith("\n", behind)
@@ -84,41 +97,47 @@ def without_uses(language: str, code: str, name: str) -> str:
     return _PERL_PLAN.sub("use Test::More;", code) if language == "pl" else code
 
 
-def _uses(language: str, bones: str) -> Iterator[tuple[int, int]]:
+def _uses(language: str, bones: str, name: str) -> Iterator[tuple[int, int]]:
     """Return where the statements stand that go."""
-    always, block, maybe = (table.get(language, r"(?!)") for table in (_ALWAYS, _BLOCKS, _MAYBE))
+    if language not in ENDS:
+        return
+    tables = {"always": _ALWAYS, "block": _BLOCKS, "guard": _GUARDS, "to_end": _MAYBE_TO_END, "maybe": _MAYBE}
+    patterns = {kind: table[language] for kind, table in tables.items() if language in table}
     if language == "pl" and _PERL_PLAN.search(bones):
-        always = f"{always}|{_PERL_CHECKS}"
-    heads = re.compile(rf"^(?:(?P<always>{always})|(?P<block>{block})|(?P<maybe>{maybe}))", re.MULTILINE)
+        patterns["always"] += f"|{_PERL_CHECKS}"
+    heads = "|".join(f"(?P<{kind}>{pattern})" for kind, pattern in patterns.items())
+    outline = Outline(language, bones, name)
     end = 0
-    for head in heads.finditer(bones):
-        if head.start() < end:
+    for head in re.finditer(rf"^(?:{heads})", bones, re.MULTILINE):
+        start, kind = head.start(), head.lastgroup or ""
+        if start < end:
             continue
-        limit = _CONDITION_CHARS if head["maybe"] else _STATEMENT_CHARS
-        text = bones[head.start() : head.start() + limit]
-        has_end = head["block"] or (head["maybe"] and language in _WITH_END)
-        size = _end_size(text) if has_end else _size(text, is_condition=bool(head["maybe"]))
-        if size == limit or (
-            head["maybe"] and (_DEFINES.search(text, 0, size) or not re.search(_ENDS[language], text[:size]))
+        behind = _end(language, outline, start, kind)
+        if start < behind < start + _STATEMENT_CHARS and (
+            kind not in ("to_end", "maybe")
+            or (outline.ends(start, behind) and not outline.is_needed(head.end(), behind))
         ):
-            continue
-        end = head.start() + size
-        yield head.start(), end
+            end = behind
+            yield start, end
 
 
-def _end_size(text: str) -> int:
-    found = _ENDED.search(text)
-    return found.end() if found else 0
-
-
-def _size(text: str, *, is_condition: bool) -> int:
-    """Return the size of the statement that a text begins with; a condition has what depends on it."""
-    size = expression_end(text, 0)
-    if is_condition and "{" not in text[:size] and text[size : size + 2] in ("\n ", "\n\t"):
-        size = expression_end(text, size + 1)
-    while goes_on := _ELSE.match(text, size):
-        size = expression_end(text, goes_on.end())
-    return size
+def _end(language: str, outline: Outline, start: int, kind: str) -> int:
+    """Return the end of the statement that begins at a position; a condition has what depends on it."""
+    bones = outline.bones
+    if language in ("lua", "rb") and kind in ("block", "guard", "to_end"):
+        return outline.keyword_end(start)
+    end = outline.lines.end(start)
+    if kind in ("guard", "maybe") and end - start < _STATEMENT_CHARS:
+        if language == "rb" and _BLOCK_OPENED.search(bones, max(start, end - 200), end):
+            return outline.keyword_end(end)
+        if bones.find("{", start, end) < 0 and bones[end : end + 2] in ("\n ", "\n\t", "\n{"):
+            end = outline.lines.end(end)
+        lines = 0
+        while language in _WITH_SEMICOLONS and bones[end - 1] not in ";}" and lines < _STATEMENT_LINES:
+            end, lines = outline.lines.end(end), lines + 1
+    while end - start < _STATEMENT_CHARS and (goes_on := _ELSE.match(bones, end)):
+        end = outline.lines.end(goes_on.end())
+    return end
 
 
 def _closed_pod(code: str) -> str:

@@ -211,6 +211,7 @@ def test_the_most_broken_text_is_still_some_program(language: str, pieces: list[
     assert isinstance(assemble(problem(language), text), str | None)
 
 
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize("language", ["cs", "rs", "sh", "php", "hs"])
 def test_a_long_text_takes_seconds_at_most(language: str) -> None:
     name = problem(language).entry_point

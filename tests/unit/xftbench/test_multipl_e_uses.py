@@ -36,6 +36,22 @@ ENDS = [
     ("rb", "main if __FILE__ == $PROGRAM_NAME\n"),
     ("rb", "exit(0) if ARGV.empty?\n"),
     ("rb", "abort 'usage'\n"),
+    ("js", "try {\n  f(1);\n  process.exit(0);\n} catch (e) {\n  console.log(e);\n}\n"),
+    ("js", "for (const x of [1]) {\n  if (add(x, 1) !== 3) {\n    process.exit(1);\n  }\n}\n"),
+    ("js", "[[1, 2]].forEach(([x, y]) => {\n  if (add(x, y) !== 4) throw new Error('x');\n});\n"),
+    ("lua", "for _, x in ipairs({1}) do\n    if add(x, 1) ~= 3 then\n        error('x')\n    end\nend\n"),
+    ("lua", "if not pcall(debug.getlocal, 4, 1) then\n    print(add(io.read(), 1))\nend\n"),
+    ("php", "try {\n    f(1);\n} catch (Exception $e) {\n    exit(0);\n}\n"),
+    ("php", "foreach ([1] as $x)\n{\n    if (add($x, 1) !== 3) {\n        exit(1);\n    }\n}\n"),
+    ("php", "echo add(1, 2) === 3\n    ? 'ok'\n    : die('bad');\n"),
+    ("pl", "for my $x (1) {\n    exit 1 if add($x, 1) != 3;\n}\n"),
+    ("pl", "add(1, 2) == 4 or die 'bad';\n"),
+    ("r", "if (sys.nframe() == 0) {\n  cat(add(1, as.numeric(commandArgs()[1])))\n}\n"),
+    ("rb", "begin\n  puts add(2, 2)\n  exit 0\nrescue => e\n  exit 1\nend\n"),
+    ("rb", "[[1, 2]].each do |x, y|\n  exit unless add(x, y) == 4\nend\n"),
+    ("rb", "tests.each { |x, y| raise 'x' unless add(x, y) == 4 }\n"),
+    ("rb", "raise 'x' unless add(1, 2) == 4\n"),
+    ("rb", "if __FILE__ == $PROGRAM_NAME\n  puts add(gets.to_i, 1)\nend\n"),
     ("rkt", "(main)\n"),
     ("rkt", "(when (vector-empty? (current-command-line-arguments))\n  (exit 0))\n"),
 ]
@@ -47,6 +63,34 @@ def test_what_runs_or_ends_a_script_goes(language: str, statement: str) -> None:
     assert without_uses(language, function + statement, "add") == function
     assert without_uses(language, f"{function}{statement}X = 1\n", "add") == f"{function}X = 1\n"
     assert as_script(language, function + statement, "add") == as_script(language, function, "add")
+
+
+HELPERS = [
+    ("js", "function runTests() {\n  process.exit(add(1, 2) === 4 ? 0 : 1);\n}\n", "runTests();\n"),
+    ("js", "const run = async () => {\n  process.exit(0);\n};\n", "run().catch(console.error);\n"),
+    ("js", "class T {\n  run() {\n    process.exit(0);\n  }\n}\nconst t = new T();\n", "t.run();\n"),
+    ("js", "function end() {\n  process.exit();\n}\nfunction f() {\n  end();\n}\n", "if (x) {\n  f();\n}\n"),
+    ("js", "function check(x) {\n  if (!x) {\n    throw 1;\n  }\n}\n", "check(add(1, 2) === 4);\n"),
+    ("lua", "local function run_tests()\n    os.exit(add(1, 2))\nend\n", "run_tests()\n"),
+    ("lua", "local T = {}\nfunction T.run()\n    os.exit(0)\nend\n", "T.run()\n"),
+    ("php", "function runTests()\n{\n    exit(0);\n}\n", "runTests();\n"),
+    ("php", "class Runner {\n    static function run() { exit(0); }\n}\n", "Runner::run();\n"),
+    ("php", "class Runner {\n    function run() { exit(0); }\n}\n$r = new Runner();\n", "$r->run();\n"),
+    ("pl", "sub run_tests {\n    exit(0);\n}\n", "run_tests();\n"),
+    ("pl", "sub run {\n    exit(0);\n}\n", "run() unless caller;\n"),
+    ("r", "run_tests <- function() {\n  quit(status = 0)\n}\n", "run_tests()\n"),
+    ("rb", "def run_tests\n  exit(0)\nend\n", "run_tests\n"),
+    ("rb", "def run_tests\n  exit(0)\nend\n", "run_tests if __FILE__ == $0\n"),
+    ("rb", "class Runner\n  def self.run\n    exit\n  end\nend\n", "Runner.run\n"),
+    ("rkt", "(define (run-tests)\n  (exit 0))\n", "(run-tests)\n"),
+]
+
+
+@pytest.mark.parametrize(("language", "helper", "use"), HELPERS)
+def test_what_calls_a_helper_that_ends_the_script_goes(language: str, helper: str, use: str) -> None:
+    script = FUNCTIONS[language] + helper
+    assert without_uses(language, script + use, "add") == script
+    assert without_uses(language, f"{script}{use}X = 1\n", "add") == f"{script}X = 1\n"
 
 
 CHECKS = [
@@ -89,13 +133,20 @@ def test_perls_own_checks_go_and_their_plan() -> None:
         ("js", "if (!Array.prototype.x) {\n  Array.prototype.x = 1;\n}\n"),
         ("js", "const main = (x) => x;\nmain_loop();\n"),
         ("js", "function f() {\n  if (true) process.exit(0);\n}\n"),
-        ("lua", "function f()\n    os.exit(0)\nend\nif f then\n    g = f\nend\n"),
+        (
+            "lua",
+            "function f()\n    os.exit(0)\nend\nif x then\n    g = f\n    function h() end\nend\nk = h\n",
+        ),
         ("lua", "function test_prime(n)\n    return n\nend\n"),
-        ("php", "if (!function_exists('f')) {\n    function f() {\n        exit(1);\n    }\n}\n"),
+        ("php", "if (!function_exists('f')) {\n    function f() {\n        exit(1);\n    }\n}\n$g = f(1);\n"),
         ("pl", "my %h = (exit => 1);\nif (1) {\n    $h{x} = $main::y;\n}\n"),
         ("r", "if (!exists('g')) {\n  g <- 1\n}\nq <- 2\n"),
         ("rb", "class TestLike\n  def f\n    exit\n  end\nend\nmain = 3\n"),
         ("rkt", "(define (f)\n  (exit 0))\n(begin\n  (define g 1))\n"),
+        ("js", "function fill() {\n  if (!t) throw 1;\n}\nconst t = f(() => add(1, 2));\nfill();\n"),
+        ("php", "function end() {\n    exit(1);\n}\n$table = f('end');\nset_handler(1);\n"),
+        ("rb", "def f\n  exit\nend\nCACHE = Hash.new do |h, k|\n  raise if k < 0\n  add(k, 1)\nend\n"),
+        ("rb", "define_method(:sub) do |x, y|\n  raise unless y\n  add(x, -y)\nend\n"),
     ],
 )
 def test_what_only_defines_something_stays(language: str, code: str) -> None:
@@ -119,13 +170,15 @@ def test_perls_documentation_ends_before_the_tests() -> None:
     assert as_script("pl", quoted, "add") == quoted
 
 
+@pytest.mark.timeout(30)
 @pytest.mark.parametrize("language", FUNCTIONS)
 def test_a_long_script_takes_seconds_at_most(language: str) -> None:
-    without_uses(language, "if (main\n( {\nclass A < Test::Unit\n(when (exit {\n" * 5_000, "add")
+    for lines in ("if (main\n( {\nclass A < Test::Unit\n(when (exit {\n", "f(\ntry {\ndef f\nf\nexit\nend\n"):
+        without_uses(language, lines * 5_000, "add")
 
 
 def test_a_statement_without_an_end_is_not_cut_in_its_middle() -> None:
-    code = f"if (x) {{\n  process.exit(0);\n{'  f();' * 400}\n}}\nvar y;\n"
+    code = f"if (x) {{\n  process.exit(0);\n{'  f();' * 4_000}\nvar y;\n"
     assert without_uses("js", code, "add") == code
 
 
