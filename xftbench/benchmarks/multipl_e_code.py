@@ -22,7 +22,7 @@ from xftbench.benchmarks.multipl_e_pieces import (
     without_pieces,
 )
 from xftbench.benchmarks.multipl_e_scripts import as_script
-from xftbench.benchmarks.multipl_e_syntax import closing, enclosing, functions, skeleton
+from xftbench.benchmarks.multipl_e_syntax import all_enclosing, closing, enclosing, functions, skeleton
 from xftbench.records import Problem
 
 _NAMES = {
@@ -52,6 +52,14 @@ _VARIABLE = re.compile(
     r"[\w:][\w:<>,&*\s]*[\s>&*]\w+(?:\[[^\]]*\])*\s*(?:=(?s:.*))?"
 )
 _DEFAULT = re.compile(r"\s*=[^,(){}=]*(?:\{[^{}]*\}|\([^()]*\))?\s*(?=[,)])")
+_RUST_ATTRIBUTE = r"#!\[(?:[^\[\]]|\[[^\[\]]*\])*+\]"
+_RUST_INNER = re.compile(
+    rf"\A(?:\s*(?:{_RUST_ATTRIBUTE}|//[^\n]*|/\*(?>.*?\*/)))*"
+    rf"\s*(?:{_RUST_ATTRIBUTE}|//![^\n]*|/\*!(?>.*?\*/))",
+    re.DOTALL,
+)
+"""What Rust says of a file, up to the last such line: it must come before anything else."""
+_RUST_USE = re.compile(r"^[ \t]*(?:pub(?:\([^()]*\))?[ \t]+)?use\b[^;]{0,999};", re.MULTILINE)
 _D_MODULE = re.compile(r"^[ \t]*module[ \t]+[\w.]+[ \t]*;[ \t]*\n?", re.MULTILINE)
 _D_TEST = re.compile(r"^(?:(?:@\w+|pure|nothrow)\s+)*unittest\s*\{", re.MULTILINE)
 _GO_IMPORT = re.compile(r'^import[ \t]*(?:\(([^)]*)\)|([^\n]*"[^"\n]*"))', re.MULTILINE)
@@ -121,6 +129,8 @@ def _in_a_file(problem: Problem, code: str) -> str:
     code = without(language, code, "main")
     if language == "cpp":
         code = _unwrapped(problem, _OWN_HEADER.sub("", _NO_CHECKS.sub("", code)))
+    inner = _RUST_INNER.match(code) if language == "rs" else None
+    first, code = (inner[0], code[inner.end() :]) if inner else ("", code)
     function = last(language, code, problem.entry_point)
     before, after = code[: function.start], code[function.end :]
     definition, size = opened(code, function), function.body - function.start
@@ -132,7 +142,7 @@ def _in_a_file(problem: Problem, code: str) -> str:
     if language == "cpp" and re.search(rf"\b{re.escape(problem.entry_point)}\b", bones):
         declared = definition[: size - 1].strip() + ";"
         definition = _DEFAULT.sub("", definition[:size]) + definition[size:]
-    return joined(_preamble(problem, code), before, declared, after, definition)
+    return joined(first, _preamble(problem, code), before, declared, after, definition)
 
 
 def _unwrapped(problem: Problem, code: str) -> str:
@@ -216,9 +226,14 @@ def _preamble(problem: Problem, code: str) -> str:
 def _has_import(language: str, code: str, line: str) -> bool:
     if language != "rs":
         return re.search(rf"^[ \t]*{re.escape(line.strip())}", code, re.MULTILINE) is not None
-    # Rust forbids the second time, also as one of a list.
-    last = line.rstrip(";").rpartition("::")[2]
-    return re.search(rf"^[ \t]*use\b[^;]{{0,999}}\b{re.escape(last)}\b", code, re.MULTILINE) is not None
+    # Rust forbids the second time, also as one of a list; but not in a function, nor under another name.
+    bones = skeleton("rs", code)
+    uses = list(_RUST_USE.finditer(bones))
+    braces = all_enclosing(bones, [use.start() for use in uses])
+    name = re.compile(rf"\b{re.escape(line.rstrip(';').rpartition('::')[2])}\b(?!\s+as\b)")
+    return any(
+        depth == 0 and name.search(use[0]) is not None for (depth, _), use in zip(braces, uses, strict=True)
+    )
 
 
 def _go(problem: Problem, code: str) -> str:

@@ -179,6 +179,28 @@ def test_a_script_goes_on_where_a_helper_ends_it() -> None:
         assert line in (assemble(problem("sh"), usage + line + function) or "")
 
 
+RUST = "fn add(x: isize, y: isize) -> isize {\n    x + y\n}\n"
+RUST_IMPORT = "use std::collections::HashMap;\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "expected"),
+    [
+        ("#![allow(dead_code)]\n\n", f"#![allow(dead_code)]\n{RUST_IMPORT}"),
+        ("// A.\n//! B.\n#![x(a[0])]\n// C.\n", f"// A.\n//! B.\n#![x(a[0])]\n{RUST_IMPORT}// C.\n"),
+        (f"#![allow(unused)]\npub(crate) {RUST_IMPORT}", f"#![allow(unused)]\npub(crate) {RUST_IMPORT}"),
+        ("use std::{fmt, collections::{BTreeMap, HashMap}};\n",) * 2,
+        ("use std::collections::*;\n", f"{RUST_IMPORT}use std::collections::*;\n"),
+        ("use std::collections::HashMap as Map;\n", f"{RUST_IMPORT}use std::collections::HashMap as Map;\n"),
+        (f"mod a {{\n    {RUST_IMPORT}}}\n", f"{RUST_IMPORT}mod a {{\n    {RUST_IMPORT}}}\n"),
+        (f"/* {RUST_IMPORT} */\n", f"{RUST_IMPORT}/* {RUST_IMPORT} */\n"),
+    ],
+)  # fmt: skip
+def test_rusts_import_is_brought_once_and_behind_what_is_said_of_the_file(before: str, expected: str) -> None:
+    code = assemble(problem("rs"), before + RUST)
+    assert code == expected + RUST.removesuffix("\n}\n")
+
+
 FRAGMENTS = [
     *"{}();=\n\"'# ",
     "//",
