@@ -1,11 +1,12 @@
 """Whole programs in languages whose tests stand behind a complete program."""
 
 import re
+from collections import Counter
 
 from xftbench.benchmarks.multipl_e_definitions import under_its_name
-from xftbench.benchmarks.multipl_e_pieces import renamed, without_statements
+from xftbench.benchmarks.multipl_e_pieces import renamed, without_pieces, without_statements
 from xftbench.benchmarks.multipl_e_syntax import skeleton
-from xftbench.benchmarks.multipl_e_taken import without_taken_names
+from xftbench.benchmarks.multipl_e_taken import with_templates, without_taken_names
 from xftbench.benchmarks.multipl_e_uses import without_uses
 
 _DROPPED = {
@@ -15,8 +16,15 @@ _DROPPED = {
         r"^os\.exit\([^\n]*\n?|^return\b(?:[^\n]*|[ \t]*\{(?:[^{}]|\{[^{}]*\})*+\}[ \t;]*)\s*\Z", re.MULTILINE
     ),
     "pl": re.compile(r"^exit\b[^\n]*\n?|^__(?:END|DATA)__\b.*", re.MULTILINE | re.DOTALL),
-    "r": re.compile(r"^(?:q|quit)\([^\n]*\n?", re.MULTILINE),
-    "rb": re.compile(r"^exit!?(?:\(\w*\)|[ \t]+\w+)?[ \t]*$|^__END__$.*", re.MULTILINE | re.DOTALL),
+    "r": re.compile(
+        r"^(?:q|quit)\([^\n]*\n?"
+        r"|^(?:suppress\w+\()?(?:library|require)\(['\"]?(?:testthat|RUnit)\b[^\n]*\n?",
+        re.MULTILINE,
+    ),
+    "rb": re.compile(
+        r"^require[ \t(]*['\"]rspec\b[^\n]*\n?|^exit!?(?:\(\w*\)|[ \t]+\w+)?[ \t]*$|^__END__$.*",
+        re.MULTILINE | re.DOTALL,
+    ),
     "rkt": re.compile(r"^#lang[^\n]*\n?|^\(exit\b[^\n]*\n?", re.MULTILINE),
 }
 _FIRST_LINE = {"php": "<?php\n", "rkt": "#lang racket\n"}
@@ -31,11 +39,18 @@ _JS_EXPORT = re.compile(
 )
 _JS_MAIN = re.compile(
     r"^(?:export\b|(?:module\.)?exports\b[^\n=]*=(?!=)|process\.exit\("
-    r"|declare\s+(?:const|let|function)\s+require\b|if\s*\((?:typeof\s+)?(?:require\.main|module)\b|(?:describe|it|test|assert(?:\.\w+)*)\s*\()",
+    r"|declare\s+(?:const|let|function)\s+require\b|process\.exitCode\s*=(?!=)"
+    r"|if\s*\((?:typeof\s+)?(?:require\.main|module)\b|(?:describe|it|test|assert(?:\.\w+)*)\s*\()",
     re.MULTILINE,
 )
 """Statements that export the function, check it or end the program."""
 
+_JS_CHECKER = re.compile(
+    r"^(?:const|let|var)\s+(\{[^{}]*\}|[\w$]+)\s*=\s*require\s*\(\s*['\"](?:node:)?"
+    r"(?:@jest/|ava|chai|expect|jasmine|jest|mocha|should|sinon|tape|uvu|vitest)\b[^()\n]*\)[^\n]*\n?",
+    re.MULTILINE,
+)
+"""What loads a library for checks, which is not here."""
 _MODULE = re.compile(
     r"^import\s+(?P<names>(?:[\w$]+\s*,\s*)?\{[^{}]*\}|\*\s*as\s+[\w$]+|[\w$]+)\s*"
     r"(?:from\s*|=\s*require\()(?P<module>'[^'.][^'\n]*'|\"[^\".][^\"\n]*\")"
@@ -61,7 +76,7 @@ def _javascript(language: str, code: str, entry_point: str) -> str:
     rest = skeleton("js", _JS_IMPORT.sub("", code))
     code = _JS_IMPORT.sub(lambda imported: _required(imported[0], rest), code)
     code = without_uses("js", _JS_EXPORT.sub("", code), entry_point)
-    code = without_statements("js", code, _JS_MAIN)
+    code = _without_checkers(without_statements("js", code, _JS_MAIN))
     return without_taken_names(language, code, entry_point)
 
 
@@ -83,6 +98,19 @@ def _required(imported: str, bones: str) -> str:
     if whole and _is_used(whole, bones):
         lines.insert(0, f"const {whole} = require({found['module']});\n")
     return "".join(lines)
+
+
+def _without_checkers(code: str) -> str:
+    """Return JavaScript that loads no library for checks of which it has none."""
+    text = with_templates(code, skeleton("js", code))
+    count = Counter(re.findall(r"[\w$]+", text))
+
+    def is_unused(loaded: re.Match[str]) -> bool:
+        own = Counter(re.findall(r"[\w$]+", text[loaded.start() : loaded.end()]))
+        names = [part.split(":")[-1].strip() for part in loaded[1].strip("{}").split(",") if part.strip()]
+        return all(count[name] == own[name] for name in names)
+
+    return without_pieces(code, filter(is_unused, _JS_CHECKER.finditer(code)), lambda line: line.end())
 
 
 def _is_used(imported: str, bones: str) -> bool:

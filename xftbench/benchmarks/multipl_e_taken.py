@@ -43,8 +43,10 @@ def without_taken_names(language: str, code: str, entry_point: str) -> str:
 
 def _renamed(code: str, bones: str, names: list[str]) -> str:
     """Give variables other names, but not members: keys stay, and so does what ``{name}`` is short for."""
-    pattern = re.compile(rf"(?<![\w$.\\])(?:{'|'.join(map(re.escape, names))})(?![\w$])|{_BRACKETS.pattern}")
-    bones = _with_templates(code, bones)
+    listed = "|".join(map(re.escape, names))
+    # Behind a dot stands a member, behind three a variable.
+    pattern = re.compile(rf"(?:(?<![\w$.\\])|(?<=\.\.\.))(?:{listed})(?![\w$])|{_BRACKETS.pattern}")
+    bones = with_templates(code, bones)
     kept, end, around = [], 0, [""]
     for match in pattern.finditer(bones):
         word = match[0]
@@ -58,7 +60,7 @@ def _renamed(code: str, bones: str, names: list[str]) -> str:
     return "".join([*kept, code[end:]])
 
 
-def _with_templates(code: str, bones: str) -> str:
+def with_templates(code: str, bones: str) -> str:
     """Return a skeleton that has what templates compute."""
     kept, end = [], 0
     for part in _IN_TEMPLATE.finditer(code):

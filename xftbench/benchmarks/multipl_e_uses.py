@@ -12,7 +12,7 @@ from xftbench.benchmarks.multipl_e_enders import ENDS, Outline
 from xftbench.benchmarks.multipl_e_syntax import skeleton
 
 _ALWAYS = {
-    "js": r"(?:(?:await|void)\s+)?main\s*\(",
+    "js": r"(?:(?:await|void)\s+)?(?:main|expect|assert(?:\s*\.\s*\w+)*)\s*\(",
     "lua": (
         r"(?:main|assert|(?:\w+\.)?LuaUnit[.:]\w+)\s*\("
         r"|(?:Test|test)\w*\s*=\s*\{[^{}]{0,2000}\btest\w*\s*=\s*function\b"
@@ -24,7 +24,8 @@ _ALWAYS = {
         r"|(?:testthat::)?(?:test_that|expect_\w+)\s*\(|check(?:Equals|Identical|True)\w*\s*\("
     ),
     "rb": (
-        r"main\b(?![ \t]*[=.,+])|(?:exit|abort)!?(?:\(|[ \t]+\w|[ \t]*$)|assert(?:_\w+)?(?:[ \t]+[^=\s]|\()"
+        r"main\b(?![ \t]*[=.,+])|RSpec::"
+        r"|(?:exit|abort)!?(?:\(|[ \t]+\w|[ \t]*$)|assert(?:_\w+)?(?:[ \t]+[^=\s]|\()"
     ),
     "rkt": r"\((?:main|check-\w+|test-\w+|run-tests)",
 }
@@ -34,7 +35,7 @@ _BLOCKS = {
         r"function\s+(?:Test|test)\w*[.:][Tt]est\w*|function\s+[Tt]est\w*\s*\(\s*\)"
         r"|(?:Test|test)\w*\.[Tt]est\w*\s*=\s*function\b"
     ),
-    "rb": r"class\s+[\w:]+\s*<\s*(?:::)?(?:Test::Unit|Mini[tT]est)\b|(?:RSpec\.)?describe\b[^\n]*\bdo\b",
+    "rb": r"class\s+[\w:]+\s*<\s*(?:::)?(?:Test::Unit|Mini[tT]est)\b|(?:RSpec\.\w+|describe)\b[^\n]*\bdo\b",
 }
 """Tests that go with the ``end`` that begins a line: the benchmark's framework would run them, too."""
 _PERL_CHECKS = (

@@ -29,6 +29,13 @@ RENAMED = [
         "interface Event {\n  name?: string;\n  event: Event;\n}\n",
         "interface own_Event {\n  name?: string;\n  event: own_Event;\n}\n",
     ),
+    (
+        "const name = 'a';\nconst f = (...parent: string[]) => [...name, ...o.name];\nlet parent = f;\n",
+        (
+            "const own_name = 'a';\nconst f = (...own_parent: string[]) => [...own_name, ...o.name];\n"
+            "let own_parent = f;\n"
+        ),
+    ),
     ("const { crypto } = require('m');\n", "const { crypto: own_crypto } = require('m');\n"),
 ]
 

@@ -94,6 +94,16 @@ def test_what_calls_a_helper_that_ends_the_script_goes(language: str, helper: st
 
 
 CHECKS = [
+    ("js", "assert\n  .strictEqual(add(1, 2), 4);\nprocess.exitCode = 1;\n"),
+    (
+        "js",
+        (
+            "const { describe: d, it } = require('mocha');\nconst expect = require('chai').expect;\n"
+            "describe('a', () => {\n  expect(add(1, 2));\n});\nexpect(add(1, 2))\n  .to.equal(4);\n"
+        ),
+    ),
+    ("r", "library(testthat)\nexpect_equal(add(1, 2), 4)\n"),
+    ("rb", "require 'rspec/autorun'\nRSpec.describe 'a' do\n  it { expect(add(1, 2)).to eq(4) }\nend\n"),
     ("lua", "TestAdd = {\n    testOne = function()\n    end,\n}\n"),
     ("lua", "function TestAdd:test1()\n    lu.assertEquals(add(1, 2), 4)\nend\n"),
     ("lua", "function testAdd()\n    lu.assertEquals(add(1, 2), 4)\nend\n"),
@@ -118,6 +128,11 @@ CHECKS = [
 def test_checks_of_the_replys_own_go(language: str, check: str) -> None:
     function = FUNCTIONS[language]
     assert as_script(language, function + check, "add") == as_script(language, function, "add")
+
+
+def test_a_library_for_checks_that_the_function_uses_is_loaded() -> None:
+    code = f"const expect = require('chai').expect;\n{FUNCTIONS['js']}const f = () => expect(1);\n"
+    assert as_script("js", code, "add") == code
 
 
 def test_perls_own_checks_go_and_their_plan() -> None:
