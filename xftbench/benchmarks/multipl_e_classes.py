@@ -21,6 +21,9 @@ _OBJECTS = ("java", "cs")
 _OWN = "OwnProblem"
 """What a class is called whose objects are used."""
 _TYPE = re.compile(r"\b(?:class|interface|enum|record|struct|object|trait|delegate)\b(?:\s+(\w+))?")
+_STATIC = re.compile(r"\bstatic\s")
+_EXTENSION = re.compile(r"\(\s*this\s")
+"""A method of C# that can be called as one of its first argument; its class must be static."""
 _PUBLIC = re.compile(r"^\s*public\s+(?=[\w\s]*\b(?:class|interface|enum|record)\b)")
 _TEST = (
     r"(?:@(?:[a-z]\w{0,40}\.){0,8}(?:Parameterized|Repeated)?Test\b(?:\([^()]{0,200}\))?"
@@ -70,6 +73,12 @@ def in_a_class(problem: Problem, code: str) -> str:
             siblings, owner = (renamed(language, text, named[1], _OWN) for text in (siblings, owner))
             call = forwarding(problem.prompt, problem.entry_point, f"new {_OWN}()")
             return joined(*_without_tests(imports), head, siblings, owner, class_line, loose, call)
+        if (
+            language == "cs"
+            and _STATIC.search(bones, start, opening)
+            and _EXTENSION.search(bones, opening, end)
+        ):
+            class_line = f"static {class_line}"
         if named and named[1] and our_name and our_name != named[1]:
             siblings = renamed(language, siblings, named[1], our_name)
             members = renamed(language, members, named[1], our_name)

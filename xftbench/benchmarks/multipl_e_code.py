@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 
 from xftbench.benchmarks.multipl_e_classes import in_a_class
-from xftbench.benchmarks.multipl_e_definitions import defines
+from xftbench.benchmarks.multipl_e_definitions import as_a_function, defines
 from xftbench.benchmarks.multipl_e_pieces import (
     IMPORT,
     forwarding,
@@ -51,6 +51,9 @@ _VARIABLE = re.compile(
     r"\s*(?!(?:using|typedef|static|constexpr|const|friend|enum|struct|class|template)\b)"
     r"[\w:][\w:<>,&*\s]*[\s>&*]\w+(?:\[[^\]]*\])*\s*(?:=(?s:.*))?"
 )
+_NAMESPACE = re.compile(r"\bnamespace\s+(\w+(?:::\w+)*)\s*\Z")
+_NAMESPACES = 8
+"""How many namespaces may be in each other."""
 _DEFAULT = re.compile(r"\s*=[^,(){}=]*(?:\{[^{}]*\}|\([^()]*\))?\s*(?=[,)])")
 _RUST_ATTRIBUTE = r"#!\[(?:[^\[\]]|\[[^\[\]]*\])*+\]"
 _RUST_INNER = re.compile(
@@ -128,6 +131,7 @@ def _in_a_file(problem: Problem, code: str) -> str:
     language = problem.language
     code = without(language, code, "main")
     if language == "cpp":
+        code = as_a_function(code, problem.entry_point)
         code = _unwrapped(problem, _OWN_HEADER.sub("", _NO_CHECKS.sub("", code)))
     inner = _RUST_INNER.match(code) if language == "rs" else None
     first, code = (inner[0], code[inner.end() :]) if inner else ("", code)
@@ -148,7 +152,7 @@ def _in_a_file(problem: Problem, code: str) -> str:
 def _unwrapped(problem: Problem, code: str) -> str:
     """Return C++ in which the members of a class stand by themselves, if the function is one of them.
 
-    What has a constructor or variables stays whole, and each call gets a new object.
+    What has a constructor or variables stays whole, and each call gets a new object. Namespaces stay, too.
     """
     bones = skeleton("cpp", code)
     opening = enclosing(bones, last("cpp", code, problem.entry_point).start)
@@ -157,7 +161,7 @@ def _unwrapped(problem: Problem, code: str) -> str:
     first = max(0, opening - 200)
     header = re.search(r"\b(?:class|struct)\s+(\w+)[^;{}]*\Z", bones[first:opening])
     if header is None:
-        return code
+        return _out_of_namespaces(problem, code, opening)
     end = closing(bones, opening, "{}")
     members = _LABEL.sub("", code[opening + 1 : end - 1])
     if _has_state(header[1], _LABEL.sub("", bones[opening + 1 : end - 1])):
@@ -166,6 +170,23 @@ def _unwrapped(problem: Problem, code: str) -> str:
         call = forwarding(problem.prompt, problem.entry_point, f"{header[1]}()")
         return joined(whole, code[end:].lstrip().removeprefix(";"), call)
     return f"{code[: first + header.start()]}{members}{code[end:].lstrip().removeprefix(';')}"
+
+
+def _out_of_namespaces(problem: Problem, code: str, opening: int | None) -> str:
+    """Return C++ that has the function under its bare name, too, if it stands in named namespaces."""
+    bones = skeleton("cpp", code)
+    names: list[str] = []
+    while opening is not None:
+        header = _NAMESPACE.search(bones, max(0, opening - 200), opening)
+        if header is None or len(names) == _NAMESPACES:
+            return code
+        names.insert(0, header[1])
+        opening = enclosing(bones, opening)
+    owner = "::".join(names)
+    used = rf"(?:namespace[ \t]+{owner}|{owner}::{re.escape(problem.entry_point)})"
+    uses = re.compile(rf"^[ \t]*using[ \t]+{used}[ \t]*;", re.MULTILINE)
+    code = without_pieces(code, uses.finditer(bones), lambda use: use.end())
+    return joined(code, forwarding(problem.prompt, problem.entry_point, owner, "::"))
 
 
 def _has_state(name: str, members: str) -> bool:

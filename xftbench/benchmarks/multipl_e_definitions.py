@@ -24,6 +24,8 @@ _JS_MEMBER = (
 _JS = rf"\bfunction\s*\*?\s*%s\s*[(<]|(?<![$\w])%s\s*=\s*{JS_FUNCTION}|{_JS_ANONYMOUS}|{_JS_MEMBER}"
 _JS_VALUE = r"(?:^|\b(?:const|let|var)\s+)%s\s*(?::[^=\n]*)?=(?![=>])(?!\s*(?:await\s+)?(?:require|import)\b)"
 
+_CPP_LAMBDA = r"^[\w:][\w:<>,()&* \t]{0,200}[ \t>&]%s\s*=\s*\[\s*\]\s*(?=\()"
+
 _OUTRIGHT = {
     "clj": r"\(defn-?\s+%s[\s\[]",
     "elixir": r"\bdefp?\s+%s\b",
@@ -62,7 +64,10 @@ def definition(language: str, code: str, name: str) -> Definition:
     """Return how a text seems to define a function of that name."""
     bones, word = skeleton(language, code), re.escape(name)
     if language not in _OUTRIGHT:
-        return Definition.OUTRIGHT if functions(language, bones, word) else Definition.NONE
+        is_defined = functions(language, bones, word) or (
+            language == "cpp" and re.search(_CPP_LAMBDA.replace("%s", word), bones, re.MULTILINE)
+        )
+        return Definition.OUTRIGHT if is_defined else Definition.NONE
     for how, patterns in ((Definition.OUTRIGHT, _OUTRIGHT), (Definition.BY_A_VALUE, _BY_A_VALUE)):
         pattern = patterns.get(language)
         if pattern and re.search(pattern.replace("%s", word), bones, re.MULTILINE):
@@ -85,3 +90,9 @@ def under_its_name(code: str, name: str) -> str:
     )
     code = re.sub(_JS_ANONYMOUS, f"const {name} = ", code, count=1, flags=re.M)
     return re.sub(_JS_MEMBER.replace("%s", word), f"const {{ {name} }} = ", code, count=1, flags=re.M)
+
+
+def as_a_function(code: str, name: str) -> str:
+    """Return C++ in which a variable at the top level that holds a lambda is a function."""
+    found = re.search(_CPP_LAMBDA.replace("%s", re.escape(name)), skeleton("cpp", code), re.MULTILINE)
+    return f"{code[: found.start()]}auto {name}{code[found.end() :]}" if found else code

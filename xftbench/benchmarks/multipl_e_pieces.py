@@ -69,14 +69,14 @@ def opened(code: str, function: Function) -> str:
     return f"{head} {{ {body}"
 
 
-def forwarding(prompt: str, name: str, owner: str) -> str:
+def forwarding(prompt: str, name: str, owner: str, link: str = ".") -> str:
     """Return the prompt's function, without its closing brace, as a call of an object's method."""
     head = prompt.rstrip().rpartition("\n")[2]
     parameters = head.partition("(")[2]
     while (flat := re.sub(r"<[^<>]*>", "", parameters)) != parameters:
         parameters = flat
     names = re.findall(r"(\w+)\s*[,)]", parameters)
-    return f"{head}\n    return {owner}.{name}({', '.join(names)});"
+    return f"{head}\n    return {owner}{link}{name}({', '.join(names)});"
 
 
 def split_imports(language: str, code: str) -> tuple[list[str], str]:

@@ -179,6 +179,41 @@ def test_a_script_goes_on_where_a_helper_ends_it() -> None:
         assert line in (assemble(problem("sh"), usage + line + function) or "")
 
 
+CPP_HEAD = "#include<assert.h>\n#include<bits/stdc++.h>\n"
+
+
+def test_cpps_lambda_is_a_function() -> None:
+    for kind in ("auto", "const std::function<long(long, long)>"):
+        answer = f"{kind} add = [](long x, long y) -> long {{\n    return x + y;\n}};\n"
+        assert defines("cpp", answer, "add")
+        code = assemble(problem("cpp"), answer)
+        assert code == f"{CPP_HEAD};\nauto add(long x, long y) -> long {{\n    return x + y;"
+    assert not defines("cpp", "int main() {\n    auto add = [](long x) { return x; };\n}\n", "add")
+
+
+def test_a_function_in_a_namespace_of_cpp_is_called_by_its_bare_name() -> None:
+    body = "long one() { return 1; }\nlong add(long x, long y) {\n    return x + y;\n}\n"
+    call = "long add(long x, long y) {\n    return %s::add(x, y);"
+    for head, tail, name in (
+        ("namespace a {\n", "}\nusing a::add;\n", "a"),
+        ("namespace a {\nnamespace b::c {\n", "}\n}\nusing namespace a::b::c;\n", "a::b::c"),
+    ):
+        code = assemble(problem("cpp"), head + body + tail)
+        kept = f"{head}{body}{tail.partition('using')[0]}"
+        assert code == CPP_HEAD + kept + call % name
+    inner = assemble(problem("cpp"), f"namespace {{\n{body}}}\n")
+    assert inner is not None
+    assert "::" not in inner
+
+
+def test_csharps_extension_methods_keep_their_class_static() -> None:
+    plus = "    static long Plus(this long a, long b) { return a + b; }\n"
+    add = "    public static long Add(long x, long y) {\n        return x.Plus(y);\n    }\n"
+    for kind, head in (("public static class", "\nstatic class Problem {"), ("class", "\nclass Problem {")):
+        assert head in (assemble(problem("cs"), f"{kind} Own {{\n{plus}{add}}}\n") or "")
+    assert "\nclass Problem {" in (assemble(problem("cs"), f"static class Own {{\n{add}}}\n") or "")
+
+
 RUST = "fn add(x: isize, y: isize) -> isize {\n    x + y\n}\n"
 RUST_IMPORT = "use std::collections::HashMap;\n"
 
