@@ -18,13 +18,17 @@ _ALWAYS = {
         r"|(?:Test|test)\w*\s*=\s*\{[^{}]{0,2000}\btest\w*\s*=\s*function\b"
     ),
     "php": r"(?:exit|die)\b|(?:main|assert)\s*\(",
-    "pl": r"&?main\s*(?:\(|;|if\b|unless\b)|__PACKAGE__->\w+\s*(?:\(|;|if\b|unless\b)",
+    "pl": (
+        r"&?main\s*(?:\(|;|if\b|unless\b)|__PACKAGE__->\w+\s*(?:\(|;|if\b|unless\b)"
+        r"|&?\w[^\n]*\)[ \t]*unless[ \t]+caller\b"
+    ),
     "r": (
         r"(?:invisible\s*\(\s*)?main\s*\(|stopifnot\s*\("
         r"|(?:testthat::)?(?:test_that|expect_\w+)\s*\(|check(?:Equals|Identical|True)\w*\s*\("
     ),
     "rb": (
         r"main\b(?![ \t]*[=.,+])|RSpec::"
+        r"|(?!def\b|end\b)\w[^\n]*[ \t]if[ \t]+(?:__FILE__|\$0|\$PROGRAM_NAME)\b"
         r"|(?:exit|abort)!?(?:\(|[ \t]+\w|[ \t]*$)|assert(?:_\w+)?(?:[ \t]+[^=\s]|\()"
     ),
     "rkt": r"\((?:main|check-\w+|test-\w+|run-tests)",
@@ -44,22 +48,24 @@ _PERL_CHECKS = (
 )
 _PERL_PLAN = re.compile(r"^use[ \t]+Test::(?:More|Simple|Most)\b[^;\n]*;", re.MULTILINE)
 
-_PHP_HEADS = r"(?:try|echo|print)\b|\(new\b|(?!catch\b|elseif\b)(?:new\s+)?[\\$\w:>-]+\s*\("
 _MAYBE = {
     "js": (
         r"(?:try|do)\s*\{|for\s+await\b|;?(?:[(\[])"
-        r"|(?!catch\b)(?:(?:await|void|new)\s+)*[\w$][\w$.]*\s*\("
+        r"|(?!catch\b)(?:(?:await|void|new)\s+)*[\w$][\w$.]*\s*\(|!|[\w$.]+\s*(?:[<>]|[!=]=|&&|\|\|)"
     ),
     "lua": r"[\w.:]+\s*\(",
-    "php": _PHP_HEADS,
+    "php": (
+        r"(?:try|echo|print)\b|\(new\b|(?!catch\b|elseif\b)(?:new\s+)?[\\$\w:>-]+\s*\("
+        r"|!|\$\w+\s*(?:[<>]|[!=]=|or\b|&&|\|\|)"
+    ),
     "pl": (
-        r"(?:if|unless|for|foreach|while|until|eval|print|printf|say|die)\b"
+        r"(?:if|unless|for|foreach|while|until|eval|print|printf|say|die)\b|[@$]\w+\s*(?:[<>]|[!=]=|or\b|&&|\|\|)"
         r"|(?!(?:sub|elsif)\b)&?[\w:>-]+\s*(?:\(|;|(?:if|unless)\b)"
     ),
     "r": r"[\w.:]+\s*\(",
     "rb": (
-        r"(?!(?:def|define_method|class|module|if|unless|begin|case|while|until|for|end|else|elsif|rescue|ensure|when)\b)"
-        r"(?:\[|\w[\w.:]*[?!]?(?![\w.:?!])(?![ \t]*(?:,|[-+*/|&]*=(?![=~]))))"
+        r"(?!(?:include|extend|prepend|using|require|def|define_method|class|module|if|unless|begin|case|while|until|for|end|else|elsif|rescue|ensure|when)\b)"
+        r"(?:\[|\w[\w.:]*[?!]?(?![\w.:?!])(?!,|[ \t]*[-+*/|&]*=(?![=~])))"
     ),
     "rkt": r"\((?!define|require\b|provide\b|struct\b|module)[^\s()\[\]]",
 }
@@ -78,10 +84,13 @@ _GUARDS = {
 """What asks whether the script is run by itself."""
 
 _BLOCK_OPENED = re.compile(r"\bdo(?:\s*\|[^|\n]*\|)?[ \t]*\Z")
-_ELSE = re.compile(r"\s*(?:else|elsif|elseif|catch|finally)\b|[ \t]*\n[ \t]+(?=\??\.\w)")
+_ELSE = re.compile(
+    r"\s*(?:else|elsif|elseif|catch|finally)\b|[ \t]*\n[ \t]+(?=\??\.\w|[?:&|])|(?<=[,&|\\])[ \t]*\n[ \t]+"
+)
 _WITH_SEMICOLONS = ("php", "pl")
-_STATEMENT_CHARS, _STATEMENT_LINES = 20_000, 10
-"""How long a statement may be, one without its end stays; and in how many lines outside of brackets."""
+_CONDITION = re.compile(r"(?:if|unless|for|foreach|while|try)\b")
+_STATEMENT_CHARS, _STATEMENT_LINES, _LINE_CHARS = 20_000, 10, 400
+"""How long a statement may be (or it stays); in how many lines outside brackets, and how long those."""
 
 
 def without_uses(language: str, code: str, name: str) -> str:
@@ -131,11 +140,16 @@ def _end(language: str, outline: Outline, start: int, kind: str) -> int:
     if kind in ("guard", "maybe") and end - start < _STATEMENT_CHARS:
         if language == "rb" and _BLOCK_OPENED.search(bones, max(start, end - 200), end):
             return outline.keyword_end(end)
-        if bones.find("{", start, end) < 0 and bones[end : end + 2] in ("\n ", "\n\t", "\n{"):
+        if (
+            _CONDITION.match(bones, start)
+            and bones.find("{", start, end) < 0
+            and bones[end : end + 2] in ("\n ", "\n\t", "\n{")
+        ):
             end = outline.lines.end(end)
-        lines = 0
-        while language in _WITH_SEMICOLONS and bones[end - 1] not in ";}" and lines < _STATEMENT_LINES:
-            end, lines = outline.lines.end(end), lines + 1
+        for _ in range(_STATEMENT_LINES if language in _WITH_SEMICOLONS else 0):
+            if bones[max(start, end - _LINE_CHARS) : end].rstrip()[-1:] in (";", "}"):
+                break
+            end = outline.lines.end(end)
     while end - start < _STATEMENT_CHARS and (goes_on := _ELSE.match(bones, end)):
         end = outline.lines.end(goes_on.end())
     return end
