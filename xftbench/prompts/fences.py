@@ -1,7 +1,9 @@
 """Markdown's fenced blocks, in one pass over the lines of a reply."""
 
 import re
+from bisect import bisect_right
 from collections.abc import Collection, Iterator, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 _FENCE = re.compile(r"(?P<indent>[ \t]*)(?P<fence>`{3,}|~{3,})[ \t]*(?P<tag>[\w+#.-]*)")
@@ -44,16 +46,27 @@ _THOUGHTS = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 _COLOURS = re.compile(r"\x1B(?:[@-Z\\-_]|\[[0-?]*+[ -/]*+[@-~])|^\ufeff", re.MULTILINE)
-_END_OF_THOUGHTS = re.compile(r"^[ \t]*</think>|(?<!#)(?<!# )</think>[ \t]*$", re.MULTILINE)  # no comment
-_TOKEN = (
-    r"<[|\uff5c](?:eot_id|eom_id|im_end|end|return|endoftext|end_of_text|end\u2581of\u2581sentence)[|\uff5c]>"
+_END_OF_THOUGHTS = re.compile(
+    r"^[ \t]*</think>|(?<!#)(?<!# )</think>(?=[ \t]*+(?:$|```|~~~))",  # no comment
+    re.MULTILINE,
 )
+_STRINGS = (
+    r"\\.|`{3,}+|`[^`\n]*+`|\"{3}(?:[^\n]*?\"{3})?|'{3}(?:[^\n]*?'{3})?"
+    r"|\"(?:[^\"\\\n]|\\.)*+\"|(?<!\w)[rbfuRBFU]{0,2}'(?:[^'\\\n]|\\.)*+'"
+)
+"""Marks of a fence, and what a line quotes or escapes. An apostrophe behind a letter opens nothing."""
+_ENDS = (
+    r"<[|\uff5c](?:eot_id|eom_id|eot|EOT|im_end|end|return|endoftext|end_of_text|end_of_turn|END_OF_TURN_TOKEN"
+    r"|end\u2581of\u2581sentence|user|User)[|\uff5c]>|<end_of_turn>"
+)
+_NEXT = r"<[|\uff5c]|<start_of_turn>|<s>|\[INST\]|(?:GPT4 Correct )?(?:User|USER|Human):|### Instruction"
+"""What the next turn begins with."""
 _END_OF_TURN = re.compile(
-    rf"(?<=\S){_TOKEN}[ \t]*$|(?<=\S)</s>\s*\Z",  # `</s>` is HTML elsewhere
+    rf"{_STRINGS}|(?P<struck><s(?:[ \t][^<>\n]*+)?>)"
+    rf"|(?P<end>{_ENDS}|(?P<html></s>))(?:(?P<next>(?=\s*+(?:{_NEXT})))|(?=[ \t]*+$))",
     re.MULTILINE,
 )
 _FINAL = "<|channel|>final<|message|>"
-_ONLY_A_TOKEN = re.compile(rf"[ \t]*{_TOKEN}\s*")
 
 
 class Block(NamedTuple):
@@ -141,21 +154,49 @@ def without_colours(reply: str) -> str:
 
 
 def first_turn(reply: str) -> str:
-    """Return what stands before a token that ends a turn: some servers leave it behind the last line.
+    """Return what stands before a token that ends a turn: some servers leave it, and the turns that follow.
 
-    On a line of its own in a block it is code, such as a text's. Of a reply in harmony's channels, as gpt-oss
-    writes it, that is the final one.
+    What a line quotes is no token, nor what stands on a line of its own in a block: it is code, such as a
+    text's. Of a reply in harmony's channels, as gpt-oss writes it, that is the final one.
     """
     _, final, rest = reply.partition(_FINAL)
     reply = rest if final else reply
-    reply = _END_OF_TURN.split(reply, 1)[0]
-    lines = reply.splitlines(keepends=True)
-    ends = [number for number, line in enumerate(lines) if _ONLY_A_TOKEN.fullmatch(line)]
-    if not ends:
-        return reply
-    inside = {number for block in fenced_blocks(reply) for number in block.lines}
-    end = next((number for number in ends if number not in inside), len(lines))
-    return "".join(lines[:end])
+    edges: list[int] | None = None
+    n_struck, length = 0, len(reply.rstrip())
+    for match in _END_OF_TURN.finditer(reply):
+        n_struck += 1 if match["struck"] else 0
+        if not match["end"]:
+            continue
+        if match["html"] and n_struck:  # `<s>old</s>`
+            n_struck -= 1
+            continue
+        edges = _edges(reply) if edges is None else edges
+        is_in_block = bisect_right(edges, match.start()) % 2 == 1
+        line = reply.rfind("\n", 0, match.start()) + 1
+        before = reply[line : match.start()]
+        if is_in_block and match["html"] and match["next"] is None and match.end() < length:
+            continue
+        if _ends_here(match, before, is_in_block):
+            return reply[: match.start() if before.strip() else line]
+    return reply
+
+
+def _ends_here(match: re.Match[str], before: str, is_in_block: bool) -> bool:
+    """Return whether a turn ends with a token, given what stands before it on its line."""
+    if not before.strip():
+        return not is_in_block
+    # Behind a space it is a word of a sentence.
+    return match["next"] is not None or not before[-1].isspace() or not before.strip(" \t`~")
+
+
+def _edges(text: str) -> list[int]:
+    """Return where the code of blocks begins and ends in a text, by characters, in turn."""
+    starts = [0, *accumulate(map(len, text.splitlines(keepends=True)))]
+    return [
+        edge
+        for block in fenced_blocks(text)
+        for edge in (starts[block.lines.start + 1], starts[block.lines.stop - block.closed])
+    ]
 
 
 def without_reasoning(reply: str) -> str:

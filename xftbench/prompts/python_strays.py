@@ -19,8 +19,19 @@ _DYNAMIC = re.compile(r"\b(?:exec|globals|locals|vars)\(")
 _UNLISTED = {"__file__", "__builtins__", "__annotations__"}
 """Names of every module that `dir(builtins)` lacks."""
 _STAR = re.compile(r"^from[ \t][\w. \t]+import[ \t]*\*", re.MULTILINE)
-_LEAVING = {"input", "exit", "quit", "sys.exit", "os._exit", "unittest.main", "SystemExit"}
-_TELLING = re.compile(r"\b(?:input|_?exit|quit|main|del|SystemExit)\b")
+_LEAVING = {
+    "input", "exit", "quit", "sys.exit", "os._exit", "unittest.main", "SystemExit",
+    "sys.stdin.read", "sys.stdin.readline", "sys.stdin.readlines",
+    "help", "doctest.testmod", "doctest.run_docstring_examples",
+    "os.system", "subprocess.run", "subprocess.call", "subprocess.check_output", "subprocess.Popen",
+}  # fmt: skip
+"""What waits for input, leaves the program, or is taken away from it (as evalplus does)."""
+_SETTING = {"os.environ.setdefault", "os.environ.update", "os.putenv"}
+_ENVIRONMENT = re.compile(r"\b(?:environb?|getenvb?)\b")
+_TELLING = re.compile(
+    r"\b(?:input|_?exit|quit|main|del|SystemExit|stdin|testmod|run_docstring_examples|subprocess|environ"
+    r"|putenv)\b|\b(?:help|system)[ \t]*\("
+)
 """Words of what the symbol table of a program does not tell."""
 
 
@@ -194,19 +205,21 @@ def _run_parts(node: ast.AST) -> Iterable[ast.AST]:
 
 
 def _staying(parts: Sequence[_Part], name: str) -> Sequence[_Part]:
-    """Leave out the dialogues behind the function: they wait for input, or leave the program."""
+    """Leave out the dialogues behind the function, and settings of the environment that nothing reads."""
     reached = _reached(parts, name)
     first = max((place for place in reached if name in parts[place].bound), default=len(parts)) + 1
     leaving = _leaving_functions(parts, name)
-    return [
+    kept = [
         part
         for place, part in enumerate(parts)
         if place < first or place in reached or leaving.isdisjoint(_called(part.node))
     ]
+    unset = [part for part in kept if not _sets_environment(part.node)]
+    return kept if any(_ENVIRONMENT.search(part.text) for part in unset) else unset
 
 
 def _leaving_functions(parts: Sequence[_Part], name: str) -> set[str]:
-    """Return the functions that wait for input or leave the program, those included that call such ones."""
+    """Return the functions that wait for input, leave the program or fail, and those that call such ones."""
     callers: dict[str, list[str]] = {}
     for part in parts:
         if isinstance(part.node, _FUNCTIONS) and part.node.name != name:
@@ -247,7 +260,23 @@ def _called(root: ast.AST) -> Iterator[str]:
             waiting += ast.iter_child_nodes(node)
 
 
+def _sets_environment(node: ast.stmt) -> bool:
+    """Return whether it only sets variables of the process' environment, which evalplus makes impossible."""
+    if isinstance(node, ast.Assign):
+        return all(
+            isinstance(each, ast.Subscript) and _dotted(each.value) == "os.environ" for each in node.targets
+        )
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Call)
+        and _dotted(node.value.func) in _SETTING
+    )
+
+
 def _dotted(node: ast.AST) -> str:
-    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-        return f"{node.value.id}.{node.attr}"
-    return node.id if isinstance(node, ast.Name) else ""
+    """Return a name with what its attributes are called; nothing for what has none."""
+    attributes: list[str] = []
+    while isinstance(node, ast.Attribute):
+        attributes.append(node.attr)
+        node = node.value
+    return ".".join([node.id, *reversed(attributes)]) if isinstance(node, ast.Name) else ""

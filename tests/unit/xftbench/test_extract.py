@@ -382,6 +382,11 @@ RIGHT = {
     "HTML at the end of a line": fenced(f"PAGE = '''<p>\n<s>old</s>\n</p>'''\n{BODY}"),
     "a turn's end and another turn": f"{BODY.rstrip()}<|im_end|>\n<|im_start|>user\nThanks!",
     "a turn's end in a text": fenced(f"END = '<|im_end|>'\n{BODY}"),
+    "a second draft is cut off": fenced(BODY)
+    + "Simpler:\n```python\ndef add(a, b):\n    x = 0\n    return x",
+    "a broken line follows, and a part came before": fenced("    return 0\n") + fenced(f"{BODY}x = (\n"),
+    "it is cut off among prose": f"Sure.\n{BODY}    # Or\n    if a:\n        x = (1,\n",
+    "thoughts end before its fence": f"{fenced(WRONG)}So done.</think>{fenced(BODY)}",
     "a helper's signature follows": fenced(UP) + fenced(WITH_UP) + fenced("def up(x): ...\n"),
     "a helper's table is filled in a loop": fenced("T = {}\nfor i in range(3):\n    T[i] = i\n")
     + fenced(WITH_T),
@@ -479,6 +484,33 @@ def test_prose_and_examples_that_happen_to_parse_are_left_out(note: str, place: 
     assert namespace["add"](1, 2) == 3
 
 
+ENDING_EARLY = {
+    "doctests": "import doctest\ndoctest.testmod()",
+    "one doctest": "from doctest import testmod as test\ntest(verbose=True)",
+    "help": "help(add)",
+    "help in a function": "def main():\n    help(add)\n\nmain()",
+    "standard input": "import sys\nprint(add(*sys.stdin.readline().split()))",
+    "another program": "import os\nos.system('clear')",
+}
+
+
+@pytest.mark.parametrize("lines", ENDING_EARLY.values(), ids=ENDING_EARLY)
+def test_what_evalplus_takes_away_is_not_called_behind_the_function(lines: str) -> None:
+    last = lines.splitlines()[-1]
+    code = chat(fenced(f"{BODY}\n{lines}\n"))[1]
+    assert (BODY in code, f"\n{last}\n" in code) == (True, False)
+    assert last in chat(fenced(f"if __name__ == '__main__':\n{textwrap.indent(lines, '    ')}\n{BODY}"))[1]
+
+
+@pytest.mark.parametrize(
+    "line", ["os.environ['OMP_NUM_THREADS'] = '1'", "os.environ.setdefault('A', '1')", "os.putenv('A', '')"]
+)
+def test_settings_of_the_environment_are_left_out_if_nothing_reads_them(line: str) -> None:
+    assert line not in chat(fenced(f"import os\n{line}\n{BODY}"))[1]
+    reads = f"import os\n{line}\nA = os.environ.get('A')\n{BODY}"
+    assert chat(fenced(reads))[1].endswith(reads)
+
+
 def test_the_literal_rule_keeps_notes_that_happen_to_parse() -> None:
     completion = "    return a + b\n\nComplexity: O(n)\n"
     assert extracted(completion, "append", "strict").code == PROBLEM.prompt + completion
@@ -550,6 +582,53 @@ def test_a_token_on_a_line_of_its_own_ends_the_turn() -> None:
     other = BODY.replace("+", "-")
     rule, code = chat(f"```python\n{BODY}```\n<|im_end|>\n<|im_start|>user\nNo.\n```python\n{other}```\n")
     assert (rule, code.endswith(BODY)) == ("fence", True)
+
+
+TURNS = {
+    "Llama 2": " </s><s>[INST] ",
+    "Llama 3": "<|eot_id|><|start_header_id|>user<|end_header_id|>\n\n",
+    "Llama 4": "<|eot|><|header_start|>user<|header_end|>\n\n",
+    "Mistral": "</s>[INST] ",
+    "Gemma": "<end_of_turn>\n<start_of_turn>user\n",
+    "ChatML": "<|im_end|>\n<|im_start|>user\n",
+    "Phi 3": "<|end|>\n<|user|>\n",
+    "Phi 4": "<|im_end|><|im_start|>user<|im_sep|>",
+    "DeepSeek": "<\uff5cend\u2581of\u2581sentence\uff5c><\uff5cUser\uff5c>",
+    "DeepSeek 2": "<\uff5cend\u2581of\u2581sentence\uff5c>User: ",
+    "DeepSeek Coder": "\n<|EOT|>\n### Instruction:\n",
+    "Zephyr": "</s>\n<|user|>\n",
+    "Granite": "<|end_of_text|>\n<|start_of_role|>user<|end_of_role|>",
+    "Command R": "<|END_OF_TURN_TOKEN|><|START_OF_TURN_TOKEN|><|USER_TOKEN|>",
+    "GLM": "\n<|user|>\n",
+    "OpenChat": "<|end_of_turn|>GPT4 Correct User: ",
+    "Vicuna": "</s>USER: ",
+    "words alone": "</s>\n\nAnd:\n",
+}
+
+
+@pytest.mark.parametrize("turn", TURNS.values(), ids=TURNS)
+def test_turns_that_follow_are_no_part_of_the_reply(turn: str) -> None:
+    more = f"{turn}What's `that`?\n{fenced(WRONG)}"
+    for reply in (fenced(BODY), fenced(BODY).rstrip(), f"{fenced(BODY)}It's what `add` does."):
+        assert chat(reply + more)[1].endswith(BODY)
+    assert extracted(BODY + more, "alone", "lenient").code.rstrip().endswith(BODY.rstrip())
+
+
+TOKENS_IN_CODE = [
+    "ASK = '<|im_end|><|im_start|>user'",
+    'ASK = f"{1}\\"</s><s>[INST] "',
+    'ASK = """</s>[INST]"""',
+    "OLD = '<s>a</s><s>b</s>'",
+    'PAGE = """<s class="old">\ntext</s>\n"""',
+    'PAGE = """\ntext</s>\n"""',
+    'ASK = """\n<|eot_id|><|start_header_id|>user\n"""',
+]
+
+
+@pytest.mark.parametrize("line", TOKENS_IN_CODE)
+def test_a_token_that_code_mentions_ends_nothing(line: str) -> None:
+    code = f"{line}\n{BODY}"
+    assert chat(f"The token `<|im_end|><|im_start|>`:\n```python\n{code}```\nDone.")[1].endswith(code)
 
 
 def test_a_token_in_a_block_is_code() -> None:
