@@ -175,6 +175,14 @@ def test_a_pool_of_threads_may_be_large(pool: Pool) -> None:
     assert judged(pool, source, DOUBLE).verdict == "passed"
 
 
+def test_a_solution_may_leave_many_files_open(pool: Pool) -> None:
+    source = (
+        "import asyncio\nLOOPS = []\ndef f(x):\n"
+        "    LOOPS.extend(asyncio.new_event_loop() for _ in range(50))\n    return 2 * x\n"
+    )
+    assert judged(pool, source, DOUBLE).verdict == "passed"
+
+
 def test_many_numbers_of_numpys_are_sent_as_fast_as_pythons(pool: Pool) -> None:
     outcome = judged(pool, "import numpy\ndef f(n): return list(numpy.arange(n))\n", MANY)
     assert (outcome.verdict, outcome.strict) == ("passed", "passed")

@@ -226,7 +226,7 @@ def limit_candidate(limits: dict[str, int]) -> None:
     linux.limit(resource.RLIMIT_AS, limits["memory_bytes"])
     linux.limit(resource.RLIMIT_FSIZE, limits["disk_bytes"])
     linux.limit(resource.RLIMIT_NPROC, limits["processes"] + _SPARE_PROCESSES)
-    linux.limit(resource.RLIMIT_NOFILE, 64)
+    linux.limit(resource.RLIMIT_NOFILE, 1024)
     linux.limit(resource.RLIMIT_CORE, 0)
     linux.limit(resource.RLIMIT_MEMLOCK, 0)
     linux.limit(resource.RLIMIT_MSGQUEUE, 0)
