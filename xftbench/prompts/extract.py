@@ -52,11 +52,13 @@ def extract(
         return found or (Solution(code=reply, rule="nothing") if extraction == "chat" else literal)
     blocks = list(fenced_blocks(reply, tags(problem.language)))
     is_cut = extraction == "chat" and sample.finish_reason is None and blocks and not blocks[-1].closed
-    found = python_reply.from_reply(problem, reply, blocks, "length" if is_cut else _finish_reason(sample))
+    finish_reason = "length" if is_cut else _finish_reason(sample)
+    found = python_reply.from_reply(problem, reply, blocks, finish_reason)
     if found is not None:
         return found
     if extraction == "chat":
-        return python_reply.nearest(problem, reply, blocks)
+        listed = python_reply.from_listing(problem, blocks, finish_reason)
+        return listed or python_reply.nearest(problem, reply, blocks)
     prompt_lines = literal.code.removesuffix(text).count("\n") if literal.code.endswith(text) else 0
     shorter = without_strays(
         python_code.cut(literal.code, prompt_lines) or "", problem.entry_point, finish_reason=None

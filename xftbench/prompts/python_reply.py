@@ -19,6 +19,8 @@ from xftbench.records import FinishReason, Problem, Solution
 _INDENTED = re.compile(r"(?:[ \t]*\n|#[^\n]*\n)*+[ \t]+\S")
 _OPENS = re.compile(r"[ \t]*(?:`{3,}|~{3,})[ \t]*py(?:thon)?[\d.]*\s*$", re.IGNORECASE)
 _CODE_TAG = re.compile(r"^[ \t]*</?code>|</code>[ \t]*$", re.MULTILINE)
+_PROMPT = re.compile(r"(?:>>>|\.\.\.)(?: |$)")
+_NUMBERED = re.compile(r"[ \t]*(\d+)(?:[:.]| ?\|)?(?P<code>(?:[ \t].*)?)")
 _TRIES = 16
 """Blocks that are tried as the rest of the prompt, or repaired."""
 
@@ -123,6 +125,33 @@ def _from_a_body(problem: Problem, blocks: Sequence[Block]) -> Solution | None:
 def _is_opening(code: str, name: str) -> bool:
     """Return whether code ends in a function without a body, or with a docstring alone: one can follow."""
     return binding(f"{code.rstrip()}\n    pass\n", name) is Binding.NAMED
+
+
+def from_listing(
+    problem: Problem, blocks: Sequence[Block], finish_reason: FinishReason | None
+) -> Solution | None:
+    """Return the program in blocks with a session's prompts or numbers of lines; None if there is none."""
+    plain = [block._replace(code=_unlisted(block.code)) for block in blocks]
+    if plain == list(blocks):
+        return None
+    known = bound_in([_preamble(problem)])
+    return _from_blocks(problem, _read_blocks(plain, problem.entry_point, known, finish_reason))
+
+
+def _unlisted(code: str) -> str:
+    """Take from code the prompts of a session, and what it printed, or the numbers of all lines."""
+    lines = code.splitlines()
+    if code.lstrip().startswith(">>> "):
+        entered = [line[4:] for line in lines if _PROMPT.match(line)]
+        return "".join(f"{line}\n" for line in entered)
+    matches = [match for line in lines if line.strip() and (match := _NUMBERED.fullmatch(line))]
+    numbers = [match[1] for match in matches]
+    if not numbers or len(numbers) < sum(bool(line.strip()) for line in lines):
+        return code
+    first = int(numbers[0][:9])
+    if numbers != [str(first + count) for count in range(len(numbers))]:
+        return code
+    return textwrap.dedent("".join(f"{match['code']}\n" for match in matches))
 
 
 def nearest(problem: Problem, reply: str, blocks: Sequence[Block]) -> Solution:

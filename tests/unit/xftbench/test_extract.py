@@ -484,6 +484,31 @@ def test_prose_and_examples_that_happen_to_parse_are_left_out(note: str, place: 
     assert namespace["add"](1, 2) == 3
 
 
+LISTED = "def add(a, b):\n    c = a\n\n    return c + b\n"
+
+
+@pytest.mark.parametrize("form", ["{} {}", "{:3}  {}", "{}\t{}", "{}: {}", "{:2} | {}", "{}. {}"])
+def test_a_block_may_have_its_lines_numbered(form: str) -> None:
+    lines = LISTED.splitlines()
+    block = "".join(f"{form.format(number, line)}\n" for number, line in enumerate(lines, 8))
+    assert chat(fenced(block))[1].endswith(LISTED)
+    assert chat(fenced(block) + fenced(BODY))[1].endswith(BODY)
+
+
+def test_a_block_may_be_a_session() -> None:
+    code = "".join(f"{'... ' if line[:1] in ' ' else '>>> '}{line}\n" for line in LISTED.splitlines())
+    session = f">>> import math\n{code}...\n>>> add(1, 2)\n3\n>>> print(add(\n... 2, 3))\n5\n"
+    rule, found = chat(fenced(session))
+    assert rule == "fence"
+    assert found.endswith(f"import math\n{LISTED}\nadd(1, 2)\nprint(add(\n2, 3))\n")
+    assert chat(fenced(session) + fenced(BODY))[1].endswith(BODY)
+
+
+@pytest.mark.parametrize("block", ["1 def add(a, b):\n3     return a\n", ">>> add(1, 2)\n3\n", "1\n2\nx\n"])
+def test_what_is_no_listing_is_left_as_it_is(block: str) -> None:
+    assert chat(fenced(block))[1].endswith(block)
+
+
 ENDING_EARLY = {
     "doctests": "import doctest\ndoctest.testmod()",
     "one doctest": "from doctest import testmod as test\ntest(verbose=True)",
