@@ -17,7 +17,14 @@ from xftbench.generation.backend import Engine, Request
 from xftbench.generation.checkpoints import Checkpoint, read_config
 from xftbench.generation.failures import as_backend_errors, quiet_transformers
 from xftbench.generation.options import BackendOptions, arrange
-from xftbench.generation.tokens import check_lengths, cut_at_stop, encode, load_tokenizer
+from xftbench.generation.tokens import (
+    check_lengths,
+    cut_at_stop,
+    encode,
+    load_tokenizer,
+    marks_that_end,
+    special_tokens,
+)
 from xftbench.records import Sample, SamplingParams
 
 _BATCH_SIZE = 32
@@ -90,6 +97,7 @@ class HfBackend:
                 trust_remote_code=runs_code,
             )
             self._model: Any = model.to(self.engine.device).eval()
+        self._specials = special_tokens(self._tokenizer)
         self._eos = _take_end_tokens(self._model, self._tokenizer.eos_token_id)
 
     @property
@@ -136,7 +144,11 @@ class HfBackend:
         input_ids = torch.tensor([[pad] * (width - len(ids)) + ids for _, ids in batch], device=device)
         mask = torch.tensor([[0] * (width - len(ids)) + [1] * len(ids) for _, ids in batch], device=device)
         readers = ReadAlong(
-            self._tokenizer, [(ids, request.prompt.stop) for request, ids in batch], self._eos
+            self._tokenizer,
+            [
+                (ids, request.prompt.stop, self._eos | marks_that_end(self._specials, request.prompt))
+                for request, ids in batch
+            ],
         )
         greedy = sampling.temperature == 0
         with torch.inference_mode():

@@ -1,6 +1,6 @@
 """What is done at each step of transformers' `generate`: draw a token per row, and read along for its end."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any
 
 import torch
@@ -45,20 +45,23 @@ def _within_top_p(scores: torch.Tensor, top_p: float) -> torch.Tensor:
 class Reply:
     """One row's tokens as text, up to its end."""
 
-    def __init__(self, tokenizer: Any, prompt_ids: Sequence[int], stops: Sequence[str]) -> None:
+    def __init__(
+        self, tokenizer: Any, prompt_ids: Sequence[int], stops: Sequence[str], ends: Set[int]
+    ) -> None:
         self._stream = TextStream(tokenizer, prompt_ids)
         self._stops = stops
+        self._ends = ends
         self.text = ""
         self.n_tokens = 0
         """Up to and including the token that ended the reply; padding is not counted."""
         self.ended = False
 
-    def push(self, token_id: int, ends: frozenset[int]) -> None:
+    def push(self, token_id: int) -> None:
         """Add a token, unless the reply has ended."""
         if self.ended:
             return
         self.n_tokens += 1
-        if token_id in ends:
+        if token_id in self._ends:
             self.ended = True
             return
         self.text = self._stream.push(token_id)
@@ -68,14 +71,11 @@ class Reply:
 class ReadAlong(StoppingCriteria):
     """Ends each row at an end token or behind the first stop string in its text."""
 
-    def __init__(
-        self, tokenizer: Any, rows: Sequence[tuple[Sequence[int], Sequence[str]]], ends: frozenset[int]
-    ) -> None:
-        self._ends = ends
-        self.replies = [Reply(tokenizer, ids, stops) for ids, stops in rows]
+    def __init__(self, tokenizer: Any, rows: Sequence[tuple[Sequence[int], Sequence[str], Set[int]]]) -> None:
+        self.replies = [Reply(tokenizer, ids, stops, ends) for ids, stops, ends in rows]
 
     def __call__(self, input_ids: torch.Tensor, scores: Any, **kwargs: Any) -> torch.Tensor:
         """Read the token that each row got last; return which rows are done."""
         for reply, token_id in zip(self.replies, input_ids[:, -1].tolist(), strict=True):
-            reply.push(token_id, self._ends)
+            reply.push(token_id)
         return torch.tensor([reply.ended for reply in self.replies], device=input_ids.device)

@@ -1,7 +1,8 @@
 """Prompts to token ids and back, the same for every engine: engines are given ids, never text."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from xftbench.errors import BackendError
@@ -70,9 +71,26 @@ def _encode_chat(tokenizer: Tokenizer, prompt: Prompt) -> list[int]:
     with as_backend_errors("applying the chat template", "choose a --style that is not a chat"):
         return list(
             tokenizer.apply_chat_template(
-                message, tokenize=True, add_generation_prompt=True, return_dict=False
+                message,
+                tokenize=True,
+                add_generation_prompt=True,
+                return_dict=False,
+                **_fixed_day(tokenizer),
             )
         )
+
+
+_DAY = datetime(2024, 7, 26, tzinfo=UTC)
+"""What Llama 3's own template writes where it is told no date."""
+
+
+def _fixed_day(tokenizer: Tokenizer) -> dict[str, Any]:
+    """Return what makes a template that writes today's date (Llama 3's) write the same one every day.
+
+    Otherwise a run that is resumed, or compared, on another day would have had other prompts. Templates that
+    ask for no date get nothing: not every tokenizer takes settings.
+    """
+    return {"strftime_now": _DAY.strftime} if "strftime_now" in str(tokenizer.chat_template) else {}
 
 
 _SPLITTER = "-[[]]-the-reply-goes-on-from-here-[[]]-"
@@ -89,7 +107,7 @@ def _prefilled(tokenizer: Tokenizer, prompt: Prompt) -> str:
         {"role": "assistant", "content": f"{prompt.response}{_SPLITTER}\n```\n"},
     ]
     with as_backend_errors("applying the chat template", "choose a --style that is not a chat"):
-        rendered = tokenizer.apply_chat_template(messages, tokenize=False)
+        rendered = tokenizer.apply_chat_template(messages, tokenize=False, **_fixed_day(tokenizer))
     before, *after = str(rendered).split(_SPLITTER)
     if len(after) != 1 or not before.endswith(prompt.response):
         raise BackendError(
@@ -98,6 +116,21 @@ def _prefilled(tokenizer: Tokenizer, prompt: Prompt) -> str:
             hint="choose a --style that does not open the reply, such as --style chat",
         )
     return before
+
+
+def special_tokens(tokenizer: Tokenizer) -> dict[int, str]:
+    """Return the tokens that are marks, such as ``<|endoftext|>``: engines leave them out of a text."""
+    return {id_: token.content for id_, token in tokenizer.added_tokens_decoder.items() if token.special}
+
+
+def marks_that_end(specials: Mapping[int, str], prompt: Prompt) -> frozenset[int]:
+    """Return the special tokens that end the reply to a prompt, besides a checkpoint's own end tokens.
+
+    Behind raw text all of them: another document or file begins there (StarCoder 2's ``<file_sep>``), as in
+    MultiPL-E's automodel.py. In a chat one may as well open thoughts, so only those count that the style
+    names as a stop string, which could not be met in a text without them.
+    """
+    return frozenset(id_ for id_, text in specials.items() if not prompt.is_chat or text in prompt.stop)
 
 
 def check_lengths(

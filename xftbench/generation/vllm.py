@@ -7,7 +7,7 @@ imported, because it reads it then; what the user has set stays.
 import gc
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,14 @@ from xftbench.generation.backend import Engine, Request
 from xftbench.generation.checkpoints import Checkpoint, read_config
 from xftbench.generation.failures import as_backend_errors, quiet_transformers
 from xftbench.generation.options import BackendOptions, arrange
-from xftbench.generation.tokens import check_lengths, cut_at_stop, encode, load_tokenizer
+from xftbench.generation.tokens import (
+    check_lengths,
+    cut_at_stop,
+    encode,
+    load_tokenizer,
+    marks_that_end,
+    special_tokens,
+)
 from xftbench.generation.vllm_build import find_build
 from xftbench.records import Sample, SamplingParams
 
@@ -77,6 +84,7 @@ class VllmBackend:
         config = read_config(Path(checkpoint.path))
         set_environment(self.engine.device)
         self._tokenizer = load_tokenizer(checkpoint)
+        self._specials = special_tokens(self._tokenizer)
         runs_code = trust.trusts_code(checkpoint)
         if runs_code:
             trust.announce(checkpoint)
@@ -111,7 +119,7 @@ class VllmBackend:
         with as_backend_errors("generating with vLLM", _HINT):
             ids = self.llm.enqueue(
                 [{"prompt_token_ids": prompt} for prompt in prompts],
-                [_vllm_parameters(request, sampling) for request in requests],
+                [_vllm_parameters(request, sampling, self._specials) for request in requests],
                 use_tqdm=False,
             )
         # The engine appends a part of its own to the ids that it is given; outputs carry the given ones.
@@ -198,7 +206,7 @@ def _cache_bytes(config: dict[str, Any], dtype: str) -> int:
     return max(_GIB // 2, min(wanted, devices.available_memory_bytes() // 2))
 
 
-def _vllm_parameters(request: Request, sampling: SamplingParams) -> Any:
+def _vllm_parameters(request: Request, sampling: SamplingParams, specials: Mapping[int, str]) -> Any:
     from vllm import SamplingParams as VllmSamplingParams
 
     greedy = sampling.temperature == 0
@@ -208,6 +216,7 @@ def _vllm_parameters(request: Request, sampling: SamplingParams) -> Any:
         max_tokens=sampling.max_new_tokens,
         seed=None if greedy else request.seed,
         stop=list(request.prompt.stop),
+        stop_token_ids=sorted(marks_that_end(specials, request.prompt)),
     )
 
 

