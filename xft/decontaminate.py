@@ -8,7 +8,8 @@ shorter runs finds those, and copies that were edited here and there.)
 
 *Syntax tree.* With variables renamed to one name and docstrings and annotations dropped, a function whose
 statements hold all of a solution's in a row is taken for it, however it was renamed or wrapped. Solutions
-of less than 25 nodes are too common to be evidence.
+of less than 25 nodes are too common to be evidence. Functions are looked for in fences and outside of them,
+in the question and in the answer.
 """
 
 import ast
@@ -18,7 +19,7 @@ import importlib.util
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,7 +36,9 @@ _MIN_NODES = 25
 _EXCERPT = 160
 _BUILTINS = set(dir(builtins))
 _WORD = re.compile(r"[^\W_]+")
-_FENCE = re.compile(r"```[\w+-]*\n(.*?)(?:```|\Z)", re.DOTALL)
+_FENCE = re.compile(r"(?<![`~])(`{3,}+|~{3,}+)[^`\n]*\n(?P<code>.*?)(?:\1|\Z)", re.DOTALL)
+_PROMPT = re.compile(r"^(?:>>>|\.\.\.|>)(?: |$)", re.MULTILINE)
+_HEAD = re.compile(r"([ \t]*)(?:async[ \t]+)?def[ \t]")
 
 
 class BenchmarkProblem(NamedTuple):
@@ -204,10 +207,8 @@ class _Finder:
             yield Overlap(self._problems[index].task_id, row.line, reason, " ".join(text.split())[:_EXCERPT])
 
     def _equal_functions(self, row: Row) -> Iterator[int]:
-        for code in _codes(row):
-            tree = _parse(code)
-            functions = ast.walk(tree) if tree else ()
-            for node in functions:
+        for tree in (*_trees(row.instruction), *_trees(row.response)):
+            for node in ast.walk(tree):
                 if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                     statements = _body(node).statements
                     for start, first in enumerate(statements):
@@ -225,15 +226,50 @@ def _runs(text: str) -> Iterator[str]:
         yield " ".join(words[start : start + _RUN])
 
 
-def _codes(row: Row) -> Iterable[str]:
-    """Return the texts of a row that may be Python: its fences, or all of the response."""
-    fenced = _FENCE.findall(row.response)
-    return fenced or [row.response]
+def _trees(text: str) -> list[ast.Module]:
+    """Return the Python in a text that may hold functions.
+
+    These are its fences, what stands outside of them if all of that is Python, and otherwise each function
+    in it: before prose, at a prompt, beside code of Python 2, in a fence that was not taken for one.
+    """
+    if "def" not in text:
+        return []
+    found: list[ast.Module] = []
+
+    def take(fence: re.Match[str]) -> str:
+        tree = _parse(fence["code"])
+        found.extend([tree] if tree else [])
+        return "\n" if tree else fence[0]
+
+    rest = _FENCE.sub(take, text.replace("\r\n", "\n").replace("\r", "\n"))
+    whole = _parse(rest)
+    pieces = [whole] if whole else map(_parse, _functions_amid(_PROMPT.sub("", rest)))
+    return found + [tree for tree in pieces if tree]
+
+
+def _functions_amid(text: str) -> Iterator[str]:
+    """Yield the outermost functions of a text: each ``def`` with the deeper lines that follow."""
+    block: list[str] = []
+    indent = 0
+    for line in text.split("\n"):
+        inner = line.lstrip(" \t")
+        # Comments may stand anywhere, and the end of a long head as far left as its beginning.
+        if block and (not inner or inner[0] in "#)" or len(line) - len(inner) > indent):
+            block.append(line)
+            continue
+        if block:
+            yield "\n".join(block)
+        head = _HEAD.match(line)
+        block, indent = ([line], head.end(1)) if head else ([], 0)
+    if block:
+        yield "\n".join(block)
 
 
 def _parse(code: str) -> ast.Module | None:
+    """Parse a text, which may be indented as a whole; None if it is not Python."""
+    is_indented = code.lstrip("\n")[:1] in {" ", "\t"}
     try:
-        return ast.parse(code)
+        return ast.parse(f"if True:\n{code}" if is_indented else code)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 

@@ -65,6 +65,17 @@ COPIES = {
     "in a class": ("Write it.", fence(IN_A_CLASS)),
     "tabs": ("Write it.", fence(RENAMED.replace("    ", "\t"))),
     "annotated, longer": ("Write it.", fence(LONGER)),
+    "other newlines": ("Write it.", fence(RENAMED).replace("\n", "\r\n")),
+    "spaces about the tag": ("Write it.", fence(RENAMED).replace("```python", "``` python ")),
+    "tildes": ("Write it.", fence(RENAMED).replace("```", "~~~")),
+    "in a list": ("Write it.", "1. So:\n\n" + textwrap.indent(fence(RENAMED), "   ")),
+    "a session after it": ("Write it.", fence(f"{RENAMED}\n>>> near([1], 2)\nFalse")),
+    "a session": ("Write it.", fence(">>> " + RENAMED.replace("\n", "\n... "))),
+    "Python 2 after it": ("Write it.", fence(f"{RENAMED}print near([1], 2)")),
+    "amid prose": ("Write it.", f"Sure!\n\n{RENAMED}\nIt looks at each pair."),
+    "head of many lines": ("Write it.", "Sure!\n" + RENAMED.replace("values, eps", "\n  values,\n  eps\n")),
+    "a comment at the left": ("Write it.", "Sure!\n" + RENAMED.replace("\n", "\n# all pairs\n", 1)),
+    "in the question": (f"Explain this code: {fence(RENAMED)}", "It looks at each pair."),
 }
 
 
