@@ -17,7 +17,7 @@ import msgspec
 
 from xft import embedded
 from xft.checkpoint import ROUTING_FILE, Writing, open_checkpoint, read_json
-from xft.coefficients import Rule
+from xft.coefficients import DEFAULT_SHARED_WEIGHT, Rule
 from xft.data import read_rows, split, write_rows
 from xft.decontaminate import decontaminate, read_problems
 from xft.errors import CheckpointError, DataError
@@ -215,17 +215,22 @@ class Line:
     def _merged(self, rule: Rule, moe: Stage, mixing: Stage) -> Stage:
         name = "xft" if rule == "learned" else f"xft-{rule}"
         target = self._out / name
+        # An ablation of the learned shares: the λ that those began with.
+        weight = self._recipe.mixing.get("shared_weight", DEFAULT_SHARED_WEIGHT)
 
         def make(replace: bool) -> str:
             writing = dataclasses.replace(self._writing, overwrite=replace)
-            options = MergeOptions(rule=rule, mixing=mixing.target, counts=_routing_counts(moe.target))
+            options = MergeOptions(
+                rule=rule, mixing=mixing.target, counts=_routing_counts(moe.target), shared_weight=weight
+            )
             merge(moe.target, target, options, writing=writing)
             return f"merged by the rule {rule}"
 
         parents = (moe, mixing) if rule == "learned" else (moe,)
+        asked = {"rule": rule} | ({"shared_weight": weight} if rule in {"uniform", "frequency"} else {})
         return Stage(
             name=name, about=f"merge the experts by the rule {rule}", target=target,
-            asked={"rule": rule}, parents=parents, make=make,
+            asked=asked, parents=parents, make=make,
         )  # fmt: skip
 
 

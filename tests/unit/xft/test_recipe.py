@@ -52,6 +52,7 @@ batch_size = 4
 compute = "fp32"
 [mixing]
 batch_size = 4
+shared_weight = 0.5
 [merge]
 rules = ["learned", "uniform", "frequency"]
 """
@@ -92,6 +93,8 @@ def test_everything_is_made_and_a_second_run_makes_nothing(ready: Path) -> None:
     cost = token_flops(open_checkpoint(ready / "dense"), MoeConfig(num_experts=4, top_k=3))
     assert flops["epochs"] == pytest.approx((2 * cost.moe + cost.mixing) / cost.sft, abs=1e-3)
     assert flops["epochs"] > 3
+    merged = [stages[name].recipe for name in ("xft", "xft-uniform", "xft-frequency")]  # type: ignore[union-attr]
+    assert [recipe["shared_weights"] for recipe in merged] == [[0.5, 0.5]] * 3, "λ is [mixing]'s"
     report = json.loads((ready / "out" / "mixing_report.json").read_text())
     assert len(report["layers"]) == 2
     written = {path: path.stat().st_mtime_ns for path in (ready / "out").rglob("*") if path.is_file()}
@@ -124,6 +127,10 @@ def test_other_settings_are_refused_and_with_overwrite_made(ready: Path) -> None
     after = weights(ready / "out")
     changed = {name.split("/")[0] for name in after if not torch.equal(after[name], before[name])}
     assert changed == {"moe", "xft", "xft-uniform", "xft-frequency"}, "the controls were kept"
+    (ready / "r.toml").write_text((ready / "r.toml").read_text().replace("0.5", "0.25"))
+    to_make = run("recipe", "r.toml", "-o", "out", "--overwrite", "--dry-run")
+    remade = [line.split()[2] for line in to_make.splitlines() if line.startswith("to make")]
+    assert remade == ["mixing", "xft", "xft-uniform", "xft-frequency"]
 
 
 def test_what_was_begun_with_other_settings_is_refused_and_with_overwrite_dropped(
@@ -209,7 +216,7 @@ def test_killed_at_any_point_it_goes_on_to_the_same_end(ready: Path) -> None:
         (('base = "dense"', 'base = "nowhere"'), 3, "no checkpoint directory"),
         (('source = "d.jsonl"', 'source = "e.jsonl"'), 7, "no file e.jsonl"),
         (("clean_of = []", 'clean_of = ["humanevil"]'), 7, "no suite and no file"),
-        (("[mixing]", "[mixing]\nshared_weight = 1.5"), 2, "λ is 1.5"),
+        (("shared_weight = 0.5", "shared_weight = 1.5"), 2, "λ is 1.5"),
     ],
 )
 def test_slips(ready: Path, change: tuple[str, str], code: int, complaint: str) -> None:
