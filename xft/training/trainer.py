@@ -85,6 +85,12 @@ class XftTrainer(SFTTrainer):
         """Of the last step."""
         self._figures: dict[str, list[float]] = defaultdict(list)
 
+    def create_optimizer(self, *args: Any) -> Any:
+        """Return the optimiser, which takes up a state as it was saved."""
+        optimizer: Any = super().create_optimizer(*args)
+        load_uncast(optimizer)
+        return optimizer
+
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
         """Return the schedule; transformers' own spends the first step at a rate of 0."""
         if self.lr_scheduler is None:
@@ -160,6 +166,31 @@ class XftTrainer(SFTTrainer):
             return []
         total = self.accelerator.reduce(torch.stack(self.loads).to(self.args.device), "sum")
         return [layer.tolist() for layer in total]
+
+
+def load_uncast(optimizer: torch.optim.Optimizer) -> None:
+    """Make an optimiser keep the dtypes of a state that it loads.
+
+    torch casts what it loads to the dtype of the parameters. Adafactor's averages are fp32 whatever the
+    parameters are, so a run in bf16 would go on from rounded ones.
+    """
+    saved: dict[str, Any] = {}
+
+    def before(_: Any, state: dict[str, Any]) -> None:
+        saved.update(state)
+
+    def after(_: Any) -> None:
+        numbers = [number for group in saved["param_groups"] for number in group["params"]]
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        for number, parameter in zip(numbers, parameters, strict=True):
+            for name, value in saved["state"].get(number, {}).items():
+                loaded = optimizer.state[parameter][name]
+                if isinstance(value, torch.Tensor) and value.dtype != loaded.dtype:
+                    optimizer.state[parameter][name] = value.to(loaded.device)
+        saved.clear()
+
+    optimizer.register_load_state_dict_pre_hook(before)
+    optimizer.register_load_state_dict_post_hook(after)
 
 
 def share_of_peak(step: int, n_steps: int, options: TrainOptions) -> float:

@@ -1,5 +1,6 @@
 """Full fine-tuning: its laws, its interruptions, and the whole line from a base to a merged model."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -185,7 +186,7 @@ class Crash(BaseException):
     """Stands for a kill: nobody catches it."""
 
 
-@pytest.mark.parametrize("kind", ["dense", "moe", "packed", "ctrl-c", "adafactor"])
+@pytest.mark.parametrize("kind", ["dense", "moe", "packed", "ctrl-c", "adafactor", "reference"])
 def test_interrupted_and_resumed_equals_uninterrupted(ready: Path, kind: str) -> None:
     source = ready / "dense"
     if kind != "dense":
@@ -196,6 +197,8 @@ def test_interrupted_and_resumed_equals_uninterrupted(ready: Path, kind: str) ->
         style="raw", lr=3e-3, epochs=1.5, batch_size=2, accumulate=2, compute="fp32",
         packing=kind == "packed", max_tokens=64, optimizer=optimizer, schedule="cosine",
     )  # fmt: skip
+    if kind == "reference":
+        options = dataclasses.replace(options, **REFERENCE)
     train(source, "d.jsonl", ready / "whole", options)
 
     def stop(report: StepReport) -> None:
