@@ -10,7 +10,7 @@ TIES Yadav et al. 2023 (2306.01708); DARE Yu et al. 2023 (2311.03099); SLERP Sho
 import dataclasses
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from math import isfinite
+from math import fsum, isfinite
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -32,6 +32,8 @@ from xft.output import new_directory, refuse_overlap
 from xft.tensorfile import FileReader, PlannedTensor, TensorEntry
 
 CombineRule = Literal["soup", "task-arithmetic", "ties", "dare", "slerp"]
+_ROUNDED = 1e-5
+"""How far from 1 the sum of weights may be that were written with six digits."""
 _NEEDS_BASE = {"task-arithmetic", "ties", "dare"}
 
 
@@ -46,7 +48,7 @@ class CombineOptions:
     rule: CombineRule = "soup"
     """Which rule."""
     weights: tuple[float, ...] | None = None
-    """One per model; equal shares by default."""
+    """One per model; equal shares by default. A soup's add up to 1; differences may be added in full."""
     scale: float = 1.0
     """λ of task arithmetic, TIES and DARE: how far to go along the combined difference."""
     density: float = 1.0
@@ -69,11 +71,22 @@ class CombineOptions:
             raise UsageProblem(f"t is {self.t}, expected 0 to 1")
 
     def shares(self, n_models: int) -> list[float]:
-        """Return one weight per model."""
+        """Return one weight per model.
+
+        Raises:
+            UsageProblem: If there are more or less, or a soup's don't add up to 1.
+        """
         if self.weights is None:
             return [1.0 / n_models] * n_models
         if len(self.weights) != n_models:
             raise UsageProblem(f"{len(self.weights)} weights for {n_models} models")
+        total = fsum(self.weights)
+        if self.rule == "soup" and abs(total - 1.0) > _ROUNDED:
+            parts = ",".join(f"{weight / total:.6g}" for weight in self.weights) if total > 0 else None
+            raise UsageProblem(
+                f"the weights of a soup add up to {total:g}, expected 1: they would scale every tensor",
+                hint=f"in the same proportions: --weights {parts}" if parts else None,
+            )
         return list(self.weights)
 
 

@@ -59,7 +59,9 @@ _DTYPES = {"bf16": "BF16", "fp16": "F16", "fp32": "F32"}
     "--dtype", type=click.Choice(list(_DTYPES)), help="Of the merged checkpoint.  [default: the MoE's]"
 )
 @click.option("--base", type=DIRECTORY, help="Common ancestor, for task-arithmetic, ties and dare.")
-@click.option("--weights", help="One weight per dense checkpoint, with commas.  [default: equal]")
+@click.option(
+    "--weights", help="One weight per dense checkpoint, with commas; soup: they sum to 1.  [default: equal]"
+)
 @click.option(
     "--scale", type=Number(), default=1.0, show_default=True, help="How far to go along the differences."
 )

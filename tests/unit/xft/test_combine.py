@@ -102,6 +102,8 @@ def test_dare_keeps_the_mean_and_depends_on_its_key_alone() -> None:
         ({"rule": "ties"}, 2, False),
         ({"rule": "slerp"}, 1, False),
         ({"rule": "soup", "weights": (1.0,)}, 2, False),
+        ({"rule": "soup", "weights": (1.0, 1.0)}, 2, False),
+        ({"rule": "soup", "weights": (1.0, -1.0)}, 2, False),
         ({"rule": "ties", "density": 0.0}, 2, True),
         ({"rule": "slerp", "t": 1.1}, 2, False),
         ({"rule": "average"}, 2, False),
