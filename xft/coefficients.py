@@ -7,7 +7,7 @@ Source: arXiv 2404.15247, section on learnable merging; golden/README.md (merge-
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -54,11 +54,17 @@ def softmax(logits: Sequence[float]) -> list[float]:
     return [power / total for power in powers]
 
 
-def read_mixing(path: Path, n_layers: int, moe: MoeConfig) -> Mixing:
+def read_mixing(path: Path, n_layers: int, moe: MoeConfig, parts: Collection[str]) -> Mixing:
     """Read learned coefficients and check that they fit the MoE.
 
+    Args:
+        path: The record.
+        n_layers: The MoE's layers.
+        moe: The mixture.
+        parts: The dense tensors of a layer's MLP, relative to it.
+
     Raises:
-        CheckpointError: If the file is missing, malformed, or for another number of layers or experts.
+        CheckpointError: If the file is missing, malformed, or for other layers, tensors or experts.
         UsageProblem: If a λ is outside [0, 1].
     """
     try:
@@ -71,6 +77,12 @@ def read_mixing(path: Path, n_layers: int, moe: MoeConfig) -> Mixing:
         raise CheckpointError(f"{path}: {error}") from error
     if len(mixing.logits) != n_layers:
         raise CheckpointError(f"{path} is for {len(mixing.logits)} layers, the MoE has {n_layers}")
+    if mixing.shared_weights is not None and len(mixing.shared_weights) != n_layers:
+        raise CheckpointError(
+            f"{path} has a λ for {len(mixing.shared_weights)} layers, the MoE has {n_layers}"
+        )
+    for index, layer in enumerate(mixing.logits):
+        _check_parts(layer, parts, f"{path}, layer {index}")
     wrong = {len(a) for layer in mixing.logits for a in layer.values()} - {moe.num_routed}
     if wrong:
         raise CheckpointError(f"{path} is for {wrong.pop()} routed experts, the MoE has {moe.num_routed}")
@@ -79,6 +91,13 @@ def read_mixing(path: Path, n_layers: int, moe: MoeConfig) -> Mixing:
     for weight in mixing.shared_weights or []:
         check_shared_weight(weight)
     return mixing
+
+
+def _check_parts(layer: Mapping[str, Any], parts: Collection[str], where: str) -> None:
+    if strange := sorted(layer.keys() - parts - {"*"}):
+        raise CheckpointError(f"{where}: no tensor {strange[0]}, expected {', '.join(parts)} or * for all")
+    if "*" not in layer and (lacking := [part for part in parts if part not in layer]):
+        raise CheckpointError(f"{where}: no logits for {lacking[0]}, nor for all as *")
 
 
 def by_rule(
@@ -127,12 +146,10 @@ def _checked_counts(
         raise UsageProblem("the rule frequency needs routing counts", hint="pass --frequencies FILE")
     if len(counts) != n_layers or any(len(layer) != num_routed for layer in counts):
         raise UsageProblem(f"the routing counts are not {n_layers} layers of {num_routed} routed experts")
-    if any(count < 0 for layer in counts for count in layer) or any(
+    if not all(0 <= count < math.inf for layer in counts for count in layer) or any(
         math.fsum(layer) <= 0 for layer in counts
     ):
-        raise UsageProblem(
-            "routing counts must not be negative, and some expert of each layer must have been chosen"
-        )
+        raise UsageProblem("routing counts must be finite, not negative, and not all 0 in a layer")
     return counts
 
 

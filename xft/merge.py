@@ -86,7 +86,8 @@ def merge(
 
 def _mixing(source: Checkpoint, layout: MlpLayout, moe: MoeConfig, options: MergeOptions) -> Mixing:
     if options.rule == "learned":
-        return read_mixing(options.mixing or source.directory / MIXING_FILE, layout.n_layers, moe)
+        parts = [part for stacked in layout.stacks.values() for part in stacked]
+        return read_mixing(options.mixing or source.directory / MIXING_FILE, layout.n_layers, moe, parts)
     return as_mixing(by_rule(options.rule, moe, layout.n_layers, options.shared_weight, options.counts), moe)
 
 

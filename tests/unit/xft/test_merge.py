@@ -1,6 +1,7 @@
 """Merging on disk: equal to the sum in memory, whatever the family, dtype and rule."""
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -138,6 +139,18 @@ def test_learned_coefficients_lie_in_the_moe(save: Callable[..., Path], tmp_path
         (Mixing(shared_weights=[1.0] * 2, logits=[{"*": [0.0] * 7}] * 2), CheckpointError, "7 routed"),
         (Mixing(shared_weights=None, logits=[{"*": [0.0] * 3}] * 2), CheckpointError, "disagree"),
         (Mixing(shared_weights=[1.0, -0.1], logits=[{"*": [0.0] * 3}] * 2), UsageProblem, "λ"),
+        (Mixing(shared_weights=[1.0], logits=[{"*": [0.0] * 3}] * 2), CheckpointError, "λ for 1 layers"),
+        (Mixing(shared_weights=[1.0] * 3, logits=[{"*": [0.0] * 3}] * 2), CheckpointError, "λ for 3 layers"),
+        (
+            Mixing(shared_weights=[1.0] * 2, logits=[{"up_proj.weight": [0.0] * 3}] * 2),
+            CheckpointError,
+            "no log",
+        ),
+        (
+            Mixing(shared_weights=[1.0] * 2, logits=[{"*": [0.0] * 3, "up": [0.0] * 3}] * 2),
+            CheckpointError,
+            "up,",
+        ),
         ({"logits": 3}, CheckpointError, "mix.json"),
     ],
 )
@@ -158,7 +171,14 @@ def test_rules() -> None:
     assert by_rule("shared-only", moe, 1, 0.7) == [[1.0, 0.0, 0.0, 0.0]]
     vanilla = MoeConfig(num_experts=4, top_k=2, routing="topk")
     assert by_rule("uniform", vanilla, 1, 0.7) == [[0.25] * 4]
-    for counts in (None, [[1.0, 1.0]], [[0.0] * 3], [[-1.0, 2.0, 1.0]]):
+    for counts in (
+        None,
+        [[1.0, 1.0]],
+        [[0.0] * 3],
+        [[-1.0, 2.0, 1.0]],
+        [[math.nan, 1.0, 1.0]],
+        [[math.inf, 1.0, 1.0]],
+    ):
         with pytest.raises(UsageProblem):
             by_rule("frequency", moe, 1, 0.5, counts)
     with pytest.raises(UsageProblem, match="no shared expert"):
