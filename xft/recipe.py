@@ -9,8 +9,9 @@ import difflib
 import importlib.resources
 import tomllib
 from collections.abc import Mapping
+from math import inf
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
@@ -19,6 +20,8 @@ from xft.config import MoeConfig
 from xft.errors import UsageProblem
 
 _T = TypeVar("_T")
+_Positive = Annotated[int, msgspec.Meta(ge=1)]
+_Seed = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
 
 
 class DataPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -28,14 +31,18 @@ class DataPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """A JSON Lines file (relative to the recipe), a hub data set, or ``stdlib``."""
     style: Literal["magicoder", "chat", "raw"] = "magicoder"
     """How an instruction is worded."""
-    max_tokens: int = 1024
+    max_tokens: _Positive = 1024
     """Longer rows are left out."""
-    rows: int | None = None
+    rows: _Positive | None = None
     """How many rows to draw, by the seed; all if not given."""
-    held_out: float = 0.05
+    held_out: Annotated[float, msgspec.Meta(gt=0)] = 0.05
     """Rows that no stage trains on: a share below 1, or a number."""
     clean_of: tuple[str, ...] = ("humaneval",)
     """Suites, or JSON Lines files of problems, that the rows must not overlap with."""
+
+    def __post_init__(self) -> None:
+        if self.held_out == inf:
+            raise ValueError("the number of rows held out is inf")
 
 
 class BudgetPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -47,7 +54,7 @@ class BudgetPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Make a second control that spends the FLOPs of both other stages, not their epochs."""
 
     def __post_init__(self) -> None:
-        if self.moe_epochs <= 0 or self.mixing_epochs <= 0:
+        if not (0 < self.moe_epochs < inf and 0 < self.mixing_epochs < inf):
             raise ValueError("epochs must be positive")
 
 
@@ -121,7 +128,7 @@ def parse(text: str, where: str, folder: Path) -> Recipe:
 
     return Recipe(
         base=_convert(tables["base"], str, f"{where}, base"),
-        seed=_convert(tables.get("seed", 42), int, f"{where}, seed"),
+        seed=_convert(tables.get("seed", 42), _Seed, f"{where}, seed"),
         folder=folder,
         data=_convert(tables["data"], DataPart, f"{where}, [data]"),
         budget=_convert(tables.get("budget", {}), BudgetPart, f"{where}, [budget]"),
@@ -155,12 +162,13 @@ def _options(table: object, options: type[_T], elsewhere: tuple[str, ...], where
     fields = [field.name for field in dataclasses.fields(options)]  # type: ignore[arg-type]
     _refuse_unknown(table, [name for name in fields if name not in elsewhere], where)
     try:
-        return _convert(table, options, where)
+        converted: _T = _convert(table, options, where)
     except UsageProblem as error:
         raise UsageProblem(f"{where}: {error.message.removeprefix(f'{where}: ')}", hint=error.hint) from error
+    return converted
 
 
-def _convert(value: object, kind: type[_T], where: str) -> _T:
+def _convert(value: object, kind: Any, where: str) -> Any:
     try:
         return msgspec.convert(value, kind, strict=True)
     except (msgspec.ValidationError, ValueError) as error:
