@@ -188,6 +188,12 @@ def _row(where: str, number: int, record: Any) -> Row:
     if found is None:
         columns = ", ".join(sorted(map(str, record))) if isinstance(record, dict) else type(record).__name__
         raise DataError(f"{where}, line {number}: found {columns}", hint=f"expected {_SHAPES}")
+    try:
+        "".join(found).encode()
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"{where}, line {number}: {error.object[error.start]!a} is half a character (a lone surrogate)"
+        ) from error
     return Row(*found, number)
 
 
@@ -251,7 +257,9 @@ def encode(rows: Sequence[Row], tokenizer: Any, max_tokens: int, style: Style = 
 
 def _example(row: Row, tokenizer: Any, style: Style) -> Example:
     prompt = _prompt_ids(row.instruction, tokenizer, style)
-    completion = [*tokenizer.encode(row.response, add_special_tokens=False), tokenizer.eos_token_id]
+    # What a response says of special tokens is text: one that shows `</s>` goes on behind it.
+    response = tokenizer.encode(row.response, add_special_tokens=False, split_special_tokens=True)
+    completion = [*response, tokenizer.eos_token_id]
     return Example(prompt + completion, [IGNORED] * len(prompt) + completion)
 
 

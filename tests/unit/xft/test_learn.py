@@ -8,6 +8,9 @@ from typing import Any
 import msgspec
 import pytest
 import torch
+from tokenizers import Tokenizer, models
+from tokenizers.pre_tokenizers import ByteLevel
+from transformers import PreTrainedTokenizerFast
 from xft_pico import WILD, fails, load, run
 
 from xft.coefficients import MIXING_FILE, Mixing
@@ -59,6 +62,7 @@ def test_the_usual_shapes_are_read(tmp_path: Path, record: Any, instruction: str
         '{"text": "x"}\n',
         '{"messages": []}\n',
         '{"instruction": 3, "output": "x"}\n',
+        '{"instruction": "x", "output": "\\ud83d"}\n',
     ],
 )
 def test_other_data_is_refused_with_its_line(tmp_path: Path, text: str) -> None:
@@ -78,6 +82,18 @@ def test_only_response_and_end_are_labelled(tmp_path: Path, tokenizer: Any) -> N
     assert tokenizer.decode(example.ids).endswith("@@ Instruction add two @@ Response a + b </s>")
     with pytest.raises(DataError, match="no chat template"):
         encode(rows, tokenizer, 64, "chat")
+
+
+def test_a_response_that_shows_a_special_token_does_not_end_there(tmp_path: Path) -> None:
+    bytes_only = Tokenizer(models.BPE({c: n for n, c in enumerate(ByteLevel.alphabet())}, []))
+    bytes_only.pre_tokenizer = ByteLevel(add_prefix_space=False)  # type: ignore[assignment]
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=bytes_only, bos_token="<s>", eos_token="</s>")
+    rows = read_rows(write(tmp_path / "d.jsonl", {"instruction": "add", "response": "a </s> + <s> b"}))
+    (example,) = encode(rows, tokenizer, 64, "raw").examples
+    learned = [token for token in example.labels if token != IGNORED]
+    assert learned.count(tokenizer.eos_token_id) == 1
+    assert learned[-1] == tokenizer.eos_token_id
+    assert tokenizer.bos_token_id not in learned
 
 
 def test_cut_and_empty_rows_are_counted_and_named(tmp_path: Path, tokenizer: Any) -> None:
