@@ -249,7 +249,7 @@ def encode(rows: Sequence[Row], tokenizer: Any, max_tokens: int, style: Style = 
             cut.append(row.line)
             continue
         examples.append(example)
-    encoded = Encoded(examples, cut, empty, _hash(examples))
+    encoded = Encoded(examples, cut, empty, hash_of(examples))
     if not examples:
         raise DataError(f"no row is left: {encoded}", hint="allow more with --max-tokens")
     return encoded
@@ -275,7 +275,8 @@ def _prompt_ids(instruction: str, tokenizer: Any, style: Style) -> list[int]:
     return ids if tokenizer.bos_token_id is None else [tokenizer.bos_token_id, *ids]
 
 
-def _hash(examples: Sequence[Example]) -> str:
+def hash_of(examples: Sequence[Example]) -> str:
+    """Return the hash of what a model will see: ids and labels."""
     digest = hashlib.sha256()
     for example in examples:
         digest.update(json.dumps([example.ids, example.labels], separators=(",", ":")).encode())

@@ -14,7 +14,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -23,7 +23,7 @@ from torch.nn import functional
 from xft.checkpoint import open_checkpoint
 from xft.coefficients import DEFAULT_SHARED_WEIGHT
 from xft.config import check_shared_weight
-from xft.data import IGNORED, Example, encode, endless_batches, located, pad, read_rows, split
+from xft.data import IGNORED, Example, encode, endless_batches, hash_of, located, pad, read_rows, split
 from xft.errors import TrainingError, UsageProblem
 from xft.lineage import content_hash, device_name
 from xft.memory import keep_freed_memory
@@ -87,7 +87,7 @@ class LearnReport:
     """See `xft.mixing.movement`."""
     tokens_per_s: float
     cost: dict[str, Any]
-    """Tokens, seconds (at this session's rate), device and data; the merge writes it into its lineage."""
+    """Tokens, seconds, device and data; the merge writes it into its lineage."""
 
     def verdict(self) -> str:
         """Say whether learning was of use."""
@@ -145,8 +145,9 @@ def learn_mixing(
     _compute_in_fp32_on_cpu(model)
     pad_id = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
     before = mean_loss(model, held_out, options.batch_size, pad_id)
-    spec = json.dumps([content_hash(source, full=False), encoded.sha256, dataclasses.asdict(options)])
+    hashes = [content_hash(source, full=False), hash_of(training), hash_of(held_out)]
     if state is not None:
+        spec = json.dumps([*hashes, dataclasses.asdict(options)])
         state.key = hashlib.sha256(spec.encode()).hexdigest()
     tokens_per_s = optimise(model, training, pad_id, options, on_step, state)
     report = LearnReport(
@@ -178,6 +179,14 @@ def _cost(training: Sequence[Example], options: LearnOptions, rate: float, data:
 _KEEP_EVERY_S = 30.0
 
 
+class _Progress(NamedTuple):
+    """What the sessions of a run have made so far."""
+
+    step: int = 0
+    n_tokens: int = 0
+    seconds: float = 0.0
+
+
 @dataclasses.dataclass(slots=True)
 class Kept:
     """The state of a run on disk: a few numbers per layer."""
@@ -207,13 +216,14 @@ class Kept:
             )
         return None
 
-    def save(self, step: int, parameters: Sequence[Tensor], optimiser: Any) -> None:
+    def save(self, progress: _Progress, parameters: Sequence[Tensor], optimiser: Any) -> None:
         """Write the state now and then, whole or not at all."""
         if time.monotonic() - self.written < _KEEP_EVERY_S:
             return
         temporary = self.path.with_name(f"{self.path.name}.tmp")
         values = [parameter.detach() for parameter in parameters]
-        state = {"key": self.key, "step": step, "values": values, "optimiser": optimiser.state_dict()}
+        state = {"key": self.key, "values": values, "optimiser": optimiser.state_dict()}
+        state["progress"] = tuple(progress)
         torch.save(state, temporary)
         temporary.replace(self.path)
         self.written = time.monotonic()
@@ -243,30 +253,30 @@ def optimise(
     # No weight decay: it would pull the logits towards equal shares.
     optimiser = torch.optim.AdamW(parameters, lr=options.lr, weight_decay=0.0)
     n_steps = options.n_steps(len(training))
-    done = _resume(parameters, optimiser, kept)
-    start, n_tokens = time.perf_counter(), 0
+    done, n_tokens, seconds = _resume(parameters, optimiser, kept)
+    start = time.perf_counter() - seconds
     batches = itertools.islice(endless_batches(training, options.batch_size, options.seed), done, n_steps)
     for step, batch in enumerate(batches, start=done + 1):
         optimiser.param_groups[0]["lr"] = options.lr * _rate(step - 1, n_steps)
         loss = _step(model, batch, pad_id, optimiser, step)
         n_tokens += sum(len(example.ids) for example in batch)
         if kept is not None:
-            kept.save(step, parameters, optimiser)
+            kept.save(_Progress(step, n_tokens, time.perf_counter() - start), parameters, optimiser)
         if on_step is not None:
             on_step(step, n_steps, loss)
     return n_tokens / (time.perf_counter() - start)
 
 
-def _resume(parameters: Sequence[Tensor], optimiser: Any, kept: Kept | None) -> int:
-    """Take up an interrupted run's state; return how many steps it had made."""
+def _resume(parameters: Sequence[Tensor], optimiser: Any, kept: Kept | None) -> _Progress:
+    """Take up an interrupted run's state; return how far it had come."""
     state = None if kept is None else kept.load()
     if state is None:
-        return 0
+        return _Progress()
     with torch.no_grad():
         for parameter, value in zip(parameters, state["values"], strict=True):
             parameter.copy_(value)
     optimiser.load_state_dict(state["optimiser"])
-    return int(state["step"])
+    return _Progress(*state["progress"])
 
 
 def _step(model: Any, batch: Sequence[Example], pad_id: int, optimiser: Any, step: int) -> float:

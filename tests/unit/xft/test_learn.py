@@ -16,7 +16,7 @@ from xft_pico import WILD, fails, load, run
 from xft.coefficients import MIXING_FILE, Mixing
 from xft.data import IGNORED, encode, endless_batches, pad, read_rows, split
 from xft.errors import DataError, TrainingError, UsageProblem
-from xft.learn import LearnOptions, _rate, batch_loss, mean_loss, optimise
+from xft.learn import Kept, LearnOptions, _rate, batch_loss, learn_mixing, mean_loss, optimise
 from xft.mixing import make_mixing
 from xft.upcycle import upcycle
 
@@ -228,6 +228,45 @@ def test_learning_finds_the_expert_that_helps(
     assert (repeated.logits, repeated.shared_weights) == (mixing.logits, mixing.shared_weights), again
     assert repeated.cost is not None
     assert repeated.cost["tokens"] == (mixing.cost or {})["tokens"] > 0
+
+
+class Crash(BaseException):
+    """Stands for a kill: nobody catches it."""
+
+
+@pytest.mark.parametrize("cut", [2, 3], ids=["amid", "after the last step"])
+def test_an_interrupted_run_goes_on_with_the_same_rows_to_the_same_end(
+    save: Callable[..., Path],
+    tmp_path: Path,
+    tokenizer: Any,
+    examples: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    cut: int,
+) -> None:
+    upcycle(save(), tmp_path / "moe", WILD)
+    tokenizer.save_pretrained(tmp_path / "moe")
+    monkeypatch.setattr("xft.learn._KEEP_EVERY_S", 0.0)
+    monkeypatch.chdir(tmp_path)
+    options = LearnOptions(steps=3, batch_size=4)
+
+    def learn(name: str, on_step: Any = None, **others: Any) -> tuple[list[Any], int]:
+        mixed, report = learn_mixing(
+            tmp_path / "moe", "d.jsonl", options, "raw", state=Kept(tmp_path / name), on_step=on_step, **others
+        )
+        assert report.tokens_per_s > 0
+        return [logits for layer in mixed for logits in layer.logits], report.cost["tokens"]
+
+    def stop(step: int, n_steps: int, _: float) -> None:
+        if step == cut:
+            raise Crash
+
+    with pytest.raises(Crash):
+        learn("state", stop)
+    with pytest.raises(TrainingError, match="another MoE, data or options"):
+        learn("state", held_out_data="d.jsonl")
+    (logits, tokens), (expected, n_tokens) = learn("state"), learn("other")
+    assert tokens == n_tokens
+    assert all(torch.equal(a, b) for a, b in zip(logits, expected, strict=True))
 
 
 def test_slips_on_the_command_line(save: Callable[..., Path], tmp_path: Path, tokenizer: Any) -> None:
