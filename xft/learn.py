@@ -28,6 +28,7 @@ from xft.errors import TrainingError, UsageProblem
 from xft.lineage import content_hash, device_name
 from xft.memory import keep_freed_memory
 from xft.mixing import MixMlp, Per, load_moe, make_mixing, movement
+from xft.output import named_failures
 from xft.training.options import resolve_compute
 
 REFERENCE_LR = 1e-5
@@ -125,6 +126,7 @@ def learn_mixing(
         CheckpointError: If the checkpoint is missing or dense.
         DataError: If the data is missing, malformed or too little.
         TrainingError: If a loss is not finite, or the state is of other arguments.
+        OutputError: If the state can't be written.
     """
     from transformers import AutoTokenizer
 
@@ -217,15 +219,20 @@ class Kept:
         return None
 
     def save(self, progress: _Progress, parameters: Sequence[Tensor], optimiser: Any) -> None:
-        """Write the state now and then, whole or not at all."""
+        """Write the state now and then, whole or not at all.
+
+        Raises:
+            OutputError: If it can't be written.
+        """
         if time.monotonic() - self.written < _KEEP_EVERY_S:
             return
         temporary = self.path.with_name(f"{self.path.name}.tmp")
         values = [parameter.detach() for parameter in parameters]
         state = {"key": self.key, "values": values, "optimiser": optimiser.state_dict()}
         state["progress"] = tuple(progress)
-        torch.save(state, temporary)
-        temporary.replace(self.path)
+        with named_failures(self.path):
+            torch.save(state, temporary)
+            temporary.replace(self.path)
         self.written = time.monotonic()
 
 

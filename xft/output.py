@@ -4,6 +4,7 @@ import contextlib
 import glob
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -103,6 +104,27 @@ def refuse_overlap(target: Path, sources: Sequence[Path]) -> None:
             raise OutputError(
                 f"the target {target} overlaps the source {source}", hint="choose another --out"
             )
+
+
+@contextlib.contextmanager
+def named_failures(target: Path) -> Iterator[None]:
+    """Name the target of a block that lets torch or safetensors write.
+
+    Neither raises an OSError when a disk is full.
+
+    Raises:
+        OutputError: If the target can't be written.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not isinstance(error, OSError) and not _WRITERS_WORDS.search(str(error)):
+            raise
+        first = next(iter(str(error).splitlines()), type(error).__name__)
+        raise OutputError(f"can't write {target}: {first}", hint="is the disk full?") from error
+
+
+_WRITERS_WORDS = re.compile(r"inline_container|PytorchStreamWriter|Error while serializing: I/O error")
 
 
 def write_text_atomically(path: Path, text: str) -> None:

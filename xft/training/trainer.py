@@ -26,6 +26,7 @@ from trl.trainer.sft_trainer import SFTTrainer
 
 from xft.data import Example
 from xft.errors import TrainingError, UsageProblem
+from xft.output import named_failures, write_text_atomically
 from xft.training.options import TrainOptions
 
 _COMPLETE = "xft_complete.json"
@@ -145,6 +146,15 @@ class XftTrainer(SFTTrainer):
         self._figures["router_entropy"].append(
             sum(float(record.entropy) for record in records) / len(records)
         )
+
+    def _save_checkpoint(self, *args: Any) -> None:
+        """Write a checkpoint.
+
+        Raises:
+            OutputError: If it can't be written.
+        """
+        with named_failures(Path(str(self.args.output_dir))):
+            super()._save_checkpoint(*args)  # type: ignore[no-untyped-call]
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Keep the step's report beside what the trainer logs."""
@@ -345,7 +355,7 @@ class Watch(TrainerCallback):
                 "n_tokens": self._trainer.n_tokens,
                 "seconds": self.seconds,
             }
-            marker.write_text(json.dumps(kept), encoding="utf-8")
+            write_text_atomically(marker, json.dumps(kept))
 
     def restore(self, checkpoint: Path) -> None:
         """Take up what the trainer's own checkpoint does not hold."""

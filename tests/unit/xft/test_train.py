@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from processes import started
 from xft_pico import WILD, fails, load, run, tensors
 
 from xft.config import MoeConfig
-from xft.errors import TrainingError, UsageProblem
+from xft.errors import OutputError, TrainingError, UsageProblem
 from xft.lineage import read_lineage
 from xft.router import XftRouter
 from xft.training import TrainOptions, train
@@ -223,6 +224,23 @@ def test_interrupted_and_resumed_equals_uninterrupted(ready: Path, kind: str) ->
             row.pop("tokens_per_s", None)
         assert rows[0] == rows[1]
     assert not list(ready.glob(".*"))
+
+
+@pytest.mark.parametrize("share", [0.5, 1.5], ids=["weights", "optimiser"])
+def test_a_state_that_can_not_be_written_is_no_bug(ready: Path, share: float) -> None:
+    size = 4 * sum(tensor.numel() for tensor in tensors(ready / "dense").values())
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill_the_disk(_: StepReport) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(share * size), limits[1]))
+
+    try:
+        with pytest.raises(OutputError, match=r"can't write .*\.out\.training"):
+            train(
+                ready / "dense", "d.jsonl", ready / "out", QUICK, checkpoint_minutes=0, on_step=fill_the_disk
+            )
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def test_an_unfinished_run_of_other_arguments_is_refused(ready: Path) -> None:
