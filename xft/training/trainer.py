@@ -216,7 +216,8 @@ def keeps_rows_apart(model: Any) -> bool:
     """Whether rows that stand in one sequence, told apart by their positions only, don't see each other.
 
     Most models of transformers make their masks so; those that don't would train on a mixture, without an
-    error. Found by trying it: names and versions don't tell.
+    error. Found by trying it: names and versions don't tell. In fp32, matches differ by about 1e-6 of the
+    largest logit, and what leaks through the state of a fresh model by as little as 4e-5; bf16 tells 2 %.
     """
     vocabulary = model.get_input_embeddings().weight.shape[0]
     ids = (torch.arange(1, 17, device=model.device) * 7 % vocabulary).view(2, 8)
@@ -232,7 +233,8 @@ def keeps_rows_apart(model: Any) -> bool:
     finally:
         model.train(was_training)
     scale = float(second.abs().max())
-    return float((together[:, 8:] - second).abs().max()) <= 0.02 * scale
+    tolerance = 1e-5 if second.dtype == torch.float32 else 0.02
+    return float((together[:, 8:] - second).abs().max()) <= tolerance * scale
 
 
 def configure(options: TrainOptions, directory: Path, rows_apart: bool) -> SFTConfig:
