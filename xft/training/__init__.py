@@ -16,7 +16,7 @@ import resource
 import shutil
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -128,7 +128,8 @@ def train(
                 recipe = dataclasses.asdict(options) | {"cost": cost}
                 texts = _texts(source, encoded.sha256, recipe, writing.full_hash)
                 texts |= _records(trainer, loads) | source.code_files()
-                write_checkpoint(_plan(state, source, texts), directory, writing)
+                tensors = _by_source_names(trainer.model, state, source)
+                write_checkpoint(_plan(tensors, source, texts, trainer.unknown), directory, writing)
             shutil.rmtree(state_dir)
         processes.wait_for_everyone()
     return str(encoded)
@@ -191,8 +192,10 @@ def _prepare(
     model: Any = AutoModelForCausalLM.from_pretrained(
         source.directory, dtype=weights, trust_remote_code=source.is_moe
     )
+    unknown = _unknown_to(model, source)
     settings = configure(options, state_dir, keeps_rows_apart(model))
     trainer = XftTrainer(model, tokenizer, examples, settings, options)
+    trainer.unknown = unknown
     watch = Watch(trainer, options.clip)
     trainer.add_callback(watch)
     if options.ewa is not None:
@@ -234,20 +237,65 @@ def _graceful_interrupt(watch: "Watch") -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _plan(state: dict[str, Any], source: Checkpoint, texts: dict[str, str]) -> Plan:
-    """Return the checkpoint to write: the source's names, order and dtypes, its config and side files."""
+def _by_source_names(model: Any, tensors: dict[str, Any], source: Checkpoint) -> dict[str, Any]:
+    """Return a model's tensors under the names that the source has for them.
+
+    transformers renames some on loading (GPT-NeoX: embed_out to lm_head), and puts in front of all of them
+    the base model's name where the checkpoint was saved without a head (``h.0`` to ``transformer.h.0``).
+    """
+    from transformers.core_model_loading import revert_weight_conversion
+
+    prefix = f"{model.base_model_prefix}."
+    named = {}
+    for name, tensor in revert_weight_conversion(model, tensors).items():
+        bare = name.removeprefix(prefix)
+        named[bare if name not in source.tensors and bare in source.tensors else name] = tensor
+    return named
+
+
+def _unknown_to(model: Any, source: Checkpoint) -> frozenset[str]:
+    """Return the source's tensors that are none of the model's: buffers that older models stored.
+
+    Raises:
+        CheckpointError: If what the model learns has no place in the source: it could not be saved.
+    """
+    import torch
+
+    def named(tensors: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+        shapes = {name: torch.empty_like(tensor, device="meta") for name, tensor in tensors}
+        return _by_source_names(model, shapes, source)
+
+    if homeless := named(model.named_parameters()).keys() - source.tensors.keys():
+        raise CheckpointError(
+            f"{source.directory} has no tensor {min(homeless)}, which the model would learn"
+        )
+    return frozenset(source.tensors.keys() - named(model.state_dict().items()).keys())
+
+
+def _plan(state: dict[str, Any], source: Checkpoint, texts: dict[str, str], unknown: Collection[str]) -> Plan:
+    """Return the checkpoint to write: the source's names, order and dtypes, its config and side files.
+
+    Args:
+        state: The trained tensors.
+        source: What was trained.
+        texts: Further small files.
+        unknown: Tensors to copy from the source, as the model doesn't have them.
+    """
     import torch
 
     dtypes = {"BF16": torch.bfloat16, "F16": torch.float16, "F32": torch.float32, "F64": torch.float64}
 
-    def content(entry: TensorEntry) -> Iterator[bytes]:
+    def trained(entry: TensorEntry) -> Iterator[bytes]:
         tensor = state[entry.name]
         tensor = tensor.to(dtypes.get(entry.dtype, tensor.dtype)).contiguous().cpu()
         yield tensor.view(-1).view(torch.uint8).numpy().tobytes()
 
-    if missing := [name for name in source.tensors if name not in state]:
+    if missing := [name for name in source.tensors if name not in state and name not in unknown]:
         raise CheckpointError(f"the trained model has no {missing[0]}, which {source.directory} has")
-    tensors = [PlannedTensor(e.name, e.dtype, e.shape, content(e)) for e in source.tensors.values()]
+    tensors = [
+        PlannedTensor(e.name, e.dtype, e.shape, [e.data] if e.name in unknown else trained(e))
+        for e in source.tensors.values()
+    ]
     return Plan(config=source.config, tensors=tensors, side_files=source.side_files(), texts=texts)
 
 

@@ -81,6 +81,8 @@ class XftTrainer(SFTTrainer):
         self.remove_callback(PrinterCallback)
         self.loads: list[torch.Tensor] = []
         """Per layer, how often each routed expert was chosen so far."""
+        self.unknown: frozenset[str] = frozenset()
+        """Names of the source's tensors that the model doesn't have."""
         self.n_tokens = 0
         self.report: StepReport | None = None
         """Of the last step."""

@@ -14,7 +14,9 @@ from typing import Any
 
 import pytest
 import torch
+import transformers
 from processes import started
+from safetensors.torch import save_file
 from xft_pico import WILD, fails, load, run, tensors
 
 from xft.config import MoeConfig
@@ -74,6 +76,35 @@ def test_the_whole_line(ready: Path) -> None:
     assert all((merged[n].dtype, merged[n].shape) == (t.dtype, t.shape) for n, t in dense.items())
     assert any(not torch.equal(dense[name], merged[name]) for name in dense)
     assert not list(ready.glob(".*"))
+
+
+def older(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """GPT-2's checkpoint as its authors published it: no prefix, and the masks in it."""
+    masks = {f"h.{layer}.attn.bias": torch.ones(1, 1, 64, 64) for layer in range(2)}
+    return {name.removeprefix("transformer."): tensor for name, tensor in state.items()} | masks
+
+
+@pytest.mark.parametrize(("family", "change"), [("gpt_neox", dict), ("gpt2", older)])
+def test_names_of_older_checkpoints_are_kept(
+    save: Callable[..., Path], ready: Path, tokenizer: Any, family: str, change: Any
+) -> None:
+    source = save(family, name=family)
+    tokenizer.save_pretrained(source)
+    save_file(change(tensors(source)), source / "model.safetensors", {"format": "pt"})
+    train(source, "d.jsonl", ready / "out", dataclasses.replace(QUICK, steps=1))
+    before, after = tensors(source), tensors(ready / "out")
+    assert before.keys() == after.keys()
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert moved == {name for name in before if not name.endswith(".attn.bias")}
+
+
+def test_what_could_not_be_saved_is_refused_before_the_first_step(ready: Path) -> None:
+    state = tensors(ready / "dense")
+    state.pop("model.norm.weight")
+    save_file(state, ready / "dense" / "model.safetensors", {"format": "pt"})
+    error = fails("sft", "dense", "--data", "d.jsonl", "-o", "out", *FAST)
+    assert error.exit_code == 3
+    assert "no tensor model.norm.weight" in error.message
 
 
 def test_the_same_seed_gives_the_same_model(ready: Path) -> None:
