@@ -15,6 +15,7 @@ import random
 import re
 import zlib
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -36,6 +37,7 @@ _SHAPES = (
     "question + answer, messages, or conversations"
 )
 _MAX_NAMED = 5
+_DAY = datetime(2024, 7, 26, tzinfo=UTC)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -268,7 +270,10 @@ def _prompt_ids(instruction: str, tokenizer: Any, style: Style) -> list[int]:
         if not tokenizer.chat_template:
             raise DataError("the tokenizer has no chat template", hint="pass --style magicoder")
         turns = [{"role": "user", "content": instruction}]
-        text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+        # A template that writes today's date (Llama 3's) writes the same one every day, so that a run can be
+        # resumed on another; xftbench's prompts have the same.
+        day = {"strftime_now": _DAY.strftime} if "strftime_now" in str(tokenizer.chat_template) else {}
+        text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True, **day)
         return list(tokenizer.encode(text, add_special_tokens=False))
     text = _MAGICODER.format(instruction=instruction) if style == "magicoder" else instruction
     ids = list(tokenizer.encode(text, add_special_tokens=False))

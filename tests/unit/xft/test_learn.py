@@ -1,5 +1,6 @@
 """Data for learning, and learning the coefficients."""
 
+import copy
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -94,6 +95,14 @@ def test_a_response_that_shows_a_special_token_does_not_end_there(tmp_path: Path
     assert learned.count(tokenizer.eos_token_id) == 1
     assert learned[-1] == tokenizer.eos_token_id
     assert tokenizer.bos_token_id not in learned
+
+
+def test_a_template_that_writes_the_date_writes_the_same_every_day(tmp_path: Path, tokenizer: Any) -> None:
+    dated = copy.deepcopy(tokenizer)
+    dated.chat_template = "{{ strftime_now('%Y') ~ (' add' if strftime_now('%d %b') == '26 Jul' else '') }}"
+    rows = read_rows(write(tmp_path / "d.jsonl", {"instruction": "add two", "response": "a + b"}))
+    (example,) = encode(rows, dated, 64, "chat").examples
+    assert tokenizer.decode(example.ids).endswith("add a + b </s>")
 
 
 def test_cut_and_empty_rows_are_counted_and_named(tmp_path: Path, tokenizer: Any) -> None:
@@ -251,7 +260,13 @@ def test_an_interrupted_run_goes_on_with_the_same_rows_to_the_same_end(
 
     def learn(name: str, on_step: Any = None, **others: Any) -> tuple[list[Any], int]:
         mixed, report = learn_mixing(
-            tmp_path / "moe", "d.jsonl", options, "raw", state=Kept(tmp_path / name), on_step=on_step, **others
+            tmp_path / "moe",
+            "d.jsonl",
+            options,
+            "raw",
+            state=Kept(tmp_path / name),
+            on_step=on_step,
+            **others,
         )
         assert report.tokens_per_s > 0
         return [logits for layer in mixed for logits in layer.logits], report.cost["tokens"]
