@@ -17,6 +17,7 @@ Tally = tuple[int, int]
 
 FEW = 10
 """With fewer differing problems than this, resampling them says little; see `compare_tallies`."""
+_ROUNDING = 1e-12
 
 
 class Question(Record):
@@ -73,11 +74,11 @@ def compare_tallies(
     """Return the paired comparison over the problems that both have a verdict on.
 
     With one answer to each problem: McNemar's exact test and Tango's score interval. With several: a test by
-    changing signs and a bootstrap interval, both by problem. Where fewer than `FEW` problems differ, the
-    interval and the equivalence test are Tango's in that case too, with the summed gains and losses as
-    counts: no longer exact but on the safe side, because a difference within [-1, 1] varies less than one
-    of -1 or 1 with the same mean. Where several problems belong to one cluster, the clusters' sums are tested
-    in that second way, however many answers there are.
+    changing signs and a bootstrap interval, both by problem. Where fewer than `FEW` problems differ, or all
+    by as much, the interval and the equivalence test are Tango's in that case too, with the summed gains and
+    losses as counts: no longer exact but on the safe side, because a difference within [-1, 1] varies less
+    than one of -1 or 1 with the same mean. Where several problems belong to one cluster, the clusters' sums
+    are tested in that second way, however many answers there are.
 
     Raises:
         ValueError: If they have no problem in common, or some has fewer samples than k.
@@ -133,7 +134,7 @@ def _resampled(clusters: Clusters, question: Question) -> dict[str, Any]:
     error = resampling.standard_error(sums, sizes)
     z = float(ndtri(1 - alpha / 2))
     needed = z * error * n_problems
-    if up + down < FEW:
+    if _says_little(clusters):
         gained, lost, n = _as_counts(clusters)
         interval = mcnemar.score_interval(gained, lost, n, 1 - alpha)
         same = mcnemar.equivalence_p(gained, lost, n, margin)
@@ -158,6 +159,13 @@ def _resampled(clusters: Clusters, question: Question) -> dict[str, Any]:
         "net_needed": max(1, ceil(needed)),
         "detectable": detectable,
     }
+
+
+def _says_little(clusters: Clusters) -> bool:
+    """Return whether resampling says little: few differ, or all by as much, which no resample varies."""
+    sizes = None if clusters.are_single else clusters.sizes
+    n_differing = sum(value != 0 for value in clusters.sums)
+    return n_differing < FEW or resampling.standard_error(clusters.sums, sizes) < _ROUNDING
 
 
 def _as_counts(clusters: Clusters) -> tuple[float, float, float]:
@@ -195,7 +203,7 @@ def below_p(
     gained, lost, n = _as_counts(clusters)
     if single and threshold == 0:
         return float(bdtr(gained, round(gained + lost), 0.5))
-    if single or sum(value != 0 for value in clusters.sums) < FEW:
+    if single or _says_little(clusters):
         return float(ndtr(mcnemar.score_z(gained, lost, n, threshold)))
     return resampling.below_p(clusters.sums, threshold, None if clusters.are_single else clusters.sizes)
 

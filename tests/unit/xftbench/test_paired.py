@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xftbench.scoring.mcnemar import exact_p
-from xftbench.scoring.paired import Question, compare_tallies, holm
+from xftbench.scoring.paired import Question, below_p, compare_tallies, holm
 from xftbench.scoring.resampling import bootstrap_interval, equivalence_p, sign_flip_p
 
 
@@ -76,6 +76,15 @@ def test_a_few_differing_problems_are_not_resampled() -> None:
     assert "Tango" in compare_tallies(tallies(20, before), tallies(20, after), Question()).test
     after[9] = 11
     assert "bootstrap" in compare_tallies(tallies(20, before), tallies(20, after), Question()).test
+
+
+@pytest.mark.parametrize("rise", [1, 3, 10])
+def test_if_all_problems_rise_alike_the_interval_still_has_a_width(rise: int) -> None:
+    before, after = tallies(10, [0] * 30), tallies(10, [rise] * 30)
+    result = compare_tallies(before, after, Question())
+    assert result.low < rise / 10 - 0.05
+    assert "Tango" in result.test
+    assert below_p(after, before, 1, -rise / 10 + 0.01) > 0.1, "30 problems don't prove a point"
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
