@@ -1,11 +1,13 @@
 """The tests for several answers a problem, and what is common to both kinds."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xftbench.scoring.mcnemar import exact_p
+from xftbench.scoring.mcnemar import detectable, exact_p
 from xftbench.scoring.paired import Question, below_p, compare_tallies, holm
 from xftbench.scoring.resampling import bootstrap_interval, equivalence_p, sign_flip_p
 
@@ -68,6 +70,20 @@ def test_no_differing_problem_still_leaves_the_interval_a_width() -> None:
     result = compare_tallies(tallies(20, [7] * 100), tallies(20, [7] * 100), Question())
     assert result.p_value == 1.0
     assert result.low < -0.01 < 0.01 < result.high
+    assert result.net_needed == 1
+
+
+def in_pairs(task_id: str) -> str:
+    return str(int(task_id.removeprefix("T/")) // 2)
+
+
+def test_what_pairs_of_problems_would_need_is_told_in_problems() -> None:
+    # 30 pairs; both problems of 12 pairs are gained.
+    result = compare_tallies(tallies(1, [0] * 60), tallies(1, [1] * 24 + [0] * 36), Question(), in_pairs)
+    squares = 12 * (2 - 0.8) ** 2 + 18 * 0.8**2
+    assert result.net_needed == math.ceil(1.959964 * math.sqrt(30 / 29 * squares))
+    few = compare_tallies(tallies(1, [0] * 60), tallies(1, [1] * 8 + [0] * 52), Question(), in_pairs)
+    assert few.detectable == detectable(30, 4 / 30, 0.05), "4 of 30 pairs differ"
 
 
 def test_a_few_differing_problems_are_not_resampled() -> None:
