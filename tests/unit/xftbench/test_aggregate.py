@@ -25,6 +25,7 @@ def test_pass_at_k_is_left_out_where_a_problem_has_fewer_than_k_samples() -> Non
     assert {score.n for score in scores.pass_at} == {9}
     assert scores.is_complete, "each problem has as many samples as it was given"
     assert not aggregate(some_problems("a", "b"), rows, n=10).is_complete
+    assert not aggregate(some_problems("a", "b"), rows, n=9).is_complete, "one has more than it should"
 
 
 def test_unequal_n_is_averaged_over_problems_not_over_samples() -> None:
@@ -40,6 +41,8 @@ def test_our_own_failures_are_neither_right_nor_wrong() -> None:
     assert score is not None
     assert score.value == 1.0
     assert not scores.is_complete
+    among_others = verdicts(("a", "passed"), ("a", "infrastructure_error"))
+    assert not aggregate(some_problems("a"), among_others, n=None).is_complete
 
 
 def test_no_verdicts_are_no_score_rather_than_zero() -> None:

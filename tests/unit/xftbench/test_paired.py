@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from xftbench.scoring.mcnemar import detectable, exact_p
 from xftbench.scoring.paired import Question, below_p, compare_tallies, holm
-from xftbench.scoring.resampling import bootstrap_interval, equivalence_p, sign_flip_p
+from xftbench.scoring.resampling import bootstrap_interval, equivalence_p, sign_flip_p, standard_error
 
 
 def tallies(n: int, passed: list[int]) -> dict[str, tuple[int, int]]:
@@ -71,6 +71,16 @@ def test_no_differing_problem_still_leaves_the_interval_a_width() -> None:
     assert result.p_value == 1.0
     assert result.low < -0.01 < 0.01 < result.high
     assert result.net_needed == 1
+
+
+def test_below_0_with_one_answer_is_the_sign_test() -> None:
+    before, after = tallies(1, [1] * 10 + [0] * 2 + [1] * 88), tallies(1, [0] * 10 + [1] * 2 + [1] * 88)
+    assert below_p(before, after, 1, 0.0) == pytest.approx((1 + 12 + 66) / 2**12, rel=1e-12)
+
+
+def test_the_standard_error_over_clusters_divides_by_one_less_than_there_are() -> None:
+    # Mean 0.5 a problem: residuals 1, -1 and 0 of clusters with two problems each.
+    assert standard_error([2.0, 0.0, 1.0], [2, 2, 2]) == pytest.approx(math.sqrt(3 / 2 * 2) / 6, rel=1e-12)
 
 
 def in_pairs(task_id: str) -> str:
