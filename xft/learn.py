@@ -147,8 +147,8 @@ def learn_mixing(
     _compute_in_fp32_on_cpu(model)
     pad_id = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
     before = mean_loss(model, held_out, options.batch_size, pad_id)
-    hashes = [content_hash(source, full=False), hash_of(training), hash_of(held_out)]
     if state is not None:
+        hashes = [content_hash(source, full=False), hash_of(training), hash_of(held_out)]
         spec = json.dumps([*hashes, dataclasses.asdict(options)])
         state.key = hashlib.sha256(spec.encode()).hexdigest()
     tokens_per_s = optimise(model, training, pad_id, options, on_step, state)

@@ -192,8 +192,8 @@ def _take_end_tokens(model: Any, tokenizer_end: int | None) -> frozenset[int]:
     if ends is None:
         ends = model.config.eos_token_id
     model.generation_config = fresh()
-    listed = [] if ends is None else [ends] if isinstance(ends, int) else ends
-    return frozenset([*listed, *([] if tokenizer_end is None else [tokenizer_end])])
+    listed = [ends] if ends is None or isinstance(ends, int) else ends
+    return frozenset(end for end in (*listed, tokenizer_end) if end is not None)
 
 
 def _sample(request: Request, n_prompt_tokens: int, reply: Any) -> Sample:

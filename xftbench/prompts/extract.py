@@ -30,9 +30,9 @@ def extract(
     `strict` is the protocol's literal rule. `lenient` takes its result where that is a program with the entry
     point, and looks for the code otherwise.
     """
-    if extraction == "append_stripped" and sample.solution is None and "\t" in (sample.completion or ""):
+    if extraction == "append_stripped" and sample.completion:
         # As evalplus' providers do with every reply: behind its prompts' four spaces a tab is an error.
-        sample = structs.replace(sample, completion=(sample.completion or "").replace("\t", " " * 4))
+        sample = structs.replace(sample, completion=sample.completion.replace("\t", " " * 4))
     literal = _literal(problem, sample, extraction)
     if extraction == "insert":
         is_ours = policy == "lenient" and sample.solution is None

@@ -21,6 +21,11 @@ class Clusters(NamedTuple):
         return len(self.sizes) == sum(self.sizes)
 
     @property
+    def weights(self) -> list[int] | None:
+        """The sizes, or None if each problem is alone: what the functions of `resampling` ask for."""
+        return None if self.are_single else self.sizes
+
+    @property
     def effective(self) -> float:
         """Return the number of clusters, or of equally large ones that would say as much (Kish 1965)."""
         total = sum(self.sizes)

@@ -127,7 +127,7 @@ def _single(differences: Sequence[float], question: Question) -> dict[str, Any]:
 
 def _resampled(clusters: Clusters, question: Question) -> dict[str, Any]:
     """Answer by changing signs and resampling: of clusters, or of problems where each stands alone."""
-    sums, sizes = clusters.sums, None if clusters.are_single else clusters.sizes
+    sums, sizes = clusters.sums, clusters.weights
     alpha, margin = question.alpha, question.margin
     up, down = sum(value > 0 for value in sums), sum(value < 0 for value in sums)
     n_problems = sum(clusters.sizes)
@@ -163,9 +163,8 @@ def _resampled(clusters: Clusters, question: Question) -> dict[str, Any]:
 
 def _says_little(clusters: Clusters) -> bool:
     """Return whether resampling says little: few differ, or all by as much, which no resample varies."""
-    sizes = None if clusters.are_single else clusters.sizes
     n_differing = sum(value != 0 for value in clusters.sums)
-    return n_differing < FEW or resampling.standard_error(clusters.sums, sizes) < _ROUNDING
+    return n_differing < FEW or resampling.standard_error(clusters.sums, clusters.weights) < _ROUNDING
 
 
 def _as_counts(clusters: Clusters) -> tuple[float, float, float]:
@@ -205,7 +204,7 @@ def below_p(
         return float(bdtr(gained, round(gained + lost), 0.5))
     if single or _says_little(clusters):
         return float(ndtr(mcnemar.score_z(gained, lost, n, threshold)))
-    return resampling.below_p(clusters.sums, threshold, None if clusters.are_single else clusters.sizes)
+    return resampling.below_p(clusters.sums, threshold, clusters.weights)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
