@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Sequence
+from itertools import islice
 
 from xftbench.prompts.fences import (
     fenced_blocks,
@@ -19,6 +20,8 @@ from xftbench.records import Problem, Solution
 _INSIDE_FUNCTION = "### BEGIN SOLUTION"
 _INDENT = "    "
 _MARK = re.compile("```|<code>")
+_TRIES = 32
+"""Blocks that are looked at: each is parsed behind the imports before it."""
 
 
 def literal(reply: str) -> Solution:
@@ -49,11 +52,11 @@ def lenient(problem: Problem, reply: str) -> Solution:
     before = head if _only_imports(head) else ""
     for read in (text, loosened(text)):
         imports = before
-        for block in fenced_blocks(read, tags("python")):
+        for block in islice(fenced_blocks(read, tags("python")), _TRIES):
             if _only_imports(block.code):
                 imports += block.code
                 continue
-            code = _as_body(imports + block.code) if in_function else imports + block.code
+            code = _as_body(block.code, imports) if in_function else imports + block.code
             if _fits(code, in_function):
                 return Solution(code=code, rule="fence")
         if imports.strip() and imports != before:
@@ -86,12 +89,15 @@ def _fits(code: str, in_function: bool) -> bool:
     return compiles(f"def f():\n{code}" if in_function else code)
 
 
-def _as_body(code: str) -> str:
+def _as_body(code: str, imports: str = "") -> str:
     """Return code as a function's body: indented, and of a whole function `f` its body and what it needs."""
-    if code.startswith((" ", "\t")) or _fits(code, in_function=True):
+    if code.startswith((" ", "\t")):
+        return _indented(imports, code[: len(code) - len(code.lstrip(" \t"))]) + code
+    code = imports + code
+    if _fits(code, in_function=True):
         return code
     module = tree(code)
-    for node in module.body if module else ():
+    for node in reversed(module.body if module else ()):
         if isinstance(node, ast.FunctionDef) and node.name == "f":
             lines = source_lines(code)
             body = _body(node, lines)

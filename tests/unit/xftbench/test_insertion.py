@@ -1,5 +1,7 @@
 """How a reply becomes the code that DS-1000 inserts."""
 
+import time
+
 import pytest
 
 from xftbench.errors import DataFileError
@@ -99,6 +101,24 @@ def test_lenient_takes_a_quotation_in_a_comment_for_no_fence() -> None:
 @pytest.mark.parametrize("first", ["import a\n", "First:\n```python\nimport a\n```\nThen:\n"])
 def test_lenient_puts_imports_before_the_next_block(first: str) -> None:
     assert code_of(FREE, f"{first}```\nresult = a\n```\n", "lenient") == "import a\nresult = a\n"
+
+
+def test_lenient_indents_imports_as_the_body_behind_them() -> None:
+    reply = "First:\n```python\nimport a\n```\nThen:\n```python\n{}```\n"
+    assert code_of(IN_FUNCTION, reply.format("  return a\n"), "lenient") == "  import a\n  return a\n"
+    assert code_of(IN_FUNCTION, reply.format("return a\n"), "lenient") == "    import a\n    return a\n"
+
+
+def test_lenient_takes_the_last_of_two_whole_functions() -> None:
+    whole = "So:\n```python\ndef f(x):\n    return 1\n\n# Better:\ndef f(x):\n    return 2\n```\n"
+    assert code_of(IN_FUNCTION, whole, "lenient") == "    return 2"
+
+
+def test_lenient_parses_imports_behind_each_other_no_more_than_a_few_times() -> None:
+    blocks = "```python\nimport a\n```\n" * 2_000 + "```python\nx = (\n```\n" * 2_000
+    started = time.process_time()
+    code_of(FREE, f"So:\n{blocks}", "lenient")
+    assert time.process_time() - started < 2
 
 
 def test_lenient_takes_imports_alone_where_nothing_follows() -> None:
