@@ -11,6 +11,8 @@ import re
 import symtable
 import warnings
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import TypeGuard
 
 _CUTS = 8
 """How often a text is cut before the line that does not parse."""
@@ -19,16 +21,16 @@ _START = re.compile(
     r"|[A-Za-z_][\w., \[\]]*(:[^=]+)?[-+*/%|&]?=[^=]"  # an assignment
     r"|[A-Za-z_][\w.]*\("  # a call
 )
-_GAP = re.compile(r"^[ \t]*#[ \t]*(?:\.{3,}|\u2026)(?:[^\n]*(?:\.{3}|\u2026))?[ \t]*$", re.MULTILINE)
+_GAP = re.compile(r"^[ \t]*#[ \t]*(?:\.{3,}+|\u2026)(?:[^\n]*(?:\.{3}|\u2026))?[ \t]*$", re.MULTILINE)
 _CONTINUES = re.compile(r"\s|[)\]}#]|(else|elif|except|finally|case)\b")
-_DEFINITIONS = (
-    ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom, ast.Assign,
-    ast.AnnAssign, ast.Try,
-)  # fmt: skip
 _BUILTINS = frozenset(dir(builtins))
 _BLOCKS = (ast.If, ast.Try, ast.TryStar, ast.With, ast.For, ast.While, ast.ExceptHandler)
 _NOT_PYTHON = (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError)
-_CODE = (*_DEFINITIONS, ast.AugAssign, ast.If, ast.For, ast.While, ast.With, ast.Match)
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_CODE = (
+    *FUNCTIONS, ast.ClassDef, ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Try,
+    ast.If, ast.For, ast.While, ast.With, ast.Match,
+)  # fmt: skip
 
 
 class Binding(enum.IntEnum):
@@ -80,28 +82,27 @@ def is_excerpt(short: Sequence[ast.stmt], long: Sequence[ast.stmt]) -> bool:
 
 
 def body_of(code: str, name: str) -> list[ast.stmt]:
-    """Return the last body of a function, without its docstring and the dots that stand for a rest."""
-    module = tree(code)
-    found: list[ast.stmt] = []
-    for node in module.body if module else ():
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name:
-            found = node.body
-    return [node for node in found if not _is_constant(node)]
+    """Return a function's body, without its docstring and the dots that stand for a rest."""
+    function = _function(code, name)
+    return [node for node in (function.body if function else ()) if not _is_constant(node)]
 
 
 def has_gaps(code: str, name: str) -> bool:
     """Return whether dots stand for a part of a function: a statement among others, or a whole comment."""
+    function = _function(code, name)
+    if function is None:
+        return False
+    bodies = [body for node in ast.walk(function) if isinstance(body := getattr(node, "body", None), list)]
+    return _GAP.search(lines_of(function, source_lines(code))) is not None or any(
+        any(map(_is_dots, body)) and not all(map(_is_constant, body)) for body in bodies
+    )
+
+
+def _function(code: str, name: str) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
+    """Return the last function of a name at the top level."""
     module = tree(code)
-    for function in module.body if module else ():
-        if not (isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) and function.name == name):
-            continue
-        if _GAP.search(lines_of(function, source_lines(code))):
-            return True
-        for node in ast.walk(function):
-            body = getattr(node, "body", None)
-            if isinstance(body, list) and any(map(_is_dots, body)) and not all(map(_is_constant, body)):
-                return True
-    return False
+    found = [node for node in (module.body if module else ()) if isinstance(node, FUNCTIONS)]
+    return next((node for node in reversed(found) if node.name == name), None)
 
 
 def _is_constant(node: ast.stmt) -> bool:
@@ -171,7 +172,7 @@ def _top_level(module: ast.Module) -> Iterator[ast.stmt]:
 
 
 def _binding_of(node: ast.stmt, name: str) -> Binding:
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name:
+    if isinstance(node, FUNCTIONS) and node.name == name:
         if all(does_nothing(each) for each in node.body):
             return Binding.NAMED
         returns = any(isinstance(each, ast.Return | ast.Yield | ast.YieldFrom) for each in ast.walk(node))
@@ -182,9 +183,15 @@ def _binding_of(node: ast.stmt, name: str) -> Binding:
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
         if any(name in _stored(target) for target in targets):
             return Binding.NAMED if name in _used(node.value) else Binding.LIKELY
-    if isinstance(node, ast.Import | ast.ImportFrom):
-        return Binding.NAMED if name in _bound(node) else Binding.NONE
-    return Binding.NONE
+    is_imported = isinstance(node, ast.Import | ast.ImportFrom) and any(
+        name == (alias.asname or alias.name).split(".")[0] for alias in node.names
+    )
+    return Binding.NAMED if is_imported else Binding.NONE
+
+
+def asks_for_a_script(node: ast.AST) -> TypeGuard[ast.If]:
+    """Whether it is a condition on ``__name__``: the tests' program is no script."""
+    return isinstance(node, ast.If) and "__name__" in _used(node.test)
 
 
 def does_nothing(node: ast.stmt) -> bool:
@@ -278,12 +285,13 @@ def _open_quote(line: str, quote: str) -> str:
     return quote
 
 
-def names(code: str) -> tuple[set[str], set[str]]:
+@lru_cache(maxsize=1)  # statements that share a line have one text
+def names(code: str) -> tuple[frozenset[str], frozenset[str]]:
     """Return the names that a program binds globally, and those that it needs and has not."""
     try:
         table = symtable.symtable(code, "<solution>", "exec")
     except _NOT_PYTHON:
-        return set(), set()
+        return frozenset(), frozenset()
     bound = {
         symbol.get_name() for symbol in table.get_symbols() if symbol.is_assigned() or symbol.is_imported()
     }
@@ -297,7 +305,7 @@ def names(code: str) -> tuple[set[str], set[str]]:
             for symbol in scope.get_symbols()
             if symbol.is_referenced() and (scope is table or symbol.is_global())
         }
-    return bound, used - bound - _BUILTINS
+    return frozenset(bound), frozenset(used - bound - _BUILTINS)
 
 
 def line_numbers(node: ast.stmt) -> range:
@@ -320,14 +328,3 @@ def _stored(root: ast.AST) -> set[str]:
     return {
         node.id for node in ast.walk(root) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
     }
-
-
-def _bound(statement: ast.stmt) -> set[str]:
-    """Return the names that a statement defines, assigns or imports."""
-    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        return {statement.name}
-    if isinstance(statement, ast.Import | ast.ImportFrom):
-        return {(alias.asname or alias.name).split(".")[0] for alias in statement.names}
-    if isinstance(statement, ast.Try):
-        return set().union(*map(_bound, [*statement.body, *(s for h in statement.handlers for s in h.body)]))
-    return set() if isinstance(statement, ast.Expr) else _stored(statement)

@@ -4,11 +4,19 @@ import ast
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from xftbench.prompts.python_code import does_nothing, lines_of, names, source_lines, statements, tree
+from xftbench.prompts.python_code import (
+    FUNCTIONS,
+    asks_for_a_script,
+    does_nothing,
+    lines_of,
+    names,
+    source_lines,
+    statements,
+    tree,
+)
 
-_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _DEFINITIONS = (
-    *_FUNCTIONS, ast.ClassDef, ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign, ast.Try, ast.If,
+    *FUNCTIONS, ast.ClassDef, ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign, ast.Try, ast.If,
 )  # fmt: skip
 
 
@@ -19,8 +27,8 @@ class _Piece(NamedTuple):
     """The number of the block, and that of the statement in it."""
     node: ast.stmt
     text: str
-    bound: set[str]
-    needed: set[str]
+    bound: frozenset[str]
+    needed: frozenset[str]
 
 
 def helpers(code: str, others: Sequence[str]) -> str:
@@ -62,17 +70,13 @@ def _pieces(others: Sequence[str]) -> Iterator[_Piece]:
         module = module or tree(text)
         lines = source_lines(text)
         for place, node in enumerate(module.body if module else ()):
-            if not _asks_for_a_script(node):
+            if not asks_for_a_script(node):
                 source = lines_of(node, lines)
                 yield _Piece((number, place), node, source, *names(source))
 
 
-def _asks_for_a_script(node: ast.stmt) -> bool:
-    return isinstance(node, ast.If) and "__name__" in ast.dump(node.test)
-
-
 def _is_stub(node: ast.stmt) -> bool:
-    return isinstance(node, _FUNCTIONS) and all(map(does_nothing, node.body))
+    return isinstance(node, FUNCTIONS) and all(map(does_nothing, node.body))
 
 
 def _changed(root: ast.stmt) -> Iterator[str]:

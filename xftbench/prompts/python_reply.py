@@ -18,7 +18,7 @@ from xftbench.records import FinishReason, Problem, Solution
 
 _INDENTED = re.compile(r"(?:[ \t]*\n|#[^\n]*\n)*+[ \t]+\S")
 _OPENS = re.compile(r"[ \t]*(?:`{3,}|~{3,})[ \t]*py(?:thon)?[\d.]*\s*$", re.IGNORECASE)
-_CODE_TAG = re.compile(r"^[ \t]*</?code>|</code>[ \t]*$", re.MULTILINE)
+_CODE_TAG = re.compile(r"^[ \t]*(?:<pre>)?</?code(?:[ \t][^<>\n]*)?>|</code>(?:</pre>)?[ \t]*$", re.MULTILINE)
 _PROMPT = re.compile(r"(?:>>>|\.\.\.)(?: |$)")
 _NUMBERED = re.compile(r"[ \t]*(\d+)(?:[:.]| ?\|)?(?P<code>(?:[ \t].*)?)")
 _TRIES = 16

@@ -9,11 +9,20 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from xftbench.prompts.python_code import Binding, binding, line_numbers, lines_of, names, source_lines, tree
+from xftbench.prompts.python_code import (
+    FUNCTIONS,
+    Binding,
+    asks_for_a_script,
+    binding,
+    line_numbers,
+    lines_of,
+    names,
+    source_lines,
+    tree,
+)
 from xftbench.records import FinishReason
 
-_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-_DEFINITIONS = (*_FUNCTIONS, ast.ClassDef)
+_DEFINITIONS = (*FUNCTIONS, ast.ClassDef)
 _DYNAMIC = re.compile(r"\b(?:exec|globals|locals|vars)\(")
 """By these a program may bind names that can't be seen."""
 _UNLISTED = {"__file__", "__builtins__", "__annotations__"}
@@ -22,17 +31,12 @@ _STAR = re.compile(r"^from[ \t][\w. \t]+import[ \t]*\*", re.MULTILINE)
 _LEAVING = {
     "input", "exit", "quit", "sys.exit", "os._exit", "unittest.main", "SystemExit",
     "sys.stdin.read", "sys.stdin.readline", "sys.stdin.readlines",
-    "help", "doctest.testmod", "doctest.run_docstring_examples",
+    "open", "help", "doctest.testmod", "doctest.run_docstring_examples",
     "os.system", "subprocess.run", "subprocess.call", "subprocess.check_output", "subprocess.Popen",
 }  # fmt: skip
-"""What waits for input, leaves the program, or is taken away from it (as evalplus does)."""
+"""What waits for input, reads a file that is not there, leaves the program, or is taken away from it."""
 _SETTING = {"os.environ.setdefault", "os.environ.update", "os.putenv"}
 _ENVIRONMENT = re.compile(r"\b(?:environb?|getenvb?)\b")
-_TELLING = re.compile(
-    r"\b(?:input|_?exit|quit|main|del|SystemExit|stdin|testmod|run_docstring_examples|subprocess|environ"
-    r"|putenv)\b|\b(?:help|system)[ \t]*\("
-)
-"""Words of what the symbol table of a program does not tell."""
 
 
 class _Part(NamedTuple):
@@ -40,8 +44,8 @@ class _Part(NamedTuple):
 
     node: ast.stmt
     text: str
-    bound: set[str]
-    needed: set[str]
+    bound: frozenset[str]
+    needed: frozenset[str]
     """Names that it uses, in functions too, and has to find among the globals."""
 
 
@@ -59,12 +63,9 @@ def without_strays(
     module = tree(code)
     if module is None:
         return code
-    _, missing = names(code)
-    if finish_reason == "stop" and missing <= set(known) and not _TELLING.search(code):
-        return code
     lines = source_lines(code)
     parts = [_part(node, lines_of(node, lines)) for node in module.body]
-    kept = _staying(_finished(parts, name, code, finish_reason), name)
+    kept = _staying(_finished(parts, name, lines, finish_reason), name)
     if "*" not in known and not _STAR.search(code) and not _DYNAMIC.search(code):
         kept = _with_bound_names(kept, name, {*known, *_UNLISTED})
     return code if len(kept) == len(parts) else _left(lines, parts, kept)
@@ -82,12 +83,9 @@ def bound_in(texts: Iterable[str]) -> set[str]:
 
 def _part(node: ast.stmt, text: str) -> _Part:
     bound, needed = names(text)
-    # A symbol table has the names that are deleted among those that are bound.
-    return (
-        _Part(node, text, set(), bound | needed)
-        if isinstance(node, ast.Delete)
-        else _Part(node, text, bound, needed)
-    )
+    if isinstance(node, ast.Delete):  # a symbol table has what is deleted among what is bound
+        bound, needed = frozenset(), bound | needed
+    return _Part(node, text, bound, needed)
 
 
 def _left(lines: Sequence[str], parts: Sequence[_Part], kept: Sequence[_Part]) -> str:
@@ -117,7 +115,7 @@ def _reached(parts: Sequence[_Part], name: str) -> set[int]:
 
 
 def _finished(
-    parts: Sequence[_Part], name: str, code: str, finish_reason: FinishReason | None
+    parts: Sequence[_Part], name: str, lines: Sequence[str], finish_reason: FinishReason | None
 ) -> Sequence[_Part]:
     """Leave out the last statement if it was cut off and the function stands before it.
 
@@ -126,7 +124,7 @@ def _finished(
     if finish_reason == "stop" or len(parts) < 2:
         return parts
     *before, last = parts
-    rest = binding("".join(part.text for part in before), name)
+    rest = binding(_left(lines, parts, before), name)
     if rest < Binding.LIKELY:
         return parts
     if name in last.bound:
@@ -135,7 +133,7 @@ def _finished(
     else:
         # Where no more is known, a definition at the end does no harm.
         ends_inside = finish_reason == "length" or not (
-            code.endswith("\n") or isinstance(last.node, _DEFINITIONS)
+            lines[-1].endswith("\n") or isinstance(last.node, _DEFINITIONS)
         )
         is_cut = ends_inside and len(before) not in _reached(parts, name)
     return before if is_cut else parts
@@ -215,14 +213,14 @@ def _staying(parts: Sequence[_Part], name: str) -> Sequence[_Part]:
         if place < first or place in reached or leaving.isdisjoint(_called(part.node))
     ]
     unset = [part for part in kept if not _sets_environment(part.node)]
-    return kept if any(_ENVIRONMENT.search(part.text) for part in unset) else unset
+    return kept if any(map(_ENVIRONMENT.search, {part.text for part in unset})) else unset
 
 
 def _leaving_functions(parts: Sequence[_Part], name: str) -> set[str]:
     """Return the functions that wait for input, leave the program or fail, and those that call such ones."""
     callers: dict[str, list[str]] = {}
     for part in parts:
-        if isinstance(part.node, _FUNCTIONS) and part.node.name != name:
+        if isinstance(part.node, FUNCTIONS) and part.node.name != name:
             for called in {call for each in part.node.body for call in _called(each)}:
                 callers.setdefault(called, []).append(part.node.name)
     leaving = _LEAVING.difference(*(part.bound for part in parts))
@@ -250,7 +248,7 @@ def _called(root: ast.AST) -> Iterator[str]:
     waiting: list[ast.AST] = [root]
     while waiting:
         node = waiting.pop()
-        if isinstance(node, ast.If) and "__name__" in _evaluated(node.test):
+        if asks_for_a_script(node):
             waiting += node.orelse
         elif not isinstance(node, (ast.Lambda, *_DEFINITIONS)):
             if isinstance(node, ast.Call):
