@@ -43,11 +43,10 @@ def lenient(problem: Problem, reply: str) -> Solution:
     reply = first_turn(without_reasoning(without_colours(reply)))
     by_rule = literal(reply)
     in_function = problem.prompt.rstrip().endswith(_INSIDE_FUNCTION)
-    head, *marked = _MARK.split(reply, 1)
-    if by_rule.code.strip() and _fits(by_rule.code, in_function):
-        is_heading = bool(marked) and (_is_heading(head) or _only_imports(by_rule.code, in_function))
-        if not is_heading:
-            return by_rule
+    head = _MARK.split(reply, 1)[0]
+    is_heading = _is_heading(head) or _only_imports(by_rule.code, in_function)
+    if not is_heading and _fits(by_rule.code, in_function):
+        return by_rule
     text = reply.replace("<code>", "\n```python\n").replace("</code>", "\n```\n")
     before = head if _only_imports(head) else ""
     for read in (text, loosened(text)):
@@ -73,8 +72,7 @@ def _is_heading(text: str) -> bool:
 def _does_nothing(node: ast.stmt) -> bool:
     if isinstance(node, ast.AnnAssign):
         return node.value is None
-    effects = (ast.Call, ast.NamedExpr, ast.Await, ast.Yield, ast.YieldFrom)
-    return isinstance(node, ast.Expr) and not any(isinstance(part, effects) for part in ast.walk(node))
+    return isinstance(node, ast.Expr) and not any(isinstance(part, ast.Call) for part in ast.walk(node))
 
 
 def _only_imports(code: str, in_function: bool = False) -> bool:
@@ -115,8 +113,9 @@ def _body(node: ast.FunctionDef, lines: Sequence[str]) -> str:
     first = line_numbers(node.body[0])[0] - 1
     *rest, last = lines[first : node.end_lineno]
     body = [*rest, last.rstrip("\r\n")]
-    if first < node.lineno or not body[0][0].isspace():  # it begins behind the colon
-        body[0] = _INDENT + body[0].encode()[node.body[0].col_offset :].decode()
+    start, indent = body[0].encode(), node.body[0].col_offset
+    if start[:indent].strip():  # it begins behind the colon
+        body[0] = _INDENT + start[indent:].decode()
     return "".join(body)
 
 
@@ -130,6 +129,5 @@ def _indented(code: str, indent: str) -> str:
         for number in range(node.lineno + 1, (node.end_lineno or 0) + 1)
     }
     return "".join(
-        line if number in inside or not line.strip() else indent + line
-        for number, line in enumerate(source_lines(code), 1)
+        line if number in inside else indent + line for number, line in enumerate(source_lines(code), 1)
     )

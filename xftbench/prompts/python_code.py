@@ -12,7 +12,6 @@ import symtable
 import warnings
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import TypeGuard
 
 _CUTS = 8
 """How often a text is cut before the line that does not parse."""
@@ -189,7 +188,7 @@ def _binding_of(node: ast.stmt, name: str) -> Binding:
     return Binding.NAMED if is_imported else Binding.NONE
 
 
-def asks_for_a_script(node: ast.AST) -> TypeGuard[ast.If]:
+def asks_for_a_script(node: ast.AST) -> bool:
     """Whether it is a condition on ``__name__``: the tests' program is no script."""
     return isinstance(node, ast.If) and "__name__" in _used(node.test)
 

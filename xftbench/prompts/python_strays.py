@@ -248,9 +248,7 @@ def _called(root: ast.AST) -> Iterator[str]:
     waiting: list[ast.AST] = [root]
     while waiting:
         node = waiting.pop()
-        if asks_for_a_script(node):
-            waiting += node.orelse
-        elif not isinstance(node, (ast.Lambda, *_DEFINITIONS)):
+        if not isinstance(node, (ast.Lambda, *_DEFINITIONS)) and not asks_for_a_script(node):
             if isinstance(node, ast.Call):
                 yield _dotted(node.func)
             elif isinstance(node, ast.Raise) and node.exc:

@@ -189,6 +189,12 @@ def test_a_tail_that_was_cut_off_takes_nothing_from_an_opened_fence(tail: str) -
     )
 
 
+def test_a_chat_reply_was_cut_off_if_its_fence_is_open() -> None:
+    again = "def add(a, b):\n    c = a\n    return c"
+    assert chat(f"```python\n{BODY}{again}")[1].endswith(BODY)
+    assert chat(f"```python\n{BODY}{again}\n```")[1].endswith(f"{again}\n")
+
+
 def test_a_reply_that_is_all_indented_is_taken_for_a_program_and_not_for_a_body() -> None:
     rule, code = chat(textwrap.indent(BODY, "    "))
     assert (rule, code) == ("whole_text", chat(BODY)[1])

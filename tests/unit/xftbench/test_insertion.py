@@ -126,13 +126,15 @@ def test_lenient_takes_imports_alone_where_nothing_follows() -> None:
 
 
 def test_lenient_sees_a_fence_behind_the_last_line_of_code() -> None:
+    glued = "import a\n```python\nreturn a```\n"
+    assert code_of(IN_FUNCTION, glued, "lenient") == "    import a\n    return a\n"
     assert code_of(FREE, "So:\n```python\nresult = 1```\n", "lenient") == "result = 1\n"
 
 
 def test_lenient_takes_what_a_whole_function_needs() -> None:
     whole = (
         "So:\n```python\nimport a\nimport b\nx = 1\n\ndef g(y):\n    return y\n\n"
-        "def f(x=x):\n    return g(a.h(x))\n\nprint(f())\n```"
+        "@b.cache\ndef f(x=x):\n    return g(a.h(x))\n\nprint(f())\n```"
     )
     assert code_of(IN_FUNCTION, whole, "lenient") == (
         "    import a\n    def g(y):\n        return y\n    return g(a.h(x))"
@@ -144,6 +146,7 @@ def test_lenient_takes_what_a_whole_function_needs() -> None:
     [
         ("def f(x): return x + 1\n", "    return x + 1"),
         ("def f(x='\u00e9'): return [x,\n  1]\n", "    return [x,\n  1]"),
+        ("def f(x,\n      y='\u00e9'): return x\n", "    return x"),
         ("def f(x):\n  y = '''\na'''\n  return y\n", "  y = '''\na'''\n  return y"),
         ("y = '''a\nb'''\nreturn y\n", "    y = '''a\nb'''\n    return y\n"),
         ("# so\n    return x\n", "# so\n    return x\n"),

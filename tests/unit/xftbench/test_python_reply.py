@@ -225,6 +225,12 @@ RIGHT = {
     "a helper's block imports everything": fenced("from math import *\n")
     + fenced("def add(a, b):\n    return floor(a + b)\n"),
     "a helper's block has a broken line": fenced(f"{UP}\nprint(up([1,2)\n") + fenced(WITH_UP),
+    "both versions have a gap": fenced("def add(a, b):\n    # ...\n    return 0\n")
+    + fenced("def add(a, b):\n    # ...\n    return a + b\n"),
+    "thoughts follow it": f"{fenced(BODY)}<think>\n{fenced(WRONG)}</think>\nDone.",
+    "a helper's name is taken in a script": fenced("T = {1: 1, 2: 2}\n")
+    + fenced(WITH_T)
+    + fenced("if __name__ == '__main__':\n    T = add(1, 2)\n"),
     "a helper's example uses the function": fenced("T = {1: 1, 2: 2}\nT[3] = add(1, 2)\n") + fenced(WITH_T),
     "its signature is in a block of its own": fenced("def add(x, y):\n") + fenced("    return x + y\n"),
     "the prompt is in a block of its own": fenced("def add(x, y):\n    '''Add.\n    '''\n")
@@ -384,4 +390,5 @@ def test_a_quotation_with_a_gap_replaces_no_whole_function(gap: str) -> None:
 
 def test_dots_that_stand_for_nothing_are_no_gap() -> None:
     final = "def add(a, b):\n    if a:\n        ...\n    # and so on...\n    return a + b\n"
-    assert chat(f"```python\n{BODY}```\nBetter:\n```python\n{final}```\n")[1].endswith(final)
+    for block in (final, f"def add(a, b):\n    # ...\n    return a\n{final}"):
+        assert chat(f"```python\n{BODY}```\nBetter:\n```python\n{block}```\n")[1].endswith(final)

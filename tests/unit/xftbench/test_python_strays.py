@@ -18,7 +18,9 @@ BODY = "def f(a):\n    return a\n"
         f"{BODY}globals()['x'] = 1\nprint(x)\n",
         f"def g():\n    global x\n    x = 1\n{BODY}g()\n",
         f"try:\n    unicode\nexcept NameError:\n    unicode = str\n{BODY}",
+        f"{BODY}try:\n    missing\nexcept NameError:\n    pass\n",
         f"{BODY}later = lambda: missing\n",
+        f"{BODY}x = f(0) and missing\n",
         f"{BODY}if __name__ == '__main__':\n    main()\n",
         f"{BODY}x = [y for y in (1, 2)]\nprint(*x)\n",
         f"{BODY}match f(1):\n    case [x]:\n        print(x)\n",
@@ -45,6 +47,7 @@ def test_names_that_stand_around_the_program_are_known() -> None:
 
 def test_what_needs_a_statement_that_is_left_out_goes_with_it() -> None:
     assert without_strays(f"{BODY}x = missing\ny = x\nprint(y)\nz = 1\n", "f") == f"{BODY}z = 1\n"
+    assert without_strays(f"{BODY}x = missing\nx = 1\nprint(x)\n", "f") == f"{BODY}x = 1\nprint(x)\n"
 
 
 def test_a_statement_on_the_line_of_one_that_stays_stays() -> None:
