@@ -6,6 +6,7 @@ be installed.
 
 import logging
 import queue
+import resource
 import threading
 import time
 import traceback
@@ -64,6 +65,7 @@ class Pool:
             )
             for index in range(workers)
         ]
+        _open_all_that_may_be()
         self._start()
 
     def submit(self, program: Program) -> "Future[Outcome]":
@@ -157,6 +159,15 @@ class Pool:
             future.set_exception(SandboxError(f"a worker of the pool failed:\n{traceback.format_exc()}"))
         else:
             future.set_result(outcome)
+
+
+def _open_all_that_may_be() -> None:
+    """Raise this process' limit of open files as far as it may.
+
+    A worker needs some 10, or 50 if it runs every kind of program; most shells allow 1,024 in all.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def unavailable(isolation: Isolation, error: InfrastructureError) -> SandboxError:

@@ -1,6 +1,7 @@
 """The pool with real jails. Skipped, with the reason, where the kernel allows none."""
 
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -104,6 +105,17 @@ def test_each_isolation_judges_alike(isolation: Any) -> None:
 def test_a_pool_needs_workers() -> None:
     with pytest.raises(ValueError, match="workers is 0"):
         Pool(0, LIMITS)
+
+
+def test_a_shells_limit_of_open_files_does_not_limit_the_workers() -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len([*Path("/proc/self/fd").iterdir()]) + 20, before[1]))
+    try:
+        with Pool(6, LIMITS) as pool:
+            outcomes = [future.result() for future in [pool.submit(RIGHT) for _ in range(24)]]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert {outcome.verdict for outcome in outcomes} == {"passed"}
 
 
 def test_nothing_is_left_after_a_pool() -> None:
