@@ -1,7 +1,9 @@
 """Where the verdict of a plus suite hangs on more than the answers' values, it is evalplus' own."""
 
+import marshal
 import socket
 import time
+import zlib
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -10,7 +12,9 @@ import msgspec
 import pytest
 from factories import plus_problem
 
+from xftbench.execution import plus, references
 from xftbench.execution.inside import channel, items, plus_checker, wire
+from xftbench.execution.inside.plus_solution import _equality_is_identity_of_bytes
 from xftbench.execution.pool import Pool
 from xftbench.records import Limits, Outcome, PlusProblem, PlusProgram
 
@@ -197,6 +201,12 @@ def test_a_part_that_is_judged_stays_so_when_the_next_one_is_given_up(pool: Pool
     assert (outcome.base, outcome.plus) == ("passed", "timed_out")
 
 
+def test_a_part_that_was_not_lived_to_is_judged_even_so(pool: Pool) -> None:
+    problem = plus_problem("def f(n): return n\n", "f", [[1], [2]], plus_inputs=[[3]])
+    outcome = judged(pool, "import os\ndef f(n): return os._exit(0) if n == 2 else n\n", problem)
+    assert (outcome.base, outcome.plus) == ("crashed", "passed")
+
+
 @pytest.mark.parametrize("line", ["raise ValueError('half \\ud83d')", "return 'half \\ud83d'"])
 def test_half_an_emoji_in_what_is_told_of_a_failure_can_be_written(line: str, pool: Pool) -> None:
     outcome = judged(pool, f"def f(x):\n    {line}\n", DOUBLE)
@@ -244,6 +254,31 @@ def test_what_a_solution_says_of_its_end_is_reported_in_short(kind: str) -> None
         channel.write_frame(far.fileno(), items.MESSAGE + said)
         report = plus_checker.judge(job, task, near.fileno(), -1, channel.Control(near))
     assert report["ended"] == report["base"]["report"] == [kind, "x" * 1000, "y" * 1000, "\0" * 1000]
+
+
+def _part(packed: bytes) -> plus_checker._Part:
+    """Return a part of three tests, of which the reference answered 7 to each."""
+    body = bytearray()
+    answers = [references.Answered("int", 0.0, items.of_value(7), packed, False)] * 3
+    places = references._part(DOUBLE, answers, body)
+    return plus_checker._Part(bytes(body), places, 0.0)
+
+
+@pytest.mark.parametrize("n", [0, 2, 3, 4])
+def test_all_tests_have_to_be_answered_and_no_more(n: int) -> None:
+    near, far = socket.socketpair()
+    task: Any = SimpleNamespace(parts={"base": _part(zlib.compress(marshal.dumps(7)))})
+    with near, far:
+        channel.write_frame(far.fileno(), wire.encode(("jailed",), opaque=True))
+        head = items.RESULTS_HEAD.pack(items.RESULTS, -1, True)
+        channel.write_frame(far.fileno(), head + n * items.of_value(7))
+        job = {"oracle": "equal", "parts": [{"name": "base"}]}
+        report = plus_checker.judge(job, task, near.fileno(), -1, channel.Control(near))
+    assert (report["base"]["report"] == ["ok"]) == (n == 3)
+
+
+def test_what_is_too_large_to_be_kept_equals_nothing() -> None:
+    assert isinstance(_part(b"").value(1), wire.Opaque)
 
 
 BUFFER = plus_problem("def f(n): return list(range(n))\n", "f", [[300], [2], [3]])
@@ -327,3 +362,52 @@ def test_solutions_are_run_in_a_child_with_options_as_evalplus_does(pool: Pool) 
         "    return 2 * x if child else None\n"
     )
     assert judged(pool, solution, DOUBLE).verdict == "passed"
+
+
+def test_a_tolerance_that_floats_have_brought_is_not_strictly_there_for_what_follows(pool: Pool) -> None:
+    source = "def f(n): return n / 2 if n % 2 else n * 10**9\n"
+    wrong = "_f = f\ndef f(n): return _f(n) + (n == {})\n"
+    problem = plus_problem(source, "f", [[2], [3]], plus_inputs=[[2], [3], [4]])
+    before = judged(pool, source + wrong.format(2), problem)
+    assert (before.base, before.failure and before.failure.input) == ("failed", "2")
+    after = judged(pool, source + wrong.format(4), problem)
+    assert (after.verdict, after.strict) == ("passed", "failed")
+    assert "input 2" in after.evidence
+    assert after.failure
+    assert (after.failure.input, after.failure.actual) == ("4", "4000000001")
+
+
+def test_a_second_reading_is_right_for_each_parts_own_inputs(pool: Pool) -> None:
+    """By digits, 1 and 22 are 2 + 1 apart, and 123 and 256 are 1 + 3 + 3."""
+    problem = plus_problem(
+        "def f(a, b): return 99\n", "f", [[1, 22]], "other_digits", plus_inputs=[[123, 256]]
+    )
+    outcome = judged(pool, "def f(a, b): return 3 if a == 1 else 7\n", problem)
+    assert (outcome.base, outcome.plus, outcome.strict) == ("passed", "passed", "passed")
+
+
+def test_a_class_of_the_solutions_own_is_no_float_whatever_its_name(pool: Pool) -> None:
+    half = plus_problem("def f(x): return x / 2\n", "f", [[1], [4]])
+    assert judged(pool, "def f(x): return float(x / 2 + 1e-9)\n", half).verdict == "passed"
+    own = "class float(float): pass\ndef f(x): return float(x / 2 + 1e-9)\n"
+    assert judged(pool, own, half).verdict == "failed"
+
+
+def test_each_input_has_time_of_its_own_and_more_where_the_reference_takes_long(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """0.4 s with the scale of this pool, and 0.1 s times the factor for one."""
+    layout = references.Layout("base", 0, 0, 3)
+    assert plus._part(layout, {0: 0.5, 2: 1.5}, 4.0)["slow"] == {2: 6.0}
+    monkeypatch.setattr(plus, "_REFERENCE_FACTOR", 200.0)
+    source = "import time\ndef f(n):\n    while n == 2 and time.process_time() < 0.1: pass\n    return n\n"
+    problem = plus_problem(source, "f", [[1], [3], [2]], plus_inputs=[[1]])
+    slow = "import time\ndef f(n):\n    time.sleep({})\n    return n\n"
+    assert judged(pool, slow.format("1 if n == 2 else 0.3"), problem).base == "passed"
+    assert judged(pool, slow.format("1 if n == 1 else 0"), problem).base == "timed_out"
+
+
+def test_an_answer_is_right_by_its_bytes_only_where_all_in_it_equals_itself() -> None:
+    decides, nan = _equality_is_identity_of_bytes, float("nan")
+    assert all(map(decides, (1, 0.5, 1j, "a", None, [0.5, (1, {2.5})], {"a": [0.5]}, {1: None})))
+    assert not any(map(decides, (nan, complex(0, nan), [0.5, nan], (nan,), {nan}, {1: nan}, [[nan]], b"")))

@@ -132,6 +132,8 @@ def test_sets_forget_order_and_repetition() -> None:
     assert judged([3, 1, 1], (1, 3), oracle="as_set")
     assert judged(wire.OpaqueIterator("generator", [3, 1]), (1, 3), oracle="as_set")
     assert not judged([3], (1, 3), oracle="as_set")
+    one = wire.OpaqueSequence("ndarray", [3])
+    assert judged(one, (3, 3), oracle="as_set", name="numpy.ndarray"), "of one item: it fits any shape"
     assert not judged([[3]], (3,), oracle="as_set"), "a list can't be in a set"
     assert not judged({3}, {3}, oracle="as_set", name="numpy.ndarray"), "an array of no dimension"
 
