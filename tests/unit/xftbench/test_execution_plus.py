@@ -5,8 +5,9 @@ import socket
 import time
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -16,6 +17,8 @@ from xftbench.execution import plus, references
 from xftbench.execution.inside import channel, items, plus_checker, wire
 from xftbench.execution.inside.plus_solution import _equality_is_identity_of_bytes
 from xftbench.execution.pool import Pool
+from xftbench.execution.watch import Watch
+from xftbench.execution.worker import Worker
 from xftbench.records import Limits, Outcome, PlusProblem, PlusProgram
 
 COMMON = plus_problem(
@@ -391,6 +394,21 @@ def test_a_class_of_the_solutions_own_is_no_float_whatever_its_name(pool: Pool) 
     assert judged(pool, "def f(x): return float(x / 2 + 1e-9)\n", half).verdict == "passed"
     own = "class float(float): pass\ndef f(x): return float(x / 2 + 1e-9)\n"
     assert judged(pool, own, half).verdict == "failed"
+
+
+def test_each_part_has_its_own_minute_and_no_input_much_longer_than_it_may() -> None:
+    layouts = tuple(references.Layout(name, 0, 0, 9) for name in references.PARTS)
+    no_slow: dict[str, dict[int, float]] = {"base": {}, "plus": {}}
+    reference = references.Reference("", Path(), Path(), layouts, 0.0, no_slow)
+    program = PlusProgram(task_id="Plus/0", solution="", problem=DOUBLE)
+    worker, watch = SimpleNamespace(), SimpleNamespace(limit_s=0.0)
+    judgement = plus._Judgement(cast(Worker, worker), Limits(cpu_s=60), program, reference)
+    limits_s = []
+    for part, own_s in (("base", 5), ("base", 55), ("plus", 58), ("plus", 100), ("plus", 115)):
+        watch.own_s = lambda own_s=own_s: float(own_s)
+        assert judgement._hear(cast(Watch, watch), ["progress", part, 1]) is False
+        limits_s.append(watch.limit_s)
+    assert limits_s == [17, 62, 70, 112, 120]
 
 
 def test_each_input_has_time_of_its_own_and_more_where_the_reference_takes_long(
