@@ -347,6 +347,15 @@ def test_a_timeout_of_the_solutions_own_works(pool: Pool) -> None:
     assert judged(pool, solution, DOUBLE).base == "passed"
 
 
+def test_who_was_late_in_one_part_is_interrupted_in_the_next_at_the_same_place(pool: Pool) -> None:
+    solution = (
+        "import math, time\ndef f(x):\n    try:\n        time.sleep(3)\n    except Exception:\n"
+        "        if hasattr(math, 'late'): raise\n        math.late = True\n    return 2 * x\n"
+    )
+    outcome = judged(pool, solution, plus_problem("def f(x): return 2 * x\n", "f", [[1]]))
+    assert (outcome.base, outcome.plus, outcome.strict) == ("passed", "timed_out", "timed_out")
+
+
 def test_a_timer_that_one_call_has_stopped_runs_in_the_next(pool: Pool) -> None:
     solution = f"{_TIMEOUT}def f(x):\n    signal.alarm(0)\n    return 2 * x\n"
     assert judged(pool, solution, DOUBLE).base == "passed"
