@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from xftbench.execution.inside.clock import Clock, TimeoutException
+from xftbench.execution.inside.waits import Longest
 
 
 def test_the_time_in_which_others_had_the_processors_is_no_inputs_own(tmp_path: Path) -> None:
@@ -30,3 +31,11 @@ def test_the_time_in_which_others_had_the_processors_is_no_inputs_own(tmp_path: 
             clock._tick()
         clock._tick()  # once, as evalplus' timer rings
     assert clock.was_late == 7
+
+
+def test_of_each_stretch_the_thread_that_waited_longest_counts() -> None:
+    longest = Longest()
+    assert longest.since_last({"1": 2.0, "2": 0.5}) == 2.0
+    assert longest.since_last({"1": 2.0, "2": 1.5, "3": 0.25}) == 1.0
+    assert longest.since_last({"3": 0.5}) == 0.25
+    assert longest.since_last({}) == 0.0
