@@ -191,7 +191,8 @@ def test_a_report_that_is_none_ends_the_worker_and_not_the_command(report: str) 
 
 
 class _NoWorker:
-    group = None
+    def had_oom_kill(self, *, was_killed: bool) -> bool:
+        return False
 
     def last_words(self) -> str:
         return ""

@@ -9,6 +9,7 @@ import os
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
+from typing import Literal
 
 from xftbench.records import Limits
 
@@ -37,7 +38,7 @@ class Group:
         except OSError:
             self.remove()
             raise
-        self._kills_seen = self._oom_kills()
+        self._kills_seen, self._hits_seen = self._oom_kills(), self._hits()
 
     def _limit(self, controller: str, directory: Path, limits: Limits) -> None:
         memory = str(limits.memory_bytes + _SPARE_BYTES)
@@ -59,20 +60,31 @@ class Group:
         for parent in self._parents:
             (parent / "cgroup.procs").write_text(str(pid))
 
-    def had_oom_kill(self) -> bool:
-        """Return whether the kernel has killed a process for want of memory since the last call."""
-        before, self._kills_seen = self._kills_seen, self._oom_kills()
-        return self._kills_seen > before
+    def oom_kill(self) -> Literal["", "limit", "machine"]:
+        """Return for whose want of memory the kernel has killed a process since the last call, "" if for none.
+
+        Its own if the group was at its limit; else that of the machine, or of a group that we are in.
+        """
+        kills, self._kills_seen = self._kills_seen, self._oom_kills()
+        if self._kills_seen <= kills:
+            return ""
+        hits, self._hits_seen = self._hits_seen, self._hits()
+        return "limit" if self._hits_seen > hits else "machine"
 
     def _oom_kills(self) -> int:
         try:
             if self._events < 0:  # kept open: it is asked after every program
                 name = "memory.events" if self._is_v2 else "memory.oom_control"
                 self._events = os.open(self._memory / name, os.O_RDONLY | os.O_CLOEXEC)
-            lines = os.pread(self._events, 4096, 0).splitlines()
+            return _count(os.pread(self._events, 4096, 0), b"oom_kill")
         except OSError:
             return 0
-        return sum(int(line.split()[1]) for line in lines if line.startswith(b"oom_kill "))
+
+    def _hits(self) -> int:
+        """Return how often the group has been at its own limit."""
+        if self._is_v2:
+            return _count((self._memory / "memory.events").read_bytes(), b"oom")
+        return sum(int(path.read_text()) for path in self._memory.glob("memory*.failcnt"))
 
     def remove(self) -> None:
         """Remove the group; its processes are dead by then."""
@@ -82,6 +94,18 @@ class Group:
         for directory in self._directories:
             with suppress(OSError):
                 directory.rmdir()
+
+
+def oom_kills_of_machine() -> int:
+    """Return how many processes the kernel has killed for want of any memory; 0 if it does not say."""
+    try:
+        return _count(Path("/proc/vmstat").read_bytes(), b"oom_kill")
+    except OSError:
+        return 0
+
+
+def _count(text: bytes, name: bytes) -> int:
+    return sum(int(line.split()[1]) for line in text.splitlines() if line.startswith(name + b" "))
 
 
 def create(limits: Limits) -> Group | None:

@@ -318,12 +318,13 @@ class _Job:
 
     def _judge(self, stderr: str) -> Outcome:
         assert self._ended is not None
-        limits, group = self._worker.limits, self._worker.group
+        limits = self._worker.limits
         status, cpu_s = self._ended
-        out_of_memory = group is not None and group.had_oom_kill()
         end, *kind = self._report or [None, "gone"]
         if end is not None:
             status = end[0]
+        was_killed = outcome.was_sigkilled(status) and not self._is_killed
+        out_of_memory = self._worker.had_oom_kill(was_killed=was_killed)
         if kind[0] == "unjailed":
             raise WorkerLostError(f"a candidate's jail could not be built: {kind[1]}")
         if kind[0] == "unrecorded":

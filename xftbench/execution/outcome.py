@@ -129,13 +129,13 @@ def death(ended: Exit, limits: Limits) -> tuple[VerdictName, str]:
     """Say why a candidate ended before the test did."""
     if not os_was_signalled(ended.status):
         return "crashed", f"exited with status {ended.status >> 8} before the test ended"
-    number = ended.status & 0x7F
-    if number == signal.SIGKILL:
+    if was_sigkilled(ended.status):
         if ended.cpu_s >= limits.cpu_s * _CPU_LIMIT_SHARE:
             return "timed_out", f"used {limits.cpu_s} s of CPU time"
         if ended.out_of_memory:
             return "out_of_memory", "killed by the kernel: out of memory"
         return "crashed", "closed its connection to the checker before the test ended"
+    number = ended.status & 0x7F
     try:
         return "crashed", f"killed by {signal.Signals(number).name}"
     except ValueError:
@@ -145,6 +145,11 @@ def death(ended: Exit, limits: Limits) -> tuple[VerdictName, str]:
 def os_was_signalled(status: int) -> bool:
     """Return whether a wait status means death by a signal."""
     return status & 0x7F not in (0, 0x7F)
+
+
+def was_sigkilled(status: int) -> bool:
+    """Return whether a wait status means death by SIGKILL."""
+    return status & 0x7F == signal.SIGKILL
 
 
 def printable(text: str) -> str:

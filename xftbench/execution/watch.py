@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from xftbench.execution.inside import waits
-from xftbench.execution.outcome import Exit
+from xftbench.execution.outcome import Exit, was_sigkilled
 from xftbench.execution.worker import GRACE_S, Worker, WorkerLostError, living, used_by
 
 _LEAVE_S = 0.05
@@ -117,11 +117,10 @@ class Watch:
         if message[0] != "candidate_exited":
             # Either of its connections may be the first to tell that the worker's processes have died.
             raise WorkerLostError(f"the worker's processes ended: {' '.join(map(str, message))}")
-        group = self._worker.group
         _, status, cpu_s, *is_clean = message
-        self._exit = Exit(
-            status=status, cpu_s=cpu_s, out_of_memory=group is not None and group.had_oom_kill()
-        )
+        was_killed = was_sigkilled(status) and not self._is_killed
+        out_of_memory = self._worker.had_oom_kill(was_killed=was_killed)
+        self._exit = Exit(status=status, cpu_s=cpu_s, out_of_memory=out_of_memory)
         if is_clean == [False]:
             self._worker.replace_cell()
 

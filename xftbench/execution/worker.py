@@ -89,6 +89,7 @@ class Worker:
         self._cell: _Cell | None = None
         self._zygote = -1
         self.group: cgroup.Group | None = None
+        self._oom_kills_seen = cgroup.oom_kills_of_machine()
         self.poll = select.poll()
         self.poll.register(ours.fileno(), select.POLLIN)
         with theirs:
@@ -292,6 +293,31 @@ class Worker:
             with suppress(OSError):  # it is gone already: the next message says so
                 self.group.release(pid_of(pidfd))
         os.close(pidfd)
+
+    def had_oom_kill(self, *, was_killed: bool) -> bool:
+        """Return whether the kernel has killed something of the last program because of its memory limit.
+
+        Args:
+            was_killed: Whether it ended as one that the kernel has killed does. Without a control group
+                nothing tells whose process it was, only that there was one.
+
+        Raises:
+            WorkerLostError: If it was the machine's memory that had run out, or the container's: with enough
+                of it the program could have ended otherwise.
+        """
+        if self.group:
+            whose = self.group.oom_kill()
+        else:
+            before = self._oom_kills_seen
+            if was_killed:
+                self._oom_kills_seen = cgroup.oom_kills_of_machine()
+            whose = "machine" if self._oom_kills_seen > before else ""
+        if whose == "machine":
+            raise WorkerLostError(
+                "the kernel killed a program because the memory of this machine, or of the container, had run "
+                f"out; each of --workers may need {self.limits.memory_bytes >> 30} GiB"
+            )
+        return whose == "limit"
 
     def _enter_group(self) -> None:
         self.info["cgroup"] = self.group is not None

@@ -357,7 +357,7 @@ def test_a_failure_of_our_own_in_a_referee_is_never_the_programs(kind: str) -> N
         os.waitpid(pid, 0)
         os.close(job_fd)
         os.close(null)
-        worker: Any = SimpleNamespace(limits=Limits(), group=None)
+        worker: Any = SimpleNamespace(limits=Limits(), had_oom_kill=lambda was_killed: False)
         job = _Job(worker, worker, contexts.program(contexts.ARRAY, ""))
         job._hear_referee(near)
     job._ended = (0, 0.0)
@@ -379,7 +379,7 @@ def test_a_second_input_that_fails_by_itself_is_not_the_programs_failure(judge: 
 def test_a_referee_that_reports_without_end_is_killed_at_once() -> None:
     with subprocess.Popen(["sleep", "60"]) as process:
         near, far = socket.socketpair()
-        worker: Any = SimpleNamespace(limits=Limits(), group=None)
+        worker: Any = SimpleNamespace(limits=Limits(), had_oom_kill=lambda was_killed: False)
         job = _Job(worker, worker, contexts.program(contexts.ARRAY, ""))
         job._pidfd, job._ended = os.pidfd_open(process.pid), (signal.SIGKILL, 0.0)
         with near, far:
@@ -395,7 +395,7 @@ def test_a_referee_that_reports_without_end_is_killed_at_once() -> None:
 
 
 def test_a_report_in_pieces_is_put_together_and_nobody_waits_for_the_rest() -> None:
-    worker: Any = SimpleNamespace(limits=Limits(), group=None)
+    worker: Any = SimpleNamespace(limits=Limits(), had_oom_kill=lambda was_killed: False)
     job = _Job(worker, worker, contexts.program(contexts.ARRAY, ""))
     near, far = socket.socketpair()
     body = b'[null, "ok"]'

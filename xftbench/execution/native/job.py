@@ -185,10 +185,11 @@ class _Job:
             raise WorkerLostError(f"the worker's processes ended: {' '.join(map(str, message))}")
 
     def _ending(self) -> Ending:
-        group = self._worker.group
-        out_of_memory = group is not None and group.had_oom_kill()
         limits_s = tuple(float(step["cpu_s"]) for step in self._steps)
         report = self._report
+        # A compiler tells only by its status that a part of it was killed.
+        was_killed = report is None or any(step.status for step in report.steps)
+        out_of_memory = self._worker.had_oom_kill(was_killed=was_killed)
         if report is None or not 0 < len(report.steps) <= len(self._steps):
             if out_of_memory:
                 lost = Ended(status=signal.SIGKILL, why="", cpu_s=0.0, wall_s=0.0, stdout="", stderr="")
