@@ -32,10 +32,14 @@ _TEST = (
 _TEST_METHOD = re.compile(_TEST + r"[^;{}(]{0,200}?\b(\w+)\s*\(")
 _LOOSE = re.compile(
     r"^[ \t]*(?:(?:for|foreach|if|while)\s*\([^{}]{0,400}\)\s*\{"
-    r"|(?:var\s+\w+\s*=|assert\b|(?!(?:for|foreach|if|while)\b)[a-zA-Z_][\w.]*\s*\()[^;{}]{0,2000};)",
+    r"|(?:var\s+\w+\s*=|assert\b|(?!(?:for|foreach|if|while)\b)[a-zA-Z_][\w.]*\s*\()"
+    r"(?:[^;{}]|\{[^;{}]{0,1000}+\}){0,2000}+;)",
     re.MULTILINE,
 )
 """A call, a variable without a type or a loop."""
+_BEFORE = (";", "{", "}", "")
+"""What a statement stands behind; a line behind anything else, such as ``=>``, goes on with one."""
+_HEAD_CHARS = 400
 _TEST_IMPORT = re.compile(r"\b(?:junit|testng|hamcrest|assertj|NUnit|Xunit|TestTools)\b")
 """JUnit, NUnit and the like: a reply's own tests, which run elsewhere."""
 
@@ -96,7 +100,11 @@ def _without_loose(language: str, code: str) -> str:
     bones = skeleton(language, code)
     heads = list(_LOOSE.finditer(bones))
     braces = all_enclosing(bones, [head.start() for head in heads])
-    loose = [head for head, (depth, _) in zip(heads, braces, strict=True) if depth == 0]
+    loose = [
+        head
+        for head, (depth, _) in zip(heads, braces, strict=True)
+        if depth == 0 and bones[max(0, head.start() - _HEAD_CHARS) : head.start()].rstrip()[-1:] in _BEFORE
+    ]
 
     def end_of(head: re.Match[str]) -> int:
         end = head.end()

@@ -51,9 +51,20 @@ _VARIABLE = re.compile(
     r"\s*(?!(?:using|typedef|static|constexpr|const|friend|enum|struct|class|template)\b)"
     r"[\w:][\w:<>,&*\s]*[\s>&*]\w+(?:\[[^\]]*\])*\s*(?:=(?s:.*))?"
 )
-_NAMESPACE = re.compile(r"\bnamespace\s+(\w+(?:::\w+)*)\s*\Z")
-_NAMESPACES = 8
+_OWNER = {
+    "cpp": re.compile(r"\bnamespace\s+(\w+(?:::\w+)*)\s*\Z"),
+    "rs": re.compile(r"\b(?:mod|impl(?:\s+\w+\s+for)?)\s+(\w+)\s*\Z"),
+}
+"""What a function of C++ or Rust can stand in."""
+_USE = {
+    "cpp": r"^[ \t]*using[ \t]+(?:namespace[ \t]+{owner}|{owner}::{name})[ \t]*;",
+    "rs": r"^(?:pub[ \t]+)?use[ \t]+(?:(?:self|crate)::)?{owner}::{name}[ \t]*;",
+}
+"""What gives it its bare name already."""
+_OWNERS = 8
 """How many namespaces may be in each other."""
+_TYPE_MACRO = re.compile(r"^[ \t]*#[ \t]*define[ \t]+(int|long|float|double)\b", re.MULTILINE)
+"""What the tests of C++ must not see: `main` can't return `long long`."""
 _DEFAULT = re.compile(r"\s*=[^,(){}=]*(?:\{[^{}]*\}|\([^()]*\))?\s*(?=[,)])")
 _RUST_ATTRIBUTE = r"#!\[(?:[^\[\]]|\[[^\[\]]*\])*+\]"
 _RUST_INNER = re.compile(
@@ -133,6 +144,8 @@ def _in_a_file(problem: Problem, code: str) -> str:
     if language == "cpp":
         code = as_a_function(code, problem.entry_point)
         code = _unwrapped(problem, _OWN_HEADER.sub("", _NO_CHECKS.sub("", code)))
+    elif language == "rs":
+        code = _under_its_bare_name(problem, code)
     inner = _RUST_INNER.match(code) if language == "rs" else None
     first, code = (inner[0], code[inner.end() :]) if inner else ("", code)
     function = last(language, code, problem.entry_point)
@@ -146,7 +159,8 @@ def _in_a_file(problem: Problem, code: str) -> str:
     if language == "cpp" and re.search(rf"\b{re.escape(problem.entry_point)}\b", bones):
         declared = definition[: size - 1].strip() + ";"
         definition = _DEFAULT.sub("", definition[:size]) + definition[size:]
-    return joined(first, _preamble(problem, code), before, declared, after, definition)
+    forgotten = [f"#undef {word}" for word in _TYPE_MACRO.findall(code)] if language == "cpp" else []
+    return joined(first, _preamble(problem, code), before, declared, after, definition, *forgotten)
 
 
 def _unwrapped(problem: Problem, code: str) -> str:
@@ -161,7 +175,7 @@ def _unwrapped(problem: Problem, code: str) -> str:
     first = max(0, opening - 200)
     header = re.search(r"\b(?:class|struct)\s+(\w+)[^;{}]*\Z", bones[first:opening])
     if header is None:
-        return _out_of_namespaces(problem, code, opening)
+        return _under_its_bare_name(problem, code)
     end = closing(bones, opening, "{}")
     members = _LABEL.sub("", code[opening + 1 : end - 1])
     if _has_state(header[1], _LABEL.sub("", bones[opening + 1 : end - 1])):
@@ -172,21 +186,29 @@ def _unwrapped(problem: Problem, code: str) -> str:
     return f"{code[: first + header.start()]}{members}{code[end:].lstrip().removeprefix(';')}"
 
 
-def _out_of_namespaces(problem: Problem, code: str, opening: int | None) -> str:
-    """Return C++ that has the function under its bare name, too, if it stands in named namespaces."""
-    bones = skeleton("cpp", code)
+def _under_its_bare_name(problem: Problem, code: str) -> str:
+    """Return code that has the function under its bare name, too, if it stands in namespaces.
+
+    In Rust, those are modules and what is implemented for a type.
+    """
+    language, name = problem.language, problem.entry_point
+    bones = skeleton(language, code)
+    function = last(language, code, name)
+    opening = enclosing(bones, function.start)
     names: list[str] = []
     while opening is not None:
-        header = _NAMESPACE.search(bones, max(0, opening - 200), opening)
-        if header is None or len(names) == _NAMESPACES:
+        header = _OWNER[language].search(bones, max(0, opening - 200), opening)
+        if header is None or len(names) == _OWNERS:
             return code
         names.insert(0, header[1])
         opening = enclosing(bones, opening)
+    if not names:
+        return code
     owner = "::".join(names)
-    used = rf"(?:namespace[ \t]+{owner}|{owner}::{re.escape(problem.entry_point)})"
-    uses = re.compile(rf"^[ \t]*using[ \t]+{used}[ \t]*;", re.MULTILINE)
+    uses = re.compile(_USE[language].format(owner=owner, name=re.escape(name)), re.MULTILINE)
     code = without_pieces(code, uses.finditer(bones), lambda use: use.end())
-    return joined(code, forwarding(problem.prompt, problem.entry_point, owner, "::"))
+    needs_an_object = re.search(r"\bself\b", bones[function.start : function.body]) is not None
+    return joined(code, forwarding(problem.prompt, name, owner, "." if needs_an_object else "::"))
 
 
 def _has_state(name: str, members: str) -> bool:

@@ -75,7 +75,7 @@ def forwarding(prompt: str, name: str, owner: str, link: str = ".") -> str:
     parameters = head.partition("(")[2]
     while (flat := re.sub(r"<[^<>]*>", "", parameters)) != parameters:
         parameters = flat
-    names = re.findall(r"(\w+)\s*[,)]", parameters)
+    names = re.findall(r"(\w+)\s*:(?!:)", parameters) or re.findall(r"(\w+)\s*[,)]", parameters)
     return f"{head}\n    return {owner}{link}{name}({', '.join(names)});"
 
 

@@ -99,6 +99,9 @@ _HEAD_CHARS = 400
 _PARAMETER_CHARS = 4000
 """How long a list of parameters, or a statement's beginning, may be."""
 
+_WITHOUT_SEMICOLONS = ("go", "scala", "swift")
+"""Where a statement ends with its line; of the lines above a definition only annotations are its own."""
+
 _SPACE = re.compile(r"\s*")
 _BRACE = re.compile(r"[{}]")
 _OPENING = re.compile(r"[^;{}]*\{")
@@ -181,11 +184,11 @@ def _function(language: str, bones: str, name: re.Match[str], ends: dict[int, in
     arrow = _ARROW.match(bones, after) if language in ("cs", "d") else None
     if arrow is not None:
         end = _semicolon(bones, arrow.end())
-        return Function(_statement_start(bones, name.start()), arrow.end(), end, has_braces=False)
+        return Function(_statement_start(language, bones, name.start()), arrow.end(), end, has_braces=False)
     match = (_SCALA_OPENING if language == "scala" else _OPENING).match(bones, after)
     if match is None:
         return None
-    start = _statement_start(bones, name.start())
+    start = _statement_start(language, bones, name.start())
     if not match[0].endswith("{"):
         return Function(start, match.end(), expression_end(bones, match.end()), has_braces=False)
     end = ends.get(match.end() - 1, len(bones))
@@ -208,14 +211,20 @@ def _shell_function(bones: str, name: re.Match[str], ends: dict[int, int]) -> Fu
     return Function(start, match.end(), end, has_braces=True)
 
 
-def _statement_start(bones: str, position: int) -> int:
+def _statement_start(language: str, bones: str, position: int) -> int:
     """Return where the statement around a position begins: behind the last one, or behind a directive."""
-    start = max(bones.rfind(mark, max(0, position - _PARAMETER_CHARS), position) for mark in ";{}") + 1
-    while (line_end := bones.find("\n", start, position)) >= 0:
-        line = bones[start:line_end].strip()
-        if line and (not line.startswith("#") or line.startswith("#[")):
+    start = begin = (
+        max(bones.rfind(mark, max(0, position - _PARAMETER_CHARS), position) for mark in ";{}") + 1
+    )
+    while (line_end := bones.find("\n", begin, position)) >= 0:
+        line = bones[begin:line_end].strip()
+        begin = line_end + 1
+        if language in _WITHOUT_SEMICOLONS:
+            start = start if line.startswith("@") else begin
+        elif line and (not line.startswith("#") or line.startswith("#[")):
             break
-        start = line_end + 1
+        else:
+            start = begin
     return start
 
 

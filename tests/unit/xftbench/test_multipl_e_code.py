@@ -236,6 +236,28 @@ def test_rusts_import_is_brought_once_and_behind_what_is_said_of_the_file(before
     assert code == expected + RUST.removesuffix("\n}\n")
 
 
+def test_a_function_in_a_module_or_a_type_of_rust_is_called_by_its_bare_name() -> None:
+    call = "fn add(x: isize, y: isize) -> isize {\n    return %sadd(x, y);"
+    for head, link in (
+        ("mod a {\n", "a::"),
+        ("pub mod a {\npub mod b {\n", "a::b::"),
+        ("struct S;\nimpl S {\n", "S::"),
+        ("impl Add for S {\n", "S::"),
+    ):
+        body = f"{head}fn one() {{}}\npub {RUST}" + "}\n" * head.count("{")
+        code = assemble(problem("rs"), f"{body}pub use {link}add;\n")
+        assert code is not None
+        assert code.endswith(body + call % link)
+    method = RUST.replace("(", "(&self, ")
+    assert (assemble(problem("rs"), f"impl S {{\n{method}}}\n") or "").endswith(call % "S.")
+
+
+def test_a_type_that_cpp_redefines_is_the_tests_own_again() -> None:
+    answer = "#define int long long\nint add(int x, int y) {\n    return x + y;\n}\nint32_t main() {}\n"
+    code = assemble(problem("cpp"), answer)
+    assert code == f"{CPP_HEAD}{answer.partition('}')[0].rstrip()}\n#undef int"
+
+
 FRAGMENTS = [
     *"{}();=\n\"'# ",
     "//",
