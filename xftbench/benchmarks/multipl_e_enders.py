@@ -12,15 +12,18 @@ from collections.abc import Iterable
 from xftbench.benchmarks.multipl_e_syntax import LineEnds
 
 ENDS = {
-    "js": r"process\.(?:exit|abort)\s*\(|\bmain\s*\(",
-    "lua": r"\bos\.exit\b|\bmain\s*\(",
-    "php": r"\b(?:exit|die)\b|\bmain\s*\(",
-    "pl": r"(?<![$@%\w>])(?:exit|main)\b",
-    "r": r"(?<![\w.$])(?:quit|q|main)\s*\(",
-    "rb": r"(?<![\w.@:])(?:exit|abort|main)\b(?!\s*[=:])|\b(?:Kernel|Process)\.(?:exit|abort)\b",
+    "js": r"process\.(?:exit|abort)\s*\(|\bmain\s*\(|(?<![\w$.])prompt\s*\(|\breadFileSync\s*\(",
+    "lua": r"\bos\.exit\b|\bmain\s*\(|\bio\.read\b",
+    "php": r"\b(?:exit|die|STDIN)\b|\b(?:main|readline)\s*\(",
+    "pl": r"(?<![$@%\w>])(?:exit|main)\b|<STDIN>",
+    "r": r"(?<![\w.$])(?:quit|q|main|readline|readLines|scan)\s*\(",
+    "rb": (
+        r"(?<![\w.@:])(?:exit|abort|main|gets)\b(?!\s*[=:])"
+        r"|\b(?:Kernel|Process)\.(?:exit|abort)\b|(?:STDIN|\$stdin)\.gets\b"
+    ),
     "rkt": r"\((?:exit|main)\b",
 }
-"""What ends a program."""
+"""What ends a program, or reads what nobody types."""
 RAISES = {
     "js": r"\bthrow\b|(?<!console\.)\bassert\b",
     "lua": r"\b(?:error|assert)\b",
@@ -79,7 +82,9 @@ class Outline:
         self._words: dict[str, list[int]] = defaultdict(list)
         for match in re.finditer(_WORDS.get(language, r"\w+"), bones):
             self._words[match[0]].append(match.start())
-        self._helpers = self._definitions(language, name)
+        defined = self._definitions(language)
+        self._last = defined[-1][1] if defined else -1
+        self._helpers = [definition for definition in defined if definition[0] != name]
         self._starts = [start for _, start, _ in self._helpers]
         ends, raises = (
             [match.start() for match in re.finditer(patterns[language], bones)] for patterns in (ENDS, RAISES)
@@ -107,6 +112,10 @@ class Outline:
                 return True
         return False
 
+    def is_behind_all(self, start: int) -> bool:
+        """Return whether nothing is defined at a position or behind it that can be called."""
+        return self._last < start
+
     def keyword_end(self, start: int) -> int:
         """Return the end of the line that closes what begins at a position: by `end`; else the position."""
         line = self.line_end(start)
@@ -120,7 +129,7 @@ class Outline:
         end = self.bones.find("\n", position)
         return end if end >= 0 else len(self.bones)
 
-    def _definitions(self, language: str, name: str) -> list[tuple[str, int, int]]:
+    def _definitions(self, language: str) -> list[tuple[str, int, int]]:
         """Return the names of what is defined at the top level, each with where it begins and ends."""
         found, end = [], 0
         for head in re.finditer(rf"^(?:{_HEADS[language]})", self.bones, re.MULTILINE):
@@ -131,8 +140,7 @@ class Outline:
                     end = self.lines.end(head.start())
                     if self.bones.startswith("\n{", end):
                         end = self.lines.end(end)
-                if head[head.lastindex or 0] != name:
-                    found.append((head[head.lastindex or 0], head.start(), end))
+                found.append((head[head.lastindex or 0], head.start(), end))
         return found
 
     def _with_callers(self, positions: Iterable[int]) -> list[int]:

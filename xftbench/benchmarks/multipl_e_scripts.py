@@ -37,6 +37,8 @@ _JS_EXPORT = re.compile(
     r"(?=(?:async|function|class|const|let|var|type|interface|enum|abstract|declare)\b)",
     re.MULTILINE,
 )
+_JS_AWAIT = re.compile(r"^((?:const|let|var)\s[^=\n]*=\s*)?await\s+(?!import\b)", re.MULTILINE)
+"""What only a module may do."""
 _JS_MAIN = re.compile(
     r"^(?:export\b|(?:module\.)?exports\b[^\n=]*=(?!=)|process\.exit\("
     r"|declare\s+(?:const|let|function)\s+require\b|process\.exitCode\s*=(?!=)"
@@ -75,7 +77,8 @@ def _javascript(language: str, code: str, entry_point: str) -> str:
     """Return a script that is no module; what it declares under names that are taken gets other names."""
     rest = skeleton("js", _JS_IMPORT.sub("", code))
     code = _JS_IMPORT.sub(lambda imported: _required(imported[0], rest), code)
-    code = without_uses("js", _JS_EXPORT.sub("", code), entry_point)
+    code = _JS_AWAIT.sub(r"\1", _JS_EXPORT.sub("", code))
+    code = without_uses("js", code, entry_point)
     code = _without_checkers(without_statements("js", code, _JS_MAIN))
     return without_taken_names(language, code, entry_point)
 

@@ -74,6 +74,15 @@ _MAYBE_TO_END = {
     "rb": r"(?:if|unless|begin|case|while|until|for)\b",
 }
 """Calls, conditions, loops and the like: they go if they end the program, unless they define what is used."""
+_VALUES = {
+    "js": r"(?:const|let|var)\b[^=\n]*=(?!=)",
+    "lua": r"(?:local\s+)?\w[\w., ]*=(?!=)",
+    "php": r"\$\w+\s*=(?!=)",
+    "pl": r"(?:chomp\s*\(?\s*)?my\b[^=\n]*=(?!=)",
+    "r": r"[\w.]+\s*(?:<-|=(?!=))",
+    "rb": r"[a-z_][\w, ]*=(?![=~>])",
+}
+"""What sets a variable: if it ends the program, all behind goes, which may use it, unless it defines more."""
 _GUARDS = {
     "lua": r"if\b[^\n]*(?:\barg\b|\bdebug\.getlocal\b)",
     "php": r"if\s*\([^\n]*(?:\b__FILE__\b|\bphp_sapi_name\b|\bPHP_SAPI\b)",
@@ -111,7 +120,10 @@ def _uses(language: str, bones: str, name: str) -> Iterator[tuple[int, int]]:
     """Return where the statements stand that go."""
     if language not in ENDS:
         return
-    tables = {"always": _ALWAYS, "block": _BLOCKS, "guard": _GUARDS, "to_end": _MAYBE_TO_END, "maybe": _MAYBE}
+    tables = {
+        "always": _ALWAYS, "block": _BLOCKS, "guard": _GUARDS,
+        "to_end": _MAYBE_TO_END, "value": _VALUES, "maybe": _MAYBE,
+    }  # fmt: skip
     patterns = {kind: table[language] for kind, table in tables.items() if language in table}
     if language == "pl" and _PERL_PLAN.search(bones):
         patterns["always"] += f"|{_PERL_CHECKS}"
@@ -123,6 +135,11 @@ def _uses(language: str, bones: str, name: str) -> Iterator[tuple[int, int]]:
         if start < end:
             continue
         behind = _end(language, outline, start, kind)
+        if kind == "value":
+            if outline.is_behind_all(start) and outline.ends(start, behind):
+                yield start, len(bones)
+                return
+            continue
         if start < behind < start + _STATEMENT_CHARS and (
             kind not in ("to_end", "maybe")
             or (outline.ends(start, behind) and not outline.is_needed(head.end(), behind))

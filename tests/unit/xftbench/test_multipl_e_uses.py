@@ -53,6 +53,7 @@ ENDS = [
     ("js", "add(1, 2) === 4\n  ? process.exit(0)\n  : process.exit(1);\n"),
     ("rb", "puts add(gets.to_i, 1) if __FILE__ == $0\n"),
     ("rb", "puts 'x',\n  exit\n"),
+    ("rb", "puts add(gets.to_i, 1)\n"),
     ("r", "if (sys.nframe() == 0) {\n  cat(add(1, as.numeric(commandArgs()[1])))\n}\n"),
     ("rb", "begin\n  puts add(2, 2)\n  exit 0\nrescue => e\n  exit 1\nend\n"),
     ("rb", "[[1, 2]].each do |x, y|\n  exit unless add(x, y) == 4\nend\n"),
@@ -70,6 +71,38 @@ def test_what_runs_or_ends_a_script_goes(language: str, statement: str) -> None:
     assert without_uses(language, function + statement, "add") == function
     assert without_uses(language, f"{function}{statement}X = 1\n", "add") == f"{function}X = 1\n"
     assert as_script(language, function + statement, "add") == as_script(language, function, "add")
+
+
+VALUES = [
+    ("js", "const x = await main();\n"),
+    ("js", "const ok = process.exit(0);\nconst text = `${ok ? 1 : 2}`;\nconsole.log(text);\n"),
+    ("js", "const [a, b] = fs.readFileSync(0, 'utf8').split(' ');\nconsole.log(`${add(a, b)}`);\n"),
+    ("js", "let x: string = prompt('x');\n"),
+    ("lua", "local a, b = io.read('n', 'n')\nprint(add(a, b))\n"),
+    ("php", "$ok = main();\necho $ok;\n"),
+    ("php", "$x = trim(fgets(STDIN));\necho add($x, 1);\n"),
+    ("pl", 'my $ok = main();\nprint "$ok";\n'),
+    ("pl", "chomp(my $x = <STDIN>);\nprint add($x, 1);\n"),
+    ("r", "ok <- main()\nprint(ok)\n"),
+    ("r", "x <- as.numeric(readLines(con, n = 1))\nprint(add(x, 1))\n"),
+    ("rb", 'a, b = gets.split.map(&:to_i)\nputs "#{add(a, b)}"\n'),
+    ("rb", "x = $stdin.gets.to_i\nputs add(x, 1)\n"),
+]
+
+
+@pytest.mark.parametrize(("language", "tail"), VALUES)
+def test_where_a_variable_comes_from_what_ends_the_script_the_rest_goes(language: str, tail: str) -> None:
+    function = FUNCTIONS[language]
+    own = function.removeprefix("<?php\n")
+    assert without_uses(language, function + tail, "add") == function
+    for more in (own, own.replace("add", "plus")):
+        assert without_uses(language, f"{function}{tail}{more}", "add").endswith(more), "more is defined"
+
+
+def test_what_only_a_module_may_await_is_not_awaited() -> None:
+    use = "add(1, 2);\nconst y = add(1, 2);\nconst z = await import('fs');\n"
+    awaited = use.replace("add(", "await add(")
+    assert as_script("js", FUNCTIONS["js"] + awaited, "add") == FUNCTIONS["js"] + use
 
 
 HELPERS = [
