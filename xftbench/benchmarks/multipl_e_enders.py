@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable
 
-from xftbench.benchmarks.multipl_e_syntax import LineEnds
+from xftbench.benchmarks.multipl_e_syntax import line_ends
 
 ENDS = {
     "js": r"process\.(?:exit|abort)\s*\(|\bmain\s*\(|(?<![\w$.])prompt\s*\(|\breadFileSync\s*\(",
@@ -77,7 +77,7 @@ class Outline:
             bones: The skeleton.
             name: The asked function's; that it may end the program does not make its callers do so.
         """
-        self.bones, self.lines = bones, LineEnds(bones)
+        self.bones, self.lines = bones, line_ends(bones)
         self._ended = [match.start() for match in re.finditer(r"^end\b", bones, re.MULTILINE)]
         self._words: dict[str, list[int]] = defaultdict(list)
         for match in re.finditer(_WORDS.get(language, r"\w+"), bones):

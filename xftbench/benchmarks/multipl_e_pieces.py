@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from xftbench.benchmarks.multipl_e_syntax import (
     Function,
     all_enclosing,
-    expression_end,
     functions,
+    line_ends,
     skeleton,
 )
 
@@ -103,7 +103,7 @@ def without_statements(language: str, code: str, heads: re.Pattern[str]) -> str:
     bones = skeleton(language, code)
 
     def end_of(head: re.Match[str]) -> int:
-        end = expression_end(bones, head.start())
+        end = line_ends(bones).end(head.start())
         return end + code.startswith("\n", end)
 
     return without_pieces(code, heads.finditer(bones), end_of)

@@ -1,7 +1,6 @@
 """Whole programs in languages whose tests stand behind a complete program."""
 
 import re
-from collections import Counter
 
 from xftbench.benchmarks.multipl_e_definitions import under_its_name
 from xftbench.benchmarks.multipl_e_pieces import renamed, without_pieces, without_statements
@@ -75,50 +74,47 @@ def as_script(language: str, code: str, name: str) -> str:
 
 def _javascript(language: str, code: str, entry_point: str) -> str:
     """Return a script that is no module; what it declares under names that are taken gets other names."""
-    rest = skeleton("js", _JS_IMPORT.sub("", code))
-    code = _JS_IMPORT.sub(lambda imported: _required(imported[0], rest), code)
+    used = _variables(_JS_IMPORT.sub("", code))
+    code = _JS_IMPORT.sub(lambda imported: _required(imported[0], used), code)
     code = _JS_AWAIT.sub(r"\1", _JS_EXPORT.sub("", code))
     code = without_uses("js", code, entry_point)
     code = _without_checkers(without_statements("js", code, _JS_MAIN))
     return without_taken_names(language, code, entry_point)
 
 
-def _required(imported: str, bones: str) -> str:
-    """Return what a script has for an import: nothing for names that its code's skeleton lacks."""
+def _variables(code: str) -> set[str]:
+    """Return the words of JavaScript that are no members."""
+    return set(re.findall(r"(?<![\w$.])[\w$]+", with_templates(code, skeleton("js", code))))
+
+
+def _required(imported: str, used: set[str]) -> str:
+    """Return what a script has for an import: nothing for names that it does not use."""
     if re.search(r"\bassert\b[^'\"]*\bfrom\b", imported):
         return "const assert = require('node:assert');\n"
     found = _MODULE.match(imported)
     if found is None:
         return ""
     first, _, listed = found["names"].partition("{")
-    names = [part for part in listed.rstrip("}").split(",") if _is_used(part, bones)]
+    names = [part for part in listed.rstrip("}").split(",") if used.intersection(part.split()[-1:])]
     lines = (
         [f"const {{{','.join(names).replace(' as ', ': ')}}} = require({found['module']});\n"]
         if names
         else []
     )
     whole = first.strip(" ,").removeprefix("*").strip().removeprefix("as ").strip()
-    if whole and _is_used(whole, bones):
+    if whole in used:
         lines.insert(0, f"const {whole} = require({found['module']});\n")
     return "".join(lines)
 
 
 def _without_checkers(code: str) -> str:
     """Return JavaScript that loads no library for checks of which it has none."""
-    text = with_templates(code, skeleton("js", code))
-    count = Counter(re.findall(r"[\w$]+", text))
+    used = _variables(_JS_CHECKER.sub("", code))
 
     def is_unused(loaded: re.Match[str]) -> bool:
-        own = Counter(re.findall(r"[\w$]+", text[loaded.start() : loaded.end()]))
-        names = [part.split(":")[-1].strip() for part in loaded[1].strip("{}").split(",") if part.strip()]
-        return all(count[name] == own[name] for name in names)
+        return not any(part.split(":")[-1].strip() in used for part in loaded[1].strip("{}").split(","))
 
     return without_pieces(code, filter(is_unused, _JS_CHECKER.finditer(code)), lambda line: line.end())
-
-
-def _is_used(imported: str, bones: str) -> bool:
-    name = imported.split()[-1:] or [""]
-    return bool(name[0]) and re.search(rf"(?<![\w$.]){re.escape(name[0])}(?![\w$])", bones) is not None
 
 
 def _lua_name(code: str, name: str) -> str:

@@ -190,7 +190,7 @@ def _function(language: str, bones: str, name: re.Match[str], ends: dict[int, in
         return None
     start = _statement_start(language, bones, name.start())
     if not match[0].endswith("{"):
-        return Function(start, match.end(), expression_end(bones, match.end()), has_braces=False)
+        return Function(start, match.end(), line_ends(bones).end(match.end()), has_braces=False)
     end = ends.get(match.end() - 1, len(bones))
     while language == "cpp" and (handler := _HANDLER.match(bones, end)):  # of a body that is a try block
         end = ends.get(handler.end() - 1, len(bones))
@@ -240,24 +240,10 @@ def _semicolon(bones: str, position: int) -> int:
     return len(bones)
 
 
-def expression_end(bones: str, position: int) -> int:
-    """Return the end of the line in which an expression's brackets are closed."""
-    depth = 0
-    for match in re.compile(r"[()\[\]{}\n]").finditer(bones, position):
-        if match[0] == "\n":
-            if depth == 0 and bones[position : match.start()].strip():
-                return match.start()
-        else:
-            depth += 1 if match[0] in "([{" else -1
-            if depth < 0:
-                return match.start()
-    return len(bones)
-
-
 class LineEnds:
-    """The same as `expression_end` of one skeleton for many positions, each in constant time.
+    """Where the expressions of a skeleton end: with the line in which their brackets are closed.
 
-    Both count brackets from the position on. A mark is a bracket or the end of a line; its level is twice
+    A mark is a bracket or the end of a line; its level is twice
     the brackets that are open behind it, and one more for a bracket. The line in which an expression ends is
     that of the first mark which is no higher than twice the brackets that are open before it.
     """
@@ -288,6 +274,10 @@ class LineEnds:
         while index < len(self._marks) and self._levels[index] > level:
             index = self._lower[index]
         return self._marks[index] if index < len(self._marks) else len(self._bones)
+
+
+line_ends = lru_cache(maxsize=16)(LineEnds)
+"""As `skeleton`, asked several times for the same text."""
 
 
 def closing(bones: str, position: int, pair: str, limit: int | None = None) -> int:

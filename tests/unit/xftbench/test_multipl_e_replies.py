@@ -373,6 +373,8 @@ def test_what_is_only_exported_gets_its_name(exported: str, expected: str) -> No
 def test_imports_that_are_used_become_requires(imported: str, required: str) -> None:
     function = "function add(x, y) {\n  return os.f(x, y);\n}\n"
     assert assembled("js", imported + function) == required + function
+    in_a_text = function.replace("os.f(x, y)", "`${os.f(x, y)}`")
+    assert assembled("js", imported + in_a_text) == required + in_a_text
 
 
 def test_a_required_name_that_typescript_has_gets_another() -> None:
