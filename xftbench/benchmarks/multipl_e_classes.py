@@ -27,7 +27,7 @@ _EXTENSION = re.compile(r"\(\s*this\s")
 _PUBLIC = re.compile(r"^\s*public\s+(?=[\w\s]*\b(?:class|interface|enum|record)\b)")
 _TEST = (
     r"(?:@(?:[a-z]\w{0,40}\.){0,8}(?:Parameterized|Repeated)?Test\b(?:\([^()]{0,200}\))?"
-    r"|\[(?:Test|TestMethod|Fact|Theory)\b[^\]]{0,200}\])"
+    r"|\[(?:Test|TestMethod|Fact|Theory)\b[^\]]{0,200}\]|@main\b)"
 )
 _TEST_METHOD = re.compile(_TEST + r"[^;{}(]{0,200}?\b(\w+)\s*\(")
 _LOOSE = re.compile(

@@ -103,6 +103,8 @@ _WITHOUT_SEMICOLONS = ("go", "scala", "swift")
 """Where a statement ends with its line; of the lines above a definition only annotations are its own."""
 
 _SPACE = re.compile(r"\s*")
+_FOLLOWING = re.compile(r"\s*\n([ \t]+)(?=\S)")
+"""The next line that is not blank, and how far in it begins."""
 _BRACE = re.compile(r"[{}]")
 _OPENING = re.compile(r"[^;{}]*\{")
 _PARAMETERS = re.compile(r"\s*(?:[<\[!](?:[^(;={}]|(?<=\w)=(?!=)|(?<=\w )=(?!=)){0,400})?\(")
@@ -190,11 +192,21 @@ def _function(language: str, bones: str, name: re.Match[str], ends: dict[int, in
         return None
     start = _statement_start(language, bones, name.start())
     if not match[0].endswith("{"):
-        return Function(start, match.end(), line_ends(bones).end(match.end()), has_braces=False)
+        end = _indented_end(bones, bones.rfind("\n", 0, name.start()) + 1, match.end())
+        return Function(start, match.end(), end, has_braces=False)
     end = ends.get(match.end() - 1, len(bones))
     while language == "cpp" and (handler := _HANDLER.match(bones, end)):  # of a body that is a try block
         end = ends.get(handler.end() - 1, len(bones))
     return Function(start, match.end(), end, has_braces=True)
+
+
+def _indented_end(bones: str, line: int, position: int) -> int:
+    """Return the end of an expression of Scala: it goes on in lines further in than the one it began in."""
+    end = line_ends(bones).end(position)
+    first = _SPACE.match(bones, line)
+    while (following := _FOLLOWING.match(bones, end)) and first and len(following[1]) > first.end() - line:
+        end = line_ends(bones).end(following.end())
+    return end
 
 
 def _shell_function(bones: str, name: re.Match[str], ends: dict[int, int]) -> Function | None:
