@@ -98,10 +98,16 @@ def truncate(completion: str, stops: Sequence[str]) -> str:
     return completion[: min(ends, default=len(completion))]
 
 
+def is_whole(problem: Problem, code: str) -> bool:
+    """Return whether a text seems to be a program with the function."""
+    name = problem.entry_point
+    return name != "" and ("<?php" in code or defines(problem.language, code, name))
+
+
 def assemble(problem: Problem, code: str) -> str | None:
     """Return the solution that a whole program holds, ready for the tests; None if it lacks the function."""
     language, name = problem.language, problem.entry_point
-    if not name or not (defines(language, code, name) or "<?php" in code):
+    if not is_whole(problem, code):
         return None
     if language in _IN_A_CLASS:
         return in_a_class(problem, code)

@@ -144,8 +144,7 @@ def _blank(text: str) -> str:
 
 def functions(language: str, bones: str, name: str) -> list[Function]:
     """Return what a skeleton defines under the names that match a pattern, calls and declarations aside."""
-    ends = _brace_ends(bones)
-    found = ((match[0], _function(language, bones, match, ends)) for match in _names(language, bones, name))
+    found = ((match[0], _function(language, bones, match)) for match in _names(language, bones, name))
     return [function._replace(name=word) for word, function in found if function is not None]
 
 
@@ -162,21 +161,9 @@ def _names(language: str, bones: str, name: str) -> Iterator[re.Match[str]]:
             yield match
 
 
-def _brace_ends(bones: str) -> dict[int, int]:
-    """Return, for each opening brace that is closed, the position behind the closing one."""
-    ends: dict[int, int] = {}
-    opened: list[int] = []
-    for match in _BRACE.finditer(bones):
-        if match[0] == "{":
-            opened.append(match.start())
-        elif opened:
-            ends[opened.pop()] = match.end()
-    return ends
-
-
-def _function(language: str, bones: str, name: re.Match[str], ends: dict[int, int]) -> Function | None:
+def _function(language: str, bones: str, name: re.Match[str]) -> Function | None:
     if language == "sh":
-        return _shell_function(bones, name, ends)
+        return _shell_function(bones, name)
     parameters = _PARAMETERS.match(bones, name.end())
     if parameters is None and language != "scala":
         return None
@@ -194,9 +181,9 @@ def _function(language: str, bones: str, name: re.Match[str], ends: dict[int, in
     if not match[0].endswith("{"):
         end = _indented_end(bones, bones.rfind("\n", 0, name.start()) + 1, match.end())
         return Function(start, match.end(), end, has_braces=False)
-    end = ends.get(match.end() - 1, len(bones))
+    end = closing(bones, match.end() - 1, "{}")
     while language == "cpp" and (handler := _HANDLER.match(bones, end)):  # of a body that is a try block
-        end = ends.get(handler.end() - 1, len(bones))
+        end = closing(bones, handler.end() - 1, "{}")
     return Function(start, match.end(), end, has_braces=True)
 
 
@@ -209,14 +196,14 @@ def _indented_end(bones: str, line: int, position: int) -> int:
     return end
 
 
-def _shell_function(bones: str, name: re.Match[str], ends: dict[int, int]) -> Function | None:
+def _shell_function(bones: str, name: re.Match[str]) -> Function | None:
     match = _SHELL_OPENING.match(bones, name.end())
     if match is None:
         return None
     start, opening = bones.rfind("\n", 0, name.start()) + 1, match.end() - 1
     if bones[opening] == "(":
         return Function(start, opening, closing(bones, opening, "()"), has_braces=False)
-    end = ends.get(opening)
+    end = _ends(bones, "{}").get(opening)
     if end is None:  # more quotes than can be told here
         line = re.compile(r"^\}$", re.MULTILINE).search(bones, opening)
         end = line.end() if line else len(bones)
@@ -295,12 +282,20 @@ line_ends = lru_cache(maxsize=16)(LineEnds)
 def closing(bones: str, position: int, pair: str, limit: int | None = None) -> int:
     """Return the position behind the bracket that closes the one at `position`; else the end."""
     end = len(bones) if limit is None else min(limit, len(bones))
-    depth = 0
-    for match in re.compile(f"[{re.escape(pair)}]").finditer(bones, position, end):
-        depth += 1 if match[0] == pair[0] else -1
-        if depth == 0:
-            return match.end()
-    return end
+    return min(_ends(bones, pair).get(position, end), end)
+
+
+@lru_cache(maxsize=16)
+def _ends(bones: str, pair: str) -> dict[int, int]:
+    """Return, for each opening bracket that is closed, the position behind the closing one."""
+    ends: dict[int, int] = {}
+    opened: list[int] = []
+    for match in re.finditer(f"[{re.escape(pair)}]", bones):
+        if match[0] == pair[0]:
+            opened.append(match.start())
+        elif opened:
+            ends[opened.pop()] = match.end()
+    return ends
 
 
 def enclosing(bones: str, position: int) -> int | None:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from xftbench.benchmarks.multipl_e_blocks import with_helpers, without_prose
-from xftbench.benchmarks.multipl_e_code import assemble, truncate
+from xftbench.benchmarks.multipl_e_code import assemble, is_whole, truncate
 from xftbench.benchmarks.multipl_e_definitions import Definition, definition
 from xftbench.benchmarks.multipl_e_syntax import skeleton
 from xftbench.prompts.fences import Block, before_fences, fenced_blocks, loosened, tags
@@ -79,7 +79,7 @@ def _best(problem: Problem, blocks: Sequence[Block]) -> tuple[Definition, Block 
     found = [
         (definition(problem.language, block.code, problem.entry_point), block)
         for block in blocks
-        if assemble(problem, block.code) is not None
+        if is_whole(problem, block.code)
     ]
     found = [(how, block) for how, block in found if not _is_quotation(problem, block.code)] or found
     best = max((how for how, _ in found), default=Definition.NONE)
@@ -98,7 +98,7 @@ def _from_block(problem: Problem, chosen: Block, blocks: Sequence[Block]) -> Sol
     others = [block.code for block in blocks if block is not chosen]
     code = with_helpers(problem.language, chosen.code, problem.entry_point, others)
     rule = "fences" if code != chosen.code else "fence" if chosen.closed else "open_fence"
-    return Solution(code=assemble(problem, code) or code, rule=rule)
+    return Solution(code=placed(problem, code), rule=rule)
 
 
 def _whole_text(problem: Problem, text: str) -> Solution | None:
