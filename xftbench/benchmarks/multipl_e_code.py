@@ -211,6 +211,12 @@ def _under_its_bare_name(problem: Problem, code: str) -> str:
     if not names:
         return code
     owner = "::".join(names)
+    if (
+        language == "rs"
+        and re.search(rf"\bimpl\s+{names[-1]}\s*\{{", bones)
+        and not re.search(rf"\b(?:struct|enum)\s+{names[-1]}\b", bones)
+    ):
+        code = f"struct {names[-1]};\n{code}"
     uses = re.compile(_USE[language].format(owner=owner, name=re.escape(name)), re.MULTILINE)
     code = without_pieces(code, uses.finditer(bones), lambda use: use.end())
     needs_an_object = re.search(r"\bself\b", bones[function.start : function.body]) is not None

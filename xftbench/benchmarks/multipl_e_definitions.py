@@ -22,7 +22,12 @@ _JS_MEMBER = (
     r"(?=\{(?:[^}]*[{,])?\s*(?:async\s+)?%s\s*(?:\(|:\s*(?:async\b|function\b|\(|\w+\s*=>)))"
 )
 _JS = rf"\bfunction\s*\*?\s*%s\s*[(<]|(?<![$\w])%s\s*=\s*{JS_FUNCTION}|{_JS_ANONYMOUS}|{_JS_MEMBER}"
-_JS_VALUE = r"(?:^|\b(?:const|let|var)\s+)%s\s*(?::[^=\n]*)?=(?![=>])(?!\s*(?:await\s+)?(?:require|import)\b)"
+JS_METHOD = r"^[ \t]+(?:(?:public|static|async)\s+)*%s\s*\([^()]*\)\s*(?::[^=;{}\n]{1,200})?\{"
+"""A method of a class or an object."""
+_JS_VALUE = (
+    r"(?:^|\b(?:const|let|var)\s+)%s\s*(?::[^=\n]*)?=(?![=>])(?!\s*(?:await\s+)?(?:require|import)\b)"
+    rf"|{JS_METHOD}"
+)
 
 _CPP_LAMBDA = r"^[\w:][\w:<>,()&* \t]{0,200}[ \t>&]%s\s*=\s*\[\s*\]\s*(?=\()"
 
@@ -49,7 +54,7 @@ _BY_A_VALUE = {
     "r": r"^`?%s`?\s*(?:<?<-|=(?!=))",
     "rb": r"^%s\s*=\s*(?:lambda|proc|->|Proc\.new)",
 }
-"""Perhaps a call's result, or a shorter name for what another block defines."""
+"""Perhaps a call's result, or a shorter name for what another block defines; in JavaScript also a method."""
 
 
 class Definition(enum.IntEnum):

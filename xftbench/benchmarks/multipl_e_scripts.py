@@ -2,9 +2,9 @@
 
 import re
 
-from xftbench.benchmarks.multipl_e_definitions import under_its_name
+from xftbench.benchmarks.multipl_e_definitions import JS_METHOD, under_its_name
 from xftbench.benchmarks.multipl_e_pieces import renamed, without_pieces, without_statements
-from xftbench.benchmarks.multipl_e_syntax import skeleton
+from xftbench.benchmarks.multipl_e_syntax import enclosing, skeleton
 from xftbench.benchmarks.multipl_e_taken import with_templates, without_taken_names
 from xftbench.benchmarks.multipl_e_uses import without_uses
 
@@ -52,6 +52,17 @@ _JS_CHECKER = re.compile(
     re.MULTILINE,
 )
 """What loads a library for checks, which is not here."""
+_METHOD = {
+    "js": JS_METHOD,
+    "ts": JS_METHOD,
+    "php": r"^[ \t]+(?:(?:public|static|final)\s+)*function\s+&?%s\s*\(",
+}
+_BARE = r"^(?:(?:async\s+)?function\s*[*&]?\s*|(?:const|let|var)\s+)?%s\b|^(?:const|let|var)\s*\{[^{}]*\b%s\b"
+"""What has the name at the top level already."""
+_METHOD_OWNER = re.compile(
+    r"\bclass\s+([\w$]+)[^;{}]*\Z|^(?:const|let|var)\s+([\w$]+)\s*=\s*\Z", re.MULTILINE
+)
+"""What stands before the braces that a method is in."""
 _MODULE = re.compile(
     r"^import\s+(?P<names>(?:[\w$]+\s*,\s*)?\{[^{}]*\}|\*\s*as\s+[\w$]+|[\w$]+)\s*"
     r"(?:from\s*|=\s*require\()(?P<module>'[^'.][^'\n]*'|\"[^\".][^\"\n]*\")"
@@ -79,6 +90,7 @@ def _javascript(language: str, code: str, entry_point: str) -> str:
     code = _JS_AWAIT.sub(r"\1", _JS_EXPORT.sub("", code))
     code = without_uses("js", code, entry_point)
     code = _without_checkers(without_statements("js", code, _JS_MAIN))
+    code += _method_name(language, code, entry_point)
     return without_taken_names(language, code, entry_point)
 
 
@@ -115,6 +127,28 @@ def _without_checkers(code: str) -> str:
         return not any(part.split(":")[-1].strip() in used for part in loaded[1].strip("{}").split(","))
 
     return without_pieces(code, filter(is_unused, _JS_CHECKER.finditer(code)), lambda line: line.end())
+
+
+def _method_name(language: str, code: str, name: str) -> str:
+    """Return a function of the bare name, as the tests use it, for a class's method: each call has an object.
+
+    In JavaScript the method may also be one of an object.
+    """
+    bones, word = skeleton("js" if language == "ts" else language, code), re.escape(name)
+    method = re.search(_METHOD[language].replace("%s", word), bones, re.MULTILINE)
+    if method is None or re.search(_BARE.replace("%s", word), bones, re.MULTILINE):
+        return ""
+    owner = _METHOD_OWNER.search(bones, 0, enclosing(bones, method.start()) or 0)
+    if owner is None:
+        return ""
+    is_static = owner[1] is None or "static" in method[0]
+    if language == "php":
+        of = f"{owner[1]}::" if is_static else f"(new {owner[1]}())->"
+        return f"\nfunction {name}(...$list) {{\n    return {of}{name}(...$list);\n}}\n"
+    of = owner[1] or owner[2] if is_static else f"new {owner[1]}()"
+    if language == "ts":
+        return f"\nconst {name} = (...list: any[]) => ({of} as any).{name}(...list);\n"
+    return f"\nconst {name} = (...list) => {of}.{name}(...list);\n"
 
 
 def _lua_name(code: str, name: str) -> str:
@@ -179,4 +213,4 @@ def _php(code: str, entry_point: str) -> str:
     for name in ("candidate", "test"):
         if re.search(rf"^function\s+{name}\b", code, re.MULTILINE):
             code = renamed("php", code, name, f"own_{name}")
-    return f"{code.rstrip()}\n"
+    return f"{code.rstrip()}\n{_method_name('php', code, entry_point)}"

@@ -242,12 +242,15 @@ def test_a_function_in_a_module_or_a_type_of_rust_is_called_by_its_bare_name() -
         ("mod a {\n", "a::"),
         ("pub mod a {\npub mod b {\n", "a::b::"),
         ("struct S;\nimpl S {\n", "S::"),
-        ("impl Add for S {\n", "S::"),
+        ("enum S {}\nimpl Add for S {\n", "S::"),
     ):
         body = f"{head}fn one() {{}}\npub {RUST}" + "}\n" * head.count("{")
         code = assemble(problem("rs"), f"{body}pub use {link}add;\n")
         assert code is not None
         assert code.endswith(body + call % link)
+    assert (assemble(problem("rs"), f"impl S {{\n{RUST}}}\n") or "").startswith(
+        "struct S;\n", len(RUST_IMPORT)
+    )
     method = RUST.replace("(", "(&self, ")
     assert (assemble(problem("rs"), f"impl S {{\n{method}}}\n") or "").endswith(call % "S.")
 

@@ -1,4 +1,4 @@
-"""Which of several functions of one name is the one that was asked for, in MultiPL-E's braced languages."""
+"""Which of several functions of one name is the one that was asked for; how a member gets its bare name."""
 
 import tomllib
 from pathlib import Path
@@ -141,3 +141,60 @@ def test_an_example_of_use_beside_a_method_is_no_member(language: str, head: str
     helper = "static int seven = f(7);\nstatic long f(long x) {\n    g(x);\n    return x;\n}\n"
     code = assembled(language, helper + function + use)
     assert code.replace(" // 3", "").split() == assembled(language, helper + function).split()
+
+
+METHOD = "  add(x, y) {\n    return x + y;\n  }\n"
+
+
+@pytest.mark.parametrize(
+    ("language", "code", "added"),
+    [
+        ("lua", "local M = {}\nfunction M.add(x, y)\nend\n", "\nlocal add = M.add\n"),
+        ("lua", "local M = {}\nM.add = function(x, y)\nend\n", "\nlocal add = M.add\n"),
+        (
+            "lua",
+            "S = {}\nfunction S:add(x, y)\nend\n",
+            "\nlocal function add(...)\n    return S:add(...)\nend\n",
+        ),
+        ("rb", "add = ->(x, y) { x }\n", "\nself.class.send(:define_method, :add, &add)\n"),
+        ("rb", "def self.add(x, y)\nend\n", "\nself.class.send(:define_method, :add, &method(:add))\n"),
+        (
+            "rb",
+            "module S\n  def self.add(x, y)\n  end\nend\n",
+            "\ndef add(*arguments)\n  S.add(*arguments)\nend\n",
+        ),
+        (
+            "rb",
+            "class S\n  def add(x, y)\n  end\nend\n",
+            "\ndef add(*arguments)\n  S.new.add(*arguments)\nend\n",
+        ),
+        ("rb", "def add(x, y)\nend\n", ""),
+        ("js", f"class S {{\n{METHOD}}}\n", "\nconst add = (...list) => new S().add(...list);\n"),
+        (
+            "js",
+            f"class T {{}}\nclass S extends T {{\n  static{METHOD}}}\n",
+            "\nconst add = (...list) => S.add(...list);\n",
+        ),
+        ("js", f"const s = {{\n{METHOD}}};\n", "\nconst add = (...list) => s.add(...list);\n"),
+        ("js", f"class S {{\n{METHOD}}}\nconst {{ add }} = new S();\n", ""),
+        ("js", f"class S {{\n{METHOD}}}\nconst add = (x) => x;\n", ""),
+        (
+            "ts",
+            f"class S {{\n{METHOD.replace(')', '): number')}}}\n",
+            "\nconst add = (...list: any[]) => (new S() as any).add(...list);\n",
+        ),
+        (
+            "php",
+            "<?php\nclass S {\n    public function add($x) {\n    }\n}\n",
+            "\nfunction add(...$list) {\n    return (new S())->add(...$list);\n}\n",
+        ),
+        (
+            "php",
+            "<?php\nclass S {\n    public static function add($x) {\n    }\n}\n",
+            "\nfunction add(...$list) {\n    return S::add(...$list);\n}\n",
+        ),
+        ("php", "<?php\nclass S {\n    function add($x) {\n    }\n}\nfunction add($x) {}\n", ""),
+    ],
+)
+def test_a_member_gets_the_name_that_the_tests_call(language: str, code: str, added: str) -> None:
+    assert assembled(language, code) == code + added

@@ -385,35 +385,6 @@ def test_a_required_name_that_typescript_has_gets_another() -> None:
     assert assembled("ts", code) == expected
 
 
-@pytest.mark.parametrize(
-    ("language", "code", "added"),
-    [
-        ("lua", "local M = {}\nfunction M.add(x, y)\nend\n", "\nlocal add = M.add\n"),
-        ("lua", "local M = {}\nM.add = function(x, y)\nend\n", "\nlocal add = M.add\n"),
-        (
-            "lua",
-            "S = {}\nfunction S:add(x, y)\nend\n",
-            "\nlocal function add(...)\n    return S:add(...)\nend\n",
-        ),
-        ("rb", "add = ->(x, y) { x }\n", "\nself.class.send(:define_method, :add, &add)\n"),
-        ("rb", "def self.add(x, y)\nend\n", "\nself.class.send(:define_method, :add, &method(:add))\n"),
-        (
-            "rb",
-            "module S\n  def self.add(x, y)\n  end\nend\n",
-            "\ndef add(*arguments)\n  S.add(*arguments)\nend\n",
-        ),
-        (
-            "rb",
-            "class S\n  def add(x, y)\n  end\nend\n",
-            "\ndef add(*arguments)\n  S.new.add(*arguments)\nend\n",
-        ),
-        ("rb", "def add(x, y)\nend\n", ""),
-    ],
-)
-def test_a_member_gets_the_name_that_the_tests_call(language: str, code: str, added: str) -> None:
-    assert assembled(language, code) == code + added
-
-
 def test_a_header_of_the_replys_own_is_not_there() -> None:
     full = SHAPES["cpp"][FULL]
     assert assembled("cpp", f'#include "add.h"\n#include <map>\n{full}') == assembled(
