@@ -96,8 +96,8 @@ _BEFORE = {
 
 _HEAD_CHARS = 400
 """How much of the text before a name is looked at."""
-_PARAMETER_CHARS = 4000
-"""How long a list of parameters, or a statement's beginning, may be."""
+_BEGINNING_CHARS = 4000
+"""How long a statement's beginning may be."""
 
 _WITHOUT_SEMICOLONS = ("go", "scala", "swift")
 """Where a statement ends with its line; of the lines above a definition only annotations are its own."""
@@ -169,7 +169,7 @@ def _function(language: str, bones: str, name: re.Match[str]) -> Function | None
         return None
     after = name.end()  # of a method without parameters
     if parameters is not None:
-        after = closing(bones, parameters.end() - 1, "()", parameters.end() + _PARAMETER_CHARS)
+        after = closing(bones, parameters.end() - 1, "()")
     arrow = _ARROW.match(bones, after) if language in ("cs", "d") else None
     if arrow is not None:
         end = _semicolon(bones, arrow.end())
@@ -213,7 +213,7 @@ def _shell_function(bones: str, name: re.Match[str]) -> Function | None:
 def _statement_start(language: str, bones: str, position: int) -> int:
     """Return where the statement around a position begins: behind the last one, or behind a directive."""
     start = begin = (
-        max(bones.rfind(mark, max(0, position - _PARAMETER_CHARS), position) for mark in ";{}") + 1
+        max(bones.rfind(mark, max(0, position - _BEGINNING_CHARS), position) for mark in ";{}") + 1
     )
     while (line_end := bones.find("\n", begin, position)) >= 0:
         line = bones[begin:line_end].strip()
@@ -279,10 +279,9 @@ line_ends = lru_cache(maxsize=16)(LineEnds)
 """As `skeleton`, asked several times for the same text."""
 
 
-def closing(bones: str, position: int, pair: str, limit: int | None = None) -> int:
+def closing(bones: str, position: int, pair: str) -> int:
     """Return the position behind the bracket that closes the one at `position`; else the end."""
-    end = len(bones) if limit is None else min(limit, len(bones))
-    return min(_ends(bones, pair).get(position, end), end)
+    return _ends(bones, pair).get(position, len(bones))
 
 
 @lru_cache(maxsize=16)
