@@ -51,6 +51,20 @@ def test_a_large_difference_is_real_in_both_directions(cli: Cli, tmp_path: Path)
     assert "good is really better" in turned.stdout
 
 
+def test_mid_p_says_where_it_changes_nothing(cli: Cli, tmp_path: Path) -> None:
+    pairs = {}
+    for suite, tasks in (
+        ("humaneval", ()),
+        ("multipl-e:cpp,java", [f"{part}/HumanEval_{i}_f" for part in ("cpp", "java") for i in range(20)]),
+    ):
+        for name, answers in (("a", "0" * 9 + "1" * 31), ("b", "1" * 9 + "0" * 2 + "1" * 29)):
+            pairs[name] = tmp_path / name
+            plant(tmp_path / name, name, passed(answers), suite=suite, tasks=tasks)
+    words = ["compare", str(pairs["a"]), str(pairs["b"])]
+    assert "--mid-p" not in cli(words).stdout
+    assert "--mid-p changes nothing for multipl-e:cpp,java: " in cli([*words, "--mid-p"]).stdout
+
+
 def test_two_runs_alike_are_equivalent_within_a_margin_and_can_not_be_within_a_smaller_one(
     cli: Cli, tmp_path: Path
 ) -> None:
@@ -187,6 +201,16 @@ def test_the_diff_shows_both_programs_and_why_one_fails(cli: Cli, judged: Path) 
     assert first["candidate"]["verdict"] == "failed"
     assert "def has_close_elements" in first["baseline"]["program"]
     assert cli([*words[:-1], "--task", "HumanEval/2"]).exit_code == 2
+
+
+def test_the_diff_by_another_rule_shows_what_that_rule_says(cli: Cli, tmp_path: Path) -> None:
+    a = plant(tmp_path, "a", passed("11"))
+    b = plant(tmp_path, "b", passed("11"), objection="equal to everything")
+    words = ["compare", str(a), str(b), "--diff"]
+    assert "no problem differs" in cli(words).stdout
+    told = cli([*words, "--check", "strict", "--verdict", "failed"]).stdout
+    assert "b: failed (0/1 passed)" in told
+    assert "equal to everything" in told
 
 
 def test_a_range_without_0_beside_no_finding_is_explained(cli: Cli, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 from factories import a_sample, a_spec, a_verdict, an_environment, some_problems
 
 from xftbench.scoring.aggregate import aggregate
@@ -22,8 +23,12 @@ def plant(
     spec: RunSpec | None = None,
     suite: str = "humaneval",
     tasks: Sequence[str] = (),
+    objection: str = "",
 ) -> Path:
-    """Write a complete run whose problems, T/0, T/1, ... unless they are named, have these answers."""
+    """Write a complete run whose problems, T/0, T/1, ... unless they are named, have these answers.
+
+    With an objection, strict has it to each answer that passed.
+    """
     if spec is None:
         spec = a_spec(checkpoint_sha256=name[:1] * 64, suite=suite, n_problems=len(answers))
     path = runs / f"{suite}--{name}--{spec.run_id}"
@@ -32,7 +37,9 @@ def plant(
         for task, drawn in zip(tasks, answers, strict=True):
             for index, is_right in enumerate(drawn):
                 run.add_sample(a_sample(task, index))
-                run.add_verdict(a_verdict(task, index, "passed" if is_right else "failed"))
+                verdict = a_verdict(task, index, "passed" if is_right else "failed")
+                strict = "failed" if objection else verdict.verdict
+                run.add_verdict(msgspec.structs.replace(verdict, strict=strict, evidence=objection))
         scores = aggregate(some_problems(*tasks), run.verdicts.values(), n=len(answers[0]))
         run.finish(scores, Timings(n_tokens=6, generation_s=2.0, total_s=3.0), tasks, "2026-01-01")
     return path

@@ -12,7 +12,7 @@ from xftbench.benchmarks.suggest import known_tags, near_task, spelled, suggesti
 from xftbench.errors import DataFileError, UsageProblem
 from xftbench.records import Record, Sample, SampleKey, Verdict
 from xftbench.report.comparison import SuiteComparison
-from xftbench.store.results import Model
+from xftbench.store.results import Model, judged_by
 from xftbench.store.run_dir import read_scores, read_verdicts
 
 _WIDTH = 58
@@ -80,7 +80,7 @@ def problem_diffs(
         wanted = list(_wanted(pair, filters, tags_of))
         if not wanted:
             continue
-        sides = [_Answers(by_label[name], pair.suite) for name in (pair.baseline, pair.candidate)]
+        sides = [_Answers(by_label[name], pair) for name in (pair.baseline, pair.candidate)]
         for task_id, change in wanted:
             before, after = (side.of(task_id) for side in sides)
             failing = after if change == "lost" else before
@@ -140,11 +140,11 @@ def _wanted(pair: SuiteComparison, filters: Filters, tags_of: TagsOf) -> Iterato
 
 
 class _Answers:
-    """The stored answers of one model on one suite."""
+    """The stored answers of one model on one suite, and what they come to by the rule that is compared by."""
 
-    def __init__(self, model: Model, suite: str) -> None:
-        self._name = model.label
-        path = model.suites[suite].path
+    def __init__(self, model: Model, pair: SuiteComparison) -> None:
+        self._name, self._check = model.label, pair.check
+        path = model.suites[pair.suite].path
         if path is None:
             raise UsageProblem(
                 f"{model.label} is a baseline file, which holds no programs",
@@ -160,14 +160,17 @@ class _Answers:
         verdicts = self._verdicts.get(task_id, [])
         if not verdicts:
             raise UsageProblem(f"{self._name} has no answer to {task_id}")
-        shown = next((verdict for verdict in verdicts if verdict.verdict != "passed"), verdicts[0])
+        names = [judged_by(verdict, self._check) for verdict in verdicts]
+        at = next((number for number, name in enumerate(names) if name != "passed"), 0)
+        shown = verdicts[at]
         sample = self._samples.get(shown.key)
         failure = shown.failure
         return Side(
             name=self._name,
-            passed=f"{sum(v.verdict == 'passed' for v in verdicts)}/{len(verdicts)}",
-            verdict=shown.verdict,
-            detail=shown.detail,
+            passed=f"{names.count('passed')}/{len(names)}",
+            verdict=names[at] or shown.verdict,
+            # What strict alone objects to is no detail of a verdict that passed.
+            detail=shown.detail or (shown.evidence if names[at] != shown.verdict else ""),
             rule=shown.rule,
             n_tokens=sample.n_tokens if sample else None,
             finish_reason=sample.finish_reason if sample else None,

@@ -87,10 +87,16 @@ def read_results(path: Path) -> Results:
         checks={
             check: tally(judged)
             for check in CHECKS
-            if (judged := [(v, name) for v in verdicts if (name := getattr(v, check)) is not None])
+            if (judged := [(v, name) for v in verdicts if (name := judged_by(v, check)) is not None])
         },
         path=str(path),
     )
+
+
+def judged_by(verdict: Verdict, check: str) -> VerdictName | None:
+    """Return a sample's verdict by one of `CHECKS`, or by ``score``; None if its suite has no such rule."""
+    name: VerdictName | None = getattr(verdict, "verdict" if check == "score" else check)
+    return name
 
 
 def tally(judged: Iterable[tuple[Verdict, VerdictName]]) -> dict[str, tuple[int, int]]:
