@@ -38,7 +38,7 @@ class _Request:
     parents: Path | None
     data_dir: Path | None
     runs: Path
-    saves_baseline: bool
+    save_baseline: Path | None
 
 
 @click.command
@@ -74,10 +74,11 @@ class _Request:
 @allow_option
 @runs_option
 @json_option
-def command(
-    save_baseline: Path | None, junit: Path | None, markdown: Path | None, as_json: bool, **options: Any
-) -> int:
+def command(junit: Path | None, markdown: Path | None, as_json: bool, **options: Any) -> int:
     """Fail a build whose model is worse, and say which problems broke.
+
+    Each rule has a level and a test of its own: --alpha, --margin and --mid-p are for the sentence that is
+    printed about each suite.
 
     \b
     Exit codes:
@@ -89,7 +90,6 @@ def command(
     # Not at the top: scipy takes longer to import than everything else here.
     from xftbench.report import gate_output
 
-    options["saves_baseline"] = save_baseline is not None
     request = _Request(**{name: options.pop(name) for name in _Request.__slots__})
     result, candidate = _run(request, options)
     if as_json:
@@ -103,11 +103,12 @@ def command(
     ):
         if path is not None:
             _write(path, data)
-    if save_baseline is not None and candidate is not None and not (result.failed or result.unchecked):
+    baseline = request.save_baseline
+    if baseline is not None and candidate is not None and not (result.failed or result.unchecked):
         from xftbench.store.results import write_baseline
 
-        write_baseline(save_baseline, list(candidate.suites.values()), __version__)
-        click.echo(f"baseline: {save_baseline}", err=True)
+        write_baseline(baseline, list(candidate.suites.values()), __version__)
+        click.echo(f"baseline: {baseline}", err=True)
     return 1 if result.failed else 3 if result.unchecked else 0
 
 
@@ -127,7 +128,7 @@ def _run(request: _Request, statistics: dict[str, Any]) -> "tuple[GateResult, Mo
         raise UsageProblem("a model is named by an empty word", hint="is a variable of the shell not set?")
     if request.against is None and request.fail_if:
         raise UsageProblem("--fail-if has nothing to compare with", hint="name a reference with --against")
-    if request.against is None and not (request.checkpoint or request.saves_baseline):
+    if request.against is None and not (request.checkpoint or request.save_baseline):
         raise UsageProblem("nothing is to be checked", hint="name a reference with --against")
     invariants = (
         check_invariants(request.checkpoint, request.parents, logits=request.logits)

@@ -190,6 +190,11 @@ def _footer(comparison: Comparison) -> Iterator[str]:
             f"difference called real here is not is at most {100 * question.alpha:g} %."
         )
         yield _overall(comparison.pairs)
+    if question.mid_p and (flipped := [_name(p) for p in comparison.pairs if "mid-p" not in p.test.test]):
+        yield (
+            f"--mid-p changes nothing for {', '.join(dict.fromkeys(flipped))}: it is of McNemar's test, and "
+            "several answers a problem, or problems that belong together, are tested by changing signs"
+        )
     yield f"margin of equivalence: {100 * question.margin:g} points (--margin)"
     for pair in comparison.pairs:
         yield from _differences(pair)
