@@ -110,7 +110,9 @@ def test_generate_makes_samples_that_run_then_judges(
     run: Callable[..., Any], pico_checkpoint: Path, tmp_path: Path
 ) -> None:
     arguments = ["--models", f"a={pico_checkpoint}", *SMALL]
-    assert run(*arguments, command="generate").exit_code == 0
+    generated = run(*arguments, command="generate")
+    assert generated.exit_code == 0
+    assert "3 of 3 replies were cut off at the limit of tokens (" in " ".join(generated.stderr.split())
     run_dir = only_run(tmp_path / "runs")
     made = samples(run_dir)
     assert len(made) == 3

@@ -54,6 +54,16 @@ def three(problems: dict[str, Problem], tmp_path: Path) -> Path:
     )
 
 
+def test_replies_that_the_token_limit_cut_off_are_counted(
+    score: Callable[..., Any], three: Path, tmp_path: Path
+) -> None:
+    told = "replies were cut off at the limit of tokens"
+    assert told not in score(three, "unknown", "--limit", "3").stderr
+    cut = write_rows(three, [row | {"finish_reason": "length"} for row in rows(three)])
+    result = score(cut, "cut", "--limit", "3")
+    assert f"s.jsonl: 3 of 3 {told}, and 2 of these did not pass" in " ".join(result.stderr.split())
+
+
 def test_evalplus_folders_and_results_are_samples(
     score: Callable[..., Any], problems: dict[str, Problem], tmp_path: Path
 ) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import click
 import msgspec
 
-from xftbench.commands.models import ModelsRequest, plan_models
+from xftbench.commands.models import ModelsRequest, plan_models, warn_of_cut_replies
 from xftbench.commands.options import (
     SpreadCommand,
     cache_option,
@@ -35,6 +35,7 @@ def command(as_json: bool, **options: Any) -> None:
             for run in model.runs:
                 with run.open() as run_dir, ProgressView(run.label) as view:
                     generate(run.source, run_dir, view)
+                    warn_of_cut_replies(run.label, run_dir)
                     made.append(
                         {
                             "name": run.checkpoint.name,

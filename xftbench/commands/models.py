@@ -256,6 +256,19 @@ def _tell_of_kin(path: Path, spec: RunSpec) -> None:
             _logger.warning("%s was made otherwise, so this is another run: %s", other.parent, told)
 
 
+def warn_of_cut_replies(label: str, run_dir: RunDir) -> None:
+    """Say how many replies the token limit cut off: what they lack is no sign that the model can't do it."""
+    cut = [key for key, sample in run_dir.samples.items() if sample.finish_reason == "length"]
+    verdicts = [verdict.verdict for key in cut if (verdict := run_dir.verdicts.get(key))]
+    n_failed = len(cut) - verdicts.count("passed")
+    if n_failed:
+        judged = f", and {n_failed} of these did not pass" if verdicts else ""
+        _logger.warning(
+            "%s: %d of %d replies were cut off at the limit of tokens%s (--max-new-tokens raises it)",
+            label, len(cut), len(run_dir.samples), judged,
+        )  # fmt: skip
+
+
 def refuse_infrastructure_errors(results: Mapping[Path, ScoresFile]) -> None:
     """End a command whose sandbox failed on some samples, after everything else was reported.
 

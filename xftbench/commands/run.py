@@ -7,7 +7,13 @@ from typing import Any
 
 import click
 
-from xftbench.commands.models import ModelRun, ModelsRequest, plan_models, refuse_infrastructure_errors
+from xftbench.commands.models import (
+    ModelRun,
+    ModelsRequest,
+    plan_models,
+    refuse_infrastructure_errors,
+    warn_of_cut_replies,
+)
 from xftbench.commands.options import (
     SpreadCommand,
     cache_option,
@@ -80,6 +86,7 @@ def make_run(run: ModelRun, court: Court) -> ScoresFile:
         scores_file = evaluate(run.task, run.source, run_dir, court.judge(run.suite), view)
     counts = ", ".join(f"{count} {name}" for name, count in scores_file.scores.counts.items())
     _logger.info("%s: %s, in %s", run.label, counts, run.path)
+    warn_of_cut_replies(run.label, run_dir)
     return scores_file
 
 

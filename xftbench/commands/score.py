@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from xftbench.benchmarks import parse_suite
-from xftbench.commands.models import open_run, refuse_infrastructure_errors, task_of
+from xftbench.commands.models import open_run, refuse_infrastructure_errors, task_of, warn_of_cut_replies
 from xftbench.commands.options import (
     DIRECTORY,
     PATH,
@@ -96,6 +96,7 @@ def command(workers: int, no_cache: bool, cache_dir: Path, as_json: bool, **opti
         click.echo(scores_table(scores_file, verdicts, suite, run_dir))
     _warn(scores_file.scores, suite)
     _warn_of_samples(verdicts, reading)
+    warn_of_cut_replies(path.name, opened)
     refuse_infrastructure_errors({run_dir: scores_file})
 
 
