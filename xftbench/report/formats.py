@@ -113,11 +113,13 @@ def caption(group: pd.DataFrame) -> str:
         how = f"completions made elsewhere, {how or 'decoding unknown'}"
     else:
         how += f", {first['engine']}"
+    is_part = pd.notna(first["n_suite"]) and first["n_problems"] < first["n_suite"]
+    part = f" of {first['n_suite']}" if is_part else ""
     left_out = f", LEFT OUT: {first['left_out']}" if first["left_out"] else ""
     apart = f", {first['apart']}" if first["apart"] else ""
     mark = f" * runs differ in {first['marks']}, which was allowed: not in the model alone"
     return (
-        f"{first['suite']} {first['suite_version']}, {first['n_problems']} problems{left_out}, "
+        f"{first['suite']} {first['suite_version']}, {first['n_problems']}{part} problems{left_out}, "
         f"style {first['style']}, n={_n(group)}, {how}{apart}{mark if first['marks'] else ''}"
     )
 

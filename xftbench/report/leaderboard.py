@@ -42,8 +42,9 @@ def from_runs(
     frame = pd.DataFrame([row(run, money_per_hour) for run in runs])
     if frame.empty:
         return frame
-    # They are blank for samples made elsewhere, which must not make 512 tokens 512.0.
-    frame = frame.astype({"max_new_tokens": "Int64", "seed": "Int64", "temperature": float, "top_p": float})
+    # Where one is blank (samples made elsewhere, old runs), it must not make 512 tokens 512.0.
+    whole = dict.fromkeys(("max_new_tokens", "seed", "n_suite"), "Int64")
+    frame = frame.astype(whole | {"temperature": float, "top_p": float})
     tables = into_tables(runs)
     frame["marks"] = frame["group"].map({table.group: ", ".join(table.marks) for table in tables})
     frame["apart"] = _apart(frame, tables)

@@ -27,6 +27,7 @@ def row(run: Run, money_per_hour: float | None = None) -> dict[str, object]:
         "n": run.n,
         "n_max": run.n_max,
         **_scores(scores_file.scores),
+        "n_suite": scoring.n_suite,
         **_cost(run, money_per_hour),
         **generation.decoding,
         "engine": generation.engine,

@@ -110,6 +110,18 @@ def test_numbers_of_samples_that_differ_are_all_told(tmp_path: Path) -> None:
     assert table.label.endswith("n=1 to 12")
 
 
+def test_a_part_of_a_suite_is_never_captioned_as_the_suite(tmp_path: Path) -> None:
+    captions = {}
+    for name, n_suite in (("old", None), ("whole", 2), ("part", 164)):
+        spec = a_spec()
+        scoring = msgspec.structs.replace(spec.scoring, n_suite=n_suite)
+        make_run(tmp_path / name, "m", 1, msgspec.structs.replace(spec, scoring=scoring))
+        captions[name] = formats.caption(build(find_runs(tmp_path / name)))
+    assert captions["old"] == captions["whole"]
+    assert captions["whole"].startswith("humaneval 1.0, 2 problems, ")
+    assert captions["part"].startswith("humaneval 1.0, 2 of 164 problems, ")
+
+
 def test_json_holds_every_digit_and_null_for_what_is_blank() -> None:
     shares = [1 / 3, 2 / 7, 58.6 / 164, 0.1 + 0.2]
     frame = pd.DataFrame(
