@@ -9,6 +9,8 @@ import pytest
 from factories import a_spec
 from planted import passed, plant
 
+from xftbench.records import SamplingParams
+
 Cli = Callable[[list[str]], Any]
 SFT = "1" * 60 + "0" * 9 + "1" * 4 + "0" * 91
 XFT = "1" * 60 + "1" * 9 + "0" * 4 + "0" * 91
@@ -93,6 +95,25 @@ def test_several_suites_are_paired_by_suite_and_counted_as_several_questions(cli
     assert pairs["mbpp"]["test"]["p_value"] == pytest.approx(2 / 64)
     assert pairs["mbpp"]["p_adjusted"] == pytest.approx(4 / 64)
     assert pairs["mbpp"]["finding"] == "can't tell", "alone it would have been called real"
+
+
+def test_equivalence_counts_all_questions_that_were_asked(cli: Cli, tmp_path: Path) -> None:
+    a, b = (plant(tmp_path, name, passed("1" * 164)) for name in "ab")
+    assert "EQUIVALENT" in cli(["compare", str(a), str(b)]).stdout
+    for name in "ab":
+        plant(tmp_path, name, passed("1" * 164), suite="mbpp")
+    told = cli(["compare", "a", "b", "--runs", str(tmp_path)]).stdout
+    assert told.count("CAN'T TELL") == 2, "p = 0.034 alone, 0.067 of two"
+
+
+def test_two_runs_of_one_checkpoint_are_never_called_different(cli: Cli, tmp_path: Path) -> None:
+    runs = [
+        plant(tmp_path, name, passed(answers), a_spec(sampling=SamplingParams(seed=seed), n_problems=40))
+        for seed, (name, answers) in enumerate({"a": "1" * 40, "b": "1" * 20 + "0" * 20}.items())
+    ]
+    told = cli(["compare", *map(str, runs)]).stdout
+    assert "WITHIN NOISE" in told
+    assert "both runs are of the same checkpoint, so all of this is noise" in told
 
 
 def test_runs_that_differ_in_more_than_the_model_are_refused(cli: Cli, runs: Path) -> None:

@@ -58,6 +58,20 @@ def test_a_difference_within_the_noise_floor_is_never_called_real(cli: Cli, tmp_
     assert "really" not in result.stdout
 
 
+def test_the_larger_floor_of_two_models_counts_and_a_loss_beyond_it_is_real(cli: Cli, tmp_path: Path) -> None:
+    for name, n_right in (("sft", 80), ("xft", 74), ("bad", 60)):
+        plant(tmp_path, name, passed("1" * n_right + "0" * (164 - n_right)))
+    before = "1" * 80 + "0" * 84
+    for checkpoint, flips in (("s", 1), ("x", 7)):
+        again = before[:-flips] + "1" * flips
+        spec = {"checkpoint_sha256": checkpoint * 64, "n_problems": 164}
+        write_certificate(tmp_path / "noise", a_certificate([before, again], **spec))
+    told = cli(["compare", "sft", "xft", "--runs", str(tmp_path)]).stdout
+    assert "sft and xft differ from themselves by up to 4.3 points" in told
+    assert "WITHIN NOISE" in told
+    assert "bad is really worse" in cli(["compare", "sft", "bad", "--runs", str(tmp_path)]).stdout
+
+
 def test_a_real_checkpoint_is_evaluated_under_several_conditions_and_resumes(
     cli: Cli, pico_checkpoint: Path, tmp_path: Path
 ) -> None:

@@ -80,6 +80,8 @@ def test_a_patch_release_of_a_library_is_noted_and_another_minor_one_refuses() -
     old, patched, newer = (spec(libraries={"numpy": version}) for version in ("2.3.5", "2.3.6", "2.4.0"))
     assert [difference.kind for difference in differences(old, patched)] == ["noted"]
     assert [difference.kind for difference in differences(old, newer)] == ["refused"]
+    compilers = [spec(toolchains={"cpp": version}) for version in ("g++ 12.2.0", "g++ 12.2.1")]
+    assert [difference.kind for difference in differences(*compilers)] == ["refused"], "may flip a verdict"
 
 
 def test_every_field_of_a_spec_refuses_unless_it_was_decided_otherwise() -> None:
@@ -117,6 +119,8 @@ def test_one_allowed_field_does_not_allow_another() -> None:
     found = differences(spec(), spec(style="chat", isolation="rlimits"))
     with pytest.raises(NotComparableError, match="isolation"):
         refuse(found, ["style"], "A and B")
+    with pytest.raises(NotComparableError, match="suite_version"):
+        refuse(differences(spec(), spec(suite_version="0.9")), ["suite"], "A and B")
 
 
 def test_allow_must_name_a_field() -> None:
