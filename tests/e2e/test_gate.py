@@ -110,6 +110,14 @@ def test_what_is_not_comparable_is_no_regression_and_no_pass(gate: Callable[...,
     assert "engine differs" in allowed.stdout
 
 
+def test_rules_are_about_the_k_that_was_asked_for(cli: Cli, tmp_path: Path) -> None:
+    sure = plant(tmp_path, "sure", [[True, True]] * 6 + [[False, False]] * 4)
+    wide = plant(tmp_path, "wide", [[True, False]] * 10)
+    words = ["gate", str(wide), "--against", str(sure), "--fail-if", "humaneval < 0pt"]
+    assert cli(words).exit_code == 1, "60 % -> 50 %"
+    assert cli([*words, "--k", "2"]).exit_code == 0, "60 % -> 100 %"
+
+
 def test_a_suite_that_was_not_run_is_no_pass(gate: Callable[..., Any], runs: Path) -> None:
     plant(runs, "sft", passed(GOOD), suite="mbpp")
     result = gate("alike", "--against", "sft")
