@@ -8,7 +8,7 @@ import click
 
 from xft.commands.parameters import Number
 from xftbench.commands.options import DIRECTORY, allow_option, json_option, leaderboards_option
-from xftbench.errors import StoreError, UsageProblem
+from xftbench.errors import StoreError
 
 _logger = logging.getLogger(__name__)
 _FORMATS = ["markdown", "csv", "json", "latex", "model-index"]
@@ -45,7 +45,7 @@ def command(paths: tuple[Path, ...], runs: Path, leaderboards: Path, as_json: bo
     into tables of their own; with --allow they share one, which then says so.
     """
     from xftbench.report import formats, leaderboard, published
-    from xftbench.report.runs import expand, read_runs
+    from xftbench.report.runs import expand, find_baseline, read_runs
     from xftbench.store.comparable import check_allowed
 
     found = expand(paths or [runs])
@@ -57,9 +57,8 @@ def command(paths: tuple[Path, ...], runs: Path, leaderboards: Path, as_json: bo
             hint="give the commands that made them again; they go on where they stopped",
         )
     baseline = options["baseline"]
-    names = sorted({run.name for run in complete})
-    if baseline is not None and baseline not in names:
-        raise UsageProblem(f"no run of a model called {baseline!r}", hint=f"there are {', '.join(names)}")
+    if baseline is not None:
+        find_baseline(complete, baseline)
     others = published.read(options["published"]) if options["published"] else None
     frame = leaderboard.from_runs(complete, baseline, options["money_per_hour"])
     written = leaderboard.write(frame, leaderboards)

@@ -8,7 +8,7 @@ import click
 
 from xft.commands.parameters import Number
 from xftbench.commands.options import DIRECTORY, FILE, allow_option, data_dir_for
-from xftbench.errors import StoreError, UsageProblem
+from xftbench.errors import StoreError
 
 _logger = logging.getLogger(__name__)
 
@@ -58,16 +58,3 @@ def command(paths: tuple[Path, ...], **options: Any) -> None:
     except OSError as error:
         raise StoreError(f"can't write {error.filename}: {error.strerror}") from error
     click.echo(f"{out} ({len(page) / 1e6:.1f} MB)")
-
-
-def choose_baseline(baseline: str | None, names: list[str]) -> str:
-    """Return the model that others are compared with: the one asked for, or the first.
-
-    Raises:
-        UsageProblem: If there is no such model.
-    """
-    if baseline is None:
-        return names[0]
-    if baseline not in names:
-        raise UsageProblem(f"no run of a model called {baseline!r}", hint=f"there are {', '.join(names)}")
-    return baseline

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from xftbench.benchmarks import parse_suite
-from xftbench.commands.report import choose_baseline
 from xftbench.errors import StoreError, XftbenchError
 from xftbench.records import Problem
 from xftbench.report import contamination, differences, leaderboard, mixing, published, routing
 from xftbench.report.page import Content
-from xftbench.report.runs import Table, expand, into_tables, read_runs
+from xftbench.report.runs import Table, expand, find_baseline, into_tables, read_runs
 from xftbench.store.comparable import check_allowed
 
 _logger = logging.getLogger(__name__)
@@ -46,8 +45,7 @@ def build(paths: Sequence[Path], options: ReportOptions) -> Content:
             f"none of the {len(found)} runs is complete",
             hint="give the commands that made them again; they go on where they stopped",
         )
-    names = list(dict.fromkeys(run.name for run in runs))
-    chosen = choose_baseline(options.baseline, names)
+    chosen = find_baseline(runs, options.baseline)
     tables = [replace(table, problems=problems_of(table, options.data_dir)) for table in into_tables(runs)]
     compared = differences.against(tables, chosen, differences.certificates_beside(runs))
     notes = []

@@ -170,6 +170,20 @@ def read_runs(paths: Iterable[Path], allow: Sequence[str] = ()) -> list[Run]:
     return _told_apart(runs)
 
 
+def find_baseline(runs: Sequence[Run], name: str | None) -> str:
+    """Return the model that others are compared with: the one of that name, or the first.
+
+    Raises:
+        UsageProblem: If there is no such model.
+    """
+    names = list(dict.fromkeys(run.name for run in runs))
+    if name is None:
+        return names[0]
+    if name not in names:
+        raise UsageProblem(f"no run of a model called {name!r}", hint=f"there are {', '.join(names)}")
+    return name
+
+
 def _renewed(run: Run) -> Run:
     """Return a run with today's intervals; itself unless an older xftbench wrote others."""
     verdicts = [verdict for of_problem in run.verdicts.values() for verdict in of_problem]
