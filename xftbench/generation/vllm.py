@@ -226,6 +226,11 @@ def _given(internal_id: str) -> str:
 
 def _sample(request: Request, output: Any) -> Sample:
     completion = output.outputs[0]
+    if completion.finish_reason not in ("stop", "length"):  # what came until then is no answer of the model
+        raise BackendError(
+            f"vLLM gave up on {request.key}: {completion.finish_reason}",
+            hint="give the same command again; every finished sample is kept",
+        )
     stop_reason = completion.stop_reason
     return Sample(
         task_id=request.prompt.task_id,
@@ -235,7 +240,7 @@ def _sample(request: Request, output: Any) -> Sample:
         seed=request.seed,
         n_prompt_tokens=len(output.prompt_token_ids),
         n_tokens=len(completion.token_ids),
-        finish_reason="length" if completion.finish_reason == "length" else "stop",
+        finish_reason=completion.finish_reason,
         # An integer is an end-of-text token.
         stop_reason=stop_reason if isinstance(stop_reason, str) else None,
     )

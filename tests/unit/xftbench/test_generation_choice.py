@@ -4,12 +4,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import xftbench.generation as generation
 from xftbench.errors import BackendError, UsageProblem
-from xftbench.generation import devices, vllm_build
+from xftbench.generation import devices, vllm, vllm_build
 from xftbench.generation.backend import Request
 from xftbench.generation.failures import as_backend_errors, first_line
 from xftbench.generation.tokens import cut_at_stop
@@ -53,6 +54,18 @@ def test_auto_takes_vllm_where_it_runs_and_says_why_not(machine, build, gpu, nam
     choice = generation.choose_backend("auto")
     assert choice.name == name
     assert reason in choice.reason
+
+
+def test_a_reply_that_vllm_gave_up_on_is_no_answer() -> None:
+    request = Request.draw(Prompt(task_id="T/7", text="x", stop=(), is_chat=False), 0, 0)
+    for reason in ("error", "abort", "stop", "length"):
+        reply = SimpleNamespace(text="def f(", token_ids=[1], finish_reason=reason, stop_reason=None)
+        output = SimpleNamespace(prompt_token_ids=[1], outputs=[reply])
+        if reason in ("stop", "length"):
+            assert vllm._sample(request, output).finish_reason == reason
+        else:
+            with pytest.raises(BackendError, match=f"gave up on T/7 0: {reason}"):
+                vllm._sample(request, output)
 
 
 def test_vllm_is_refused_where_it_can_not_run(machine) -> None:  # type: ignore[no-untyped-def]
