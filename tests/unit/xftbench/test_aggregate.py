@@ -4,6 +4,7 @@ from factories import a_verdict, some_problems
 
 from xftbench.records import Problem, Verdict
 from xftbench.scoring.aggregate import aggregate
+from xftbench.store.results import tally
 
 
 def verdicts(*rows: tuple[str, str]) -> list[Verdict]:
@@ -71,3 +72,12 @@ def test_each_rule_of_a_plus_suite_has_its_own_score() -> None:
     ]
     checks = aggregate(some_problems("a", "b"), rows, n=1).checks
     assert {name: scores[0].value for name, scores in checks.items()} == {"base": 1, "plus": 0.5, "strict": 0}
+
+
+def test_what_our_machinery_failed_on_is_no_answer_in_a_comparison() -> None:
+    verdicts = [
+        a_verdict("T/0", 0, "passed"),
+        a_verdict("T/0", 1, "infrastructure_error"),
+        a_verdict("T/1", 0, "infrastructure_error"),
+    ]
+    assert tally((verdict, verdict.verdict) for verdict in verdicts) == {"T/0": (1, 1)}

@@ -112,14 +112,20 @@ def test_numbers_of_samples_that_differ_are_all_told(tmp_path: Path) -> None:
 
 def test_a_part_of_a_suite_is_never_captioned_as_the_suite(tmp_path: Path) -> None:
     captions = {}
-    for name, n_suite in (("old", None), ("whole", 2), ("part", 164)):
+    for name, n_suite, left_out in (
+        ("old", None, ()),
+        ("whole", 2, ()),
+        ("part", 164, ()),
+        ("lacking", 164, ("rs",)),
+    ):
         spec = a_spec()
-        scoring = msgspec.structs.replace(spec.scoring, n_suite=n_suite)
+        scoring = msgspec.structs.replace(spec.scoring, n_suite=n_suite, left_out=left_out)
         make_run(tmp_path / name, "m", 1, msgspec.structs.replace(spec, scoring=scoring))
         captions[name] = formats.caption(build(find_runs(tmp_path / name)))
     assert captions["old"] == captions["whole"]
     assert captions["whole"].startswith("humaneval 1.0, 2 problems, ")
     assert captions["part"].startswith("humaneval 1.0, 2 of 164 problems, ")
+    assert captions["lacking"].startswith("humaneval 1.0, 2 of 164 problems, LEFT OUT: rs, ")
 
 
 def test_json_holds_every_digit_and_null_for_what_is_blank() -> None:

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from factories import a_sample, a_spec, a_verdict, an_environment, some_problems
 from many_runs import write_run
+from planted import passed, plant
 
 from xftbench.cli import run as xftbench
 from xftbench.commands import tables
@@ -108,6 +109,17 @@ def test_costs_per_solved_problem(tmp_path: Path) -> None:
     assert row["peak_memory_bytes"] == 2 << 30
 
 
+def test_costs_of_a_resumed_run_are_of_all_its_tokens(tmp_path: Path) -> None:
+    scores = make_run(tmp_path, "m", "ppff") / "scores.json"
+    whole = leaderboard.build([tmp_path / "m"]).iloc[0]
+    told = json.loads(scores.read_text())
+    told["timings"] |= {"n_tokens": 3, "generation_s": 1.5}  # the last session made one sample of four
+    scores.write_text(json.dumps(told))
+    resumed = leaderboard.build([tmp_path / "m"]).iloc[0]
+    costs = ["n_tokens", "tokens_per_s", "generation_s", "tokens_per_solved", "seconds_per_solved"]
+    assert resumed[costs].to_list() == whole[costs].to_list()
+
+
 def test_what_is_unknown_is_blank_and_not_zero(tmp_path: Path) -> None:
     make_run(tmp_path, "m", "ff")
     row = leaderboard.build([tmp_path / "m"]).iloc[0]
@@ -123,6 +135,16 @@ def test_the_difference_to_the_baseline_is_that_of_the_pairs(tmp_path: Path) -> 
     assert (frame.loc["xft", "gained"], frame.loc["xft", "lost"]) == (8, 1)
     assert frame.loc["xft", "p_value"] == pytest.approx(2 * (1 + 9) / 2**9), "9 coins, one tail of 8 or more"
     assert pd.isna(frame.loc["sft", "difference"])
+
+
+def test_a_finding_counts_the_questions_of_all_tables(tmp_path: Path) -> None:
+    for suite in ("humaneval", "mbpp"):
+        plant(tmp_path, "sft", passed("0" * 6 + "1" * 94), suite=suite)
+        plant(tmp_path, "xft", passed("1" * 100), suite=suite)
+        frame = leaderboard.build(sorted(tmp_path.iterdir()), baseline="sft")
+        found = frame[frame["model"] == "xft"][["p_adjusted", "finding"]].to_records(index=False).tolist()
+        n = len(found)
+        assert found == [(pytest.approx(n * 2 / 64), "better" if n == 1 else "can't tell")] * n
 
 
 def test_latex_is_booktabs_and_escapes_names(tmp_path: Path) -> None:
