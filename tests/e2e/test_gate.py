@@ -52,6 +52,9 @@ def test_a_committed_baseline_stands_for_its_run(gate: Callable[..., Any], tmp_p
     assert json.loads(from_file.stdout)["rules"] == json.loads(from_run.stdout)["rules"]
     again = gate("sft", "--against", baseline)
     assert again.exit_code == 0, "the same model against its own baseline"
+    baseline.write_text(baseline.read_text().replace('"schema_version":1', '"schema_version":2', 1))
+    newer = gate("sft", "--against", baseline)
+    assert (newer.exit_code, "schema version 2, expected 1" in newer.stderr) == (5, True)
 
 
 def test_a_baseline_is_only_moved_by_a_candidate_that_passes(

@@ -32,6 +32,7 @@ def test_the_floor_by_hand() -> None:
     assert certificate.flip_rate == pytest.approx((0.03 + 0 + 0.03) / 3)
     assert certificate.spread == pytest.approx(0.01)
     assert certificate.floor == pytest.approx(1.96 * 2**0.5 / 100), "2 flips a pair, on average"
+    assert a_certificate(["0011", "1111"]).spread == 0.5, "whichever came first"
 
 
 def test_a_certificate_is_found_by_checkpoint_and_by_how_it_was_measured() -> None:
