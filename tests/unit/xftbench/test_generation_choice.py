@@ -13,7 +13,7 @@ from xftbench.errors import BackendError, UsageProblem
 from xftbench.generation import devices, vllm, vllm_build
 from xftbench.generation.backend import Request
 from xftbench.generation.failures import as_backend_errors, first_line
-from xftbench.generation.tokens import cut_at_stop
+from xftbench.generation.tokens import cut_at_stop, encode
 from xftbench.generation.vllm_build import Build
 from xftbench.records import Prompt
 
@@ -66,6 +66,18 @@ def test_a_reply_that_vllm_gave_up_on_is_no_answer() -> None:
         else:
             with pytest.raises(BackendError, match=f"gave up on T/7 0: {reason}"):
                 vllm._sample(request, output)
+
+
+def test_a_prompt_begins_once_and_does_not_end() -> None:
+    """Whatever a tokenizer puts around a text: `bos` 1 twice, `eos` 2 behind it."""
+
+    class Tokenizer:
+        bos_token_id, eos_token_id = 1, 2
+
+        def __call__(self, text: str) -> SimpleNamespace:
+            return SimpleNamespace(input_ids=[1, 1, 5, 2])
+
+    assert encode(Tokenizer(), Prompt(task_id="T/7", text="x", stop=(), is_chat=False)) == [1, 5]
 
 
 def test_vllm_is_refused_where_it_can_not_run(machine) -> None:  # type: ignore[no-untyped-def]
