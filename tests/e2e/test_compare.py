@@ -67,6 +67,16 @@ def test_mid_p_says_where_it_changes_nothing(cli: Cli, tmp_path: Path) -> None:
     assert "--mid-p changes nothing for multipl-e:cpp,java: " in cli([*words, "--mid-p"]).stdout
 
 
+@pytest.mark.parametrize(
+    ("answers", "told"), [("1" * 5, "; no result on 5 problems could."), ("1" * 6, "; 6 net problems would")]
+)
+def test_too_few_problems_are_never_told_to_win_more_than_there_are(
+    cli: Cli, tmp_path: Path, answers: str, told: str
+) -> None:
+    a, b = (plant(tmp_path, name, passed(answers)) for name in "ab")
+    assert f"can't tell them apart{told}" in cli(["compare", str(a), str(b)]).stdout
+
+
 def test_two_runs_alike_are_equivalent_within_a_margin_and_can_not_be_within_a_smaller_one(
     cli: Cli, tmp_path: Path
 ) -> None:

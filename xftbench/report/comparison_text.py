@@ -114,13 +114,16 @@ def _shows(pair: SuiteComparison, comparison: Comparison) -> str:
         case "within noise":
             return "the same checkpoint differs from itself by as much, so this is not called a difference"
         case _:
-            return f"this run can't tell them apart; {_needed(pair)} would have been needed"
+            return f"this run can't tell them apart; {_needed(pair)}"
 
 
 def _needed(pair: SuiteComparison) -> str:
+    net, n = pair.test.net_needed, pair.test.n_problems
+    if net > n:
+        return f"no result on {n} problems could"
     if pair.n_baseline == pair.n_candidate == 1:
-        return f"{pair.test.net_needed} net problems"
-    return f"a difference of {100 * pair.test.net_needed / pair.test.n_problems:.1f} points"
+        return f"{net} net problems would have been needed"
+    return f"a difference of {100 * net / n:.1f} points would have been needed"
 
 
 def _advice(pair: SuiteComparison, comparison: Comparison) -> str:
