@@ -234,6 +234,14 @@ def test_the_diff_shows_both_programs_and_why_one_fails(cli: Cli, judged: Path) 
     assert cli([*words[:-1], "--task", "HumanEval/2"]).exit_code == 2
 
 
+def test_the_diff_gives_a_terminal_no_commands(cli: Cli, tmp_path: Path) -> None:
+    plant(tmp_path, "a", passed("1"))
+    b = plant(tmp_path, "b", passed("0"), program="\x1b]0;title\x07\tx\u202e")
+    told = cli(["compare", "a", str(b), "--runs", str(tmp_path), "--diff"]).stdout
+    assert r"| \x1b]0;title\x07" in told
+    assert not {"\x1b", "\x07", "\u202e"} & set(told)
+
+
 def test_the_diff_by_another_rule_shows_what_that_rule_says(cli: Cli, tmp_path: Path) -> None:
     a = plant(tmp_path, "a", passed("11"))
     b = plant(tmp_path, "b", passed("11"), objection="equal to everything")

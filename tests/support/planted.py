@@ -24,6 +24,7 @@ def plant(
     suite: str = "humaneval",
     tasks: Sequence[str] = (),
     objection: str = "",
+    program: str = "x",
 ) -> Path:
     """Write a complete run whose problems, T/0, T/1, ... unless they are named, have these answers.
 
@@ -39,7 +40,9 @@ def plant(
                 run.add_sample(a_sample(task, index))
                 verdict = a_verdict(task, index, "passed" if is_right else "failed")
                 strict = "failed" if objection else verdict.verdict
-                run.add_verdict(msgspec.structs.replace(verdict, strict=strict, evidence=objection))
+                run.add_verdict(
+                    msgspec.structs.replace(verdict, strict=strict, evidence=objection, solution=program)
+                )
         scores = aggregate(some_problems(*tasks), run.verdicts.values(), n=len(answers[0]))
         run.finish(scores, Timings(n_tokens=6, generation_s=2.0, total_s=3.0), tasks, "2026-01-01")
     return path

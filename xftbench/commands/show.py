@@ -14,6 +14,7 @@ from xftbench.commands.options import DIRECTORY, data_dir_option, json_option
 from xftbench.errors import StoreError, UsageProblem, XftbenchError
 from xftbench.execution.native import proof
 from xftbench.execution.native.checks import Check, failed_check
+from xftbench.execution.outcome import spelled_out
 from xftbench.prompts.render import render
 from xftbench.records import NativeProgram, Program, Prompt, Record, Sample, SampleKey, Verdict
 from xftbench.store.results import runs_by_name
@@ -277,7 +278,5 @@ def _part(title: str, text: str) -> Iterator[str]:
 
 def _one_line(text: str) -> str:
     """Return a line that no terminal takes for a command, and that does not flood it."""
-    shown = "".join(
-        char if char.isprintable() or char == "\t" else repr(char)[1:-1] for char in text[:_WIDTH]
-    )
+    shown = spelled_out(text[:_WIDTH])
     return shown + ("…" if len(text) > _WIDTH else "")

@@ -162,6 +162,11 @@ def printable_value(text: str) -> str:
     return _cut(_cleaned(text))
 
 
+def spelled_out(line: str) -> str:
+    """Return a line of a program with its tabs, and what a terminal would take for a command as an escape."""
+    return "".join(char if char.isprintable() or char == "\t" else repr(char)[1:-1] for char in line)
+
+
 def _cleaned(text: str) -> str:
     return "".join(char if char.isprintable() else " " for char in text[: 4 * _DETAIL])
 

@@ -10,6 +10,7 @@ import msgspec
 from xftbench import jsonl
 from xftbench.benchmarks.suggest import known_tags, near_task, spelled, suggestion
 from xftbench.errors import DataFileError, UsageProblem
+from xftbench.execution.outcome import spelled_out
 from xftbench.records import Record, Sample, SampleKey, Verdict
 from xftbench.report.comparison import SuiteComparison
 from xftbench.store.results import Model, judged_by
@@ -232,6 +233,6 @@ def _side_by_side(before: str, after: str) -> Iterator[str]:
 
 
 def _columns(left: str, right: str, mark: str = " ") -> str:
-    left, right = left.expandtabs(4), right.expandtabs(4)
+    left, right = (spelled_out(side).expandtabs(4) for side in (left, right))
     shown = left if len(left) <= _WIDTH else left[: _WIDTH - 1] + "…"
     return f"{shown:<{_WIDTH}} {mark} {right}".rstrip()
