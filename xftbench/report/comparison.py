@@ -197,8 +197,9 @@ def _refuse_incomplete(before: Results, after: Results, settings: Settings, what
     meaning = "problems without a verdict about the model"
     if not is_allowed("incomplete", settings.allow):
         named = " and ".join(results.path or results.name for results in parts)
+        named += " is" if len(parts) == 1 else " are"
         raise NotComparableError(
-            f"{what} can't be set side by side: {named} is not complete ({meaning})",
+            f"{what} can't be set side by side: {named} not complete ({meaning})",
             hint="finish the run; or --allow incomplete compares the problems that both have, and marks it",
         )
     return [
