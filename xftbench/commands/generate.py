@@ -35,15 +35,15 @@ def command(as_json: bool, **options: Any) -> None:
             for run in model.runs:
                 with run.open() as run_dir, ProgressView(run.label) as view:
                     generate(run.source, run_dir, view)
-                    warn_of_cut_replies(run.label, run_dir)
-                    made.append(
-                        {
-                            "name": run.checkpoint.name,
-                            "suite": run.suite.name,
-                            "run_dir": str(run.path),
-                            "n_samples": len(run_dir.samples),
-                        }
-                    )
+                made.append(
+                    {
+                        "name": run.checkpoint.name,
+                        "suite": run.suite.name,
+                        "run_dir": str(run.path),
+                        "n_samples": len(run_dir.samples),
+                    }
+                )
+                warn_of_cut_replies(run.label, run_dir)
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(made), indent=2))
     else:
