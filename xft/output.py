@@ -30,6 +30,7 @@ def new_directory(target: Path, overwrite: bool = False) -> Iterator[Path]:
         temporary.mkdir()
         yield temporary
         _swap_in(temporary, target)
+        remove_leftovers(target)
     except OSError as error:
         raise OutputError(f"can't write {target}: {error.strerror or error}") from error
     finally:
@@ -50,6 +51,21 @@ def check_target(target: Path, overwrite: bool) -> None:
         raise OutputError(f"{target} is the current directory, which can't be replaced")
 
 
+def check_file_target(target: Path) -> None:
+    """Refuse a file that can't be written: before long work, not after it.
+
+    Raises:
+        OutputError: If it is a directory, or its own is missing or can't be written.
+    """
+    if target.is_dir():
+        raise OutputError(f"{target} is a directory, expected a file", hint="choose another --out")
+    if not os.access(target.parent, os.W_OK):
+        raise OutputError(
+            f"can't write {target}: {target.parent} is no directory that can be written",
+            hint="choose another --out, or make the directory",
+        )
+
+
 def remove_leftovers(target: Path) -> None:
     """Remove what killed processes left of a file or directory; one that still runs keeps its own.
 
@@ -58,9 +74,8 @@ def remove_leftovers(target: Path) -> None:
     for path in target.parent.glob(f".{glob.escape(target.name)}.*"):
         owner, kind = path.name.removeprefix(f".{target.name}.").partition(".")[::2]
         is_left = kind == "tmp" or (kind == "old" and target.exists())
-        if not is_left or not owner.isdecimal() or _is_running(int(owner)):
-            continue
-        remove(path)
+        if is_left and owner.isdecimal() and not _is_running_elsewhere(int(owner)):
+            remove(path)
 
 
 def remove(path: Path) -> None:
@@ -71,7 +86,10 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _is_running(process_id: int) -> bool:
+def _is_running_elsewhere(process_id: int) -> bool:
+    """Whether another process has the number; each container's first process has that of the one before."""
+    if process_id == os.getpid():
+        return False
     try:
         os.kill(process_id, 0)
     except ProcessLookupError:
@@ -82,14 +100,10 @@ def _is_running(process_id: int) -> bool:
 
 
 def _swap_in(temporary: Path, target: Path) -> None:
-    """Rename the finished directory into place; an old one is moved aside first and removed last."""
-    if not target.exists():
-        temporary.rename(target)
-        return
-    old = target.with_name(f".{target.name}.{os.getpid()}.old")
-    target.rename(old)
+    """Rename the finished directory into place; an old one is moved aside first."""
+    if target.exists():
+        target.rename(target.with_name(f".{target.name}.{os.getpid()}.old"))
     temporary.rename(target)
-    shutil.rmtree(old)
 
 
 def refuse_overlap(target: Path, sources: Sequence[Path]) -> None:

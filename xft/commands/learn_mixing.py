@@ -12,7 +12,7 @@ from xft.checkpoint import open_checkpoint
 from xft.coefficients import MIXING_FILE
 from xft.commands.options import DIRECTORY, STYLES, was_given
 from xft.commands.parameters import SEED, Number
-from xft.output import write_text_atomically
+from xft.output import check_file_target, write_text_atomically
 
 
 @click.command("learn-mixing")
@@ -61,13 +61,14 @@ def command(
     were held out. An interrupted run goes on when the same command is given again.
     """
     open_checkpoint(moe).require_moe("learning its mixing")
+    target = out or moe / MIXING_FILE
+    check_file_target(target)
     from xft.learn import REFERENCE_LR, Kept, LearnOptions, learn_mixing
     from xft.mixing import to_record
 
     if reference and not was_given("lr"):
         options["lr"] = REFERENCE_LR
     chosen = LearnOptions(**{field.name: options[field.name] for field in dataclasses.fields(LearnOptions)})
-    target = out or moe / MIXING_FILE
     state = target.with_name(f".{target.name}.state")
     mixed, report = learn_mixing(
         moe, data, chosen, style, held_out_data=held_out_data, state=Kept(state), on_step=show_step

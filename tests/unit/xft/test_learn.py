@@ -291,4 +291,7 @@ def test_slips_on_the_command_line(save: Callable[..., Path], tmp_path: Path, to
     assert fails("learn-mixing", tmp_path / "dense", "--data", data).exit_code == 3
     assert fails("learn-mixing", tmp_path / "moe", "--data", tmp_path / "no").exit_code == 7
     assert fails("learn-mixing", tmp_path / "moe", "--data", data, "--shared-weight", "2").exit_code == 2
+    for out in (tmp_path, tmp_path / "nowhere" / "mixing.json"):
+        error = fails("learn-mixing", tmp_path / "moe", "--data", "not read yet", "--out", out)
+        assert error.exit_code == 5, "before anything is learned"
     assert not (tmp_path / "moe" / MIXING_FILE).exists()

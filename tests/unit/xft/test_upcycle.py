@@ -15,7 +15,7 @@ from xft.checkpoint import Writing, open_checkpoint
 from xft.config import MoeConfig
 from xft.errors import CheckpointError, OutputError
 from xft.lineage import read_lineage
-from xft.output import remove_leftovers
+from xft.output import new_directory, remove_leftovers
 from xft.upcycle import upcycle
 
 
@@ -270,9 +270,17 @@ def test_a_target_that_a_kill_left_aside_stays_until_there_is_another(tmp_path: 
         path.mkdir()
     remove_leftovers(target)
     assert set(tmp_path.iterdir()) == {aside, old}
-    target.mkdir()
-    remove_leftovers(target)
+    with new_directory(target):
+        pass
     assert set(tmp_path.iterdir()) == {target, old}
+
+
+def test_a_killed_process_of_another_container_may_have_had_our_number(tmp_path: Path) -> None:
+    target, half = tmp_path / "moe", tmp_path / f".moe.{os.getpid()}.tmp"
+    half.mkdir()
+    with new_directory(target) as directory:
+        (directory / "file").touch()
+    assert set(tmp_path.iterdir()) == {target}
 
 
 def test_the_reference_has_the_released_rope_base(save: Callable[..., Path], tmp_path: Path) -> None:
