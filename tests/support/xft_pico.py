@@ -73,6 +73,9 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     "internlm3-like": ("Ernie4_5ForCausalLM", _DIMS | {"head_dim": 8}),
 }
 
+# Options of a short training.
+FAST = ["--style", "raw", "--lr", "0.003", "--steps", "6", "--batch-size", "4", "--compute", "fp32"]
+
 
 def build(family: str, **changes: Any) -> Any:
     """Return a pico model of the family with random weights, in eval mode."""

@@ -8,16 +8,13 @@ kept in fp32 and gradients are clipped; `REFERENCE` is what the release does.
 """
 
 import dataclasses
-import fcntl
 import json
 import logging
-import os
 import resource
-import shutil
 import signal
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,23 +31,21 @@ from xft.checkpoint import (
     write_checkpoint,
 )
 from xft.data import Example, encode, located, read_rows
-from xft.errors import CheckpointError, TrainingError
+from xft.errors import CheckpointError
 from xft.lineage import Stage, content_hash, device_name, record
 from xft.lineage import encode as encode_lineage
 from xft.memory import keep_freed_memory
-from xft.output import check_target, new_directory, refuse_overlap, write_text_atomically
-from xft.stages import changes
+from xft.output import check_target, new_directory, refuse_overlap
 from xft.tensorfile import PlannedTensor, TensorEntry
 from xft.training.options import REFERENCE, TrainOptions, resolve_compute
+from xft.training.state import claim, forget, last_checkpoint, state_of
 
 if TYPE_CHECKING:
     from xft.training.trainer import StepReport, Watch, XftTrainer
 
-__all__ = ["REFERENCE", "TrainOptions", "step_lines", "train"]
+__all__ = ["REFERENCE", "TrainOptions", "state_of", "step_lines", "train"]
 
 _logger = logging.getLogger(__name__)
-
-_SPEC = "spec.json"
 
 
 def train(
@@ -92,8 +87,6 @@ def train(
     from accelerate import PartialState
     from transformers import AutoTokenizer
 
-    from xft.training.trainer import last_checkpoint
-
     source = open_checkpoint(source_dir)
     refuse_overlap(target, [source_dir])
     check_target(target, writing.overwrite)
@@ -106,72 +99,30 @@ def train(
     encoded = encode(read_rows(data), tokenizer, options.max_tokens, style)
     compute = resolve_compute(options.compute, processes.device.type == "cuda")
     options = dataclasses.replace(options, compute=compute)
-    state_dir = state_of(target)
     spec = {
         "source": content_hash(source, writing.full_hash),
         "data": encoded.sha256,
         "options": dataclasses.asdict(options),
         "processes": processes.num_processes,
     }
-    claimed: AbstractContextManager[Any] = nullcontext()
-    if processes.is_main_process:
-        claimed = _claim(state_dir, spec, writing.overwrite)
-    processes.wait_for_everyone()
-    with claimed:
+    state_dir, is_main = state_of(target), processes.is_main_process
+    with claim(state_dir, spec, writing.overwrite) if is_main else nullcontext():
+        processes.wait_for_everyone()
         trainer, watch = _prepare(source, tokenizer, encoded.examples, options, state_dir)
+        unknown = _unknown_to(trainer.model, source)
         watch.every_s, watch.on_step = 60 * checkpoint_minutes, on_step
         _run(trainer, watch, last_checkpoint(state_dir))
         state, loads = trainer.accelerator.get_state_dict(trainer.model_wrapped), trainer.total_loads()
-        if processes.is_main_process:
+        if is_main:
+            recipe = dataclasses.asdict(options) | {"cost": _cost(trainer, watch) | {"data": located(data)}}
+            texts = _texts(source, encoded.sha256, recipe, writing.full_hash)
+            texts |= _records(trainer, loads) | source.code_files()
+            plan = _plan(_by_source_names(trainer.model, state, source), source, texts, unknown)
             with new_directory(target, writing.overwrite) as directory:
-                cost = _cost(trainer, watch) | {"data": located(data)}
-                recipe = dataclasses.asdict(options) | {"cost": cost}
-                texts = _texts(source, encoded.sha256, recipe, writing.full_hash)
-                texts |= _records(trainer, loads) | source.code_files()
-                tensors = _by_source_names(trainer.model, state, source)
-                write_checkpoint(_plan(tensors, source, texts, trainer.unknown), directory, writing)
-            shutil.rmtree(state_dir)
+                write_checkpoint(plan, directory, writing)
+            forget(state_dir)
         processes.wait_for_everyone()
     return str(encoded)
-
-
-def state_of(target: Path) -> Path:
-    """Return the directory that keeps the checkpoints of a run until its target is there."""
-    return target.absolute().with_name(f".{target.name}.training")
-
-
-def _claim(state_dir: Path, spec: dict[str, Any], overwrite: bool) -> ExitStack:
-    """Write what the run is, or check that the unfinished one is the same; hold the directory's lock.
-
-    Raises:
-        TrainingError: If another process holds it, or the unfinished run is another one.
-    """
-    state_dir.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as held:
-        descriptor = os.open(state_dir, os.O_RDONLY)
-        held.callback(os.close, descriptor)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise TrainingError(f"{state_dir} is in use by another process") from error
-        path = state_dir / _SPEC
-        text = json.dumps(spec, indent=2, sort_keys=True) + "\n"
-        old = path.read_text(encoding="utf-8") if path.exists() else text
-        if old != text:
-            if not overwrite:
-                differing = sorted(changes(json.loads(old), spec))
-                changed = ", ".join(
-                    f"{name.rpartition('.')[2]} ({str(was)[:12]}, now {str(now)[:12]})"
-                    for name, was, now in differing
-                )
-                raise TrainingError(
-                    f"{state_dir} holds an unfinished run that differs in {changed}",
-                    hint="give the same arguments to finish it, or pass --overwrite to drop it",
-                )
-            for checkpoint in state_dir.glob("checkpoint-*"):
-                shutil.rmtree(checkpoint)
-        write_text_atomically(path, text)
-        return held.pop_all()
 
 
 def _prepare(
@@ -192,10 +143,10 @@ def _prepare(
     model: Any = AutoModelForCausalLM.from_pretrained(
         source.directory, dtype=weights, trust_remote_code=source.is_moe
     )
-    unknown = _unknown_to(model, source)
     settings = configure(options, state_dir, keeps_rows_apart(model))
     trainer = XftTrainer(model, tokenizer, examples, settings, options)
-    trainer.unknown = unknown
+    if trainer.args.process_index:  # rows of its own need routing noise of their own
+        transformers.set_seed(options.seed + trainer.args.process_index)
     watch = Watch(trainer, options.clip)
     trainer.add_callback(watch)
     if options.ewa is not None:
@@ -305,7 +256,7 @@ def _cost(trainer: "XftTrainer", watch: "Watch") -> dict[str, Any]:
 
     on_gpu = torch.cuda.is_available()
     return {
-        "tokens": trainer.n_tokens * trainer.args.world_size,
+        "tokens": watch.n_tokens,
         "steps": trainer.state.global_step,
         "seconds": round(watch.seconds, 1),
         "device": device_name(),

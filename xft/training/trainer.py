@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.utils import gather_object
 from torch.nn import functional
 from transformers import PrinterCallback, TrainerCallback
 from trl.trainer.sft_config import SFTConfig
@@ -28,9 +29,7 @@ from xft.data import Example
 from xft.errors import TrainingError, UsageProblem
 from xft.output import named_failures, write_text_atomically
 from xft.training.options import TrainOptions
-
-_COMPLETE = "xft_complete.json"
-"""Written last into a checkpoint: one without it was cut off. Holds what the trainer itself doesn't keep."""
+from xft.training.state import COMPLETE, last_checkpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +80,8 @@ class XftTrainer(SFTTrainer):
         self.remove_callback(PrinterCallback)
         self.loads: list[torch.Tensor] = []
         """Per layer, how often each routed expert was chosen so far."""
-        self.unknown: frozenset[str] = frozenset()
-        """Names of the source's tensors that the model doesn't have."""
         self.n_tokens = 0
+        """Of this process, since the last step."""
         self.report: StepReport | None = None
         """Of the last step."""
         self._figures: dict[str, list[float]] = defaultdict(list)
@@ -172,12 +170,20 @@ class XftTrainer(SFTTrainer):
         means = self.accelerator.reduce(means.to(self.args.device), "mean")
         return dict(zip(names, means.tolist(), strict=True))
 
+    def over_processes(self, values: torch.Tensor) -> torch.Tensor:
+        """Return the sum over all processes; each of them must call it."""
+        total: torch.Tensor = self.accelerator.reduce(values.to(self.args.device), "sum")
+        return total
+
     def total_loads(self) -> list[list[float]]:
         """Return, per layer, how often each routed expert was chosen by all processes together."""
-        if not self.loads:
-            return []
-        total = self.accelerator.reduce(torch.stack(self.loads).to(self.args.device), "sum")
-        return [layer.tolist() for layer in total]
+        total: list[list[float]] = self.over_processes(torch.stack(self.loads)).tolist() if self.loads else []
+        return total
+
+    def loads_of_processes(self) -> list[list[list[float]]]:
+        """Return the loads of each process, once all of them have called it."""
+        loads: list[list[list[float]]] = gather_object([[load.tolist() for load in self.loads]])
+        return loads
 
 
 def load_uncast(optimizer: torch.optim.Optimizer) -> None:
@@ -293,7 +299,8 @@ class Watch(TrainerCallback):
         self.on_step: OnStep | None = None
         self._norms: dict[str, float] = {}
         self._saved_at = self._stepped_at = time.monotonic()
-        self._stepped_tokens = 0
+        self.n_tokens = 0
+        """Of all processes, those before an interruption included."""
         self.seconds = 0.0
         """Spent on steps, those before an interruption included."""
         self.must_stop = False
@@ -302,7 +309,6 @@ class Watch(TrainerCallback):
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Start the clocks: loading and compiling are not part of a step."""
         self._saved_at = self._stepped_at = time.monotonic()
-        self._stepped_tokens = self._trainer.n_tokens
 
     def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Measure the gradients, and clip them.
@@ -328,9 +334,10 @@ class Watch(TrainerCallback):
         """Report the step; save if it is time."""
         now = time.monotonic()
         seconds, self._stepped_at = now - self._stepped_at, now
-        tokens = self._trainer.n_tokens - self._stepped_tokens
-        self._stepped_tokens = self._trainer.n_tokens
         self.seconds += seconds
+        tokens = int(self._trainer.over_processes(torch.tensor(self._trainer.n_tokens)))
+        self._trainer.n_tokens = 0
+        self.n_tokens += tokens
         figures = self._trainer.figures()
         self._trainer.report = StepReport(
             step=state.global_step,
@@ -345,27 +352,29 @@ class Watch(TrainerCallback):
         )
         if self.on_step and state.is_world_process_zero:
             self.on_step(self._trainer.report)
-        if state.global_step < state.max_steps and (self.must_stop or now - self._saved_at >= self.every_s):
+        # Each process has a clock, and hears signals, of its own: one that saves alone waits for ever.
+        votes = torch.tensor([self.must_stop, now - self._saved_at >= self.every_s]).int()
+        stops, saves = self._trainer.over_processes(votes).tolist()
+        self.must_stop = self.must_stop or stops > 0
+        if state.global_step < state.max_steps and (stops or saves):
             control.should_save = True
-            control.should_training_stop = control.should_training_stop or self.must_stop
+            control.should_training_stop = control.should_training_stop or stops > 0
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Mark the checkpoint as whole."""
-        self._saved_at = self._stepped_at = time.monotonic()
+        """Mark the checkpoint as whole, once every process has written its part."""
+        loads = self._trainer.loads_of_processes()
         if state.is_world_process_zero:
-            marker = Path(args.output_dir) / f"checkpoint-{state.global_step}" / _COMPLETE
-            kept = {
-                "loads": [load.tolist() for load in self._trainer.loads],
-                "n_tokens": self._trainer.n_tokens,
-                "seconds": self.seconds,
-            }
+            marker = Path(args.output_dir) / f"checkpoint-{state.global_step}" / COMPLETE
+            kept = {"loads": loads, "n_tokens": self.n_tokens, "seconds": self.seconds}
             write_text_atomically(marker, json.dumps(kept))
+        self._saved_at = self._stepped_at = time.monotonic()
 
     def restore(self, checkpoint: Path) -> None:
         """Take up what the trainer's own checkpoint does not hold."""
-        kept = json.loads((checkpoint / _COMPLETE).read_text(encoding="utf-8"))
-        self._trainer.loads = [torch.tensor(load) for load in kept["loads"]]
-        self._trainer.n_tokens, self.seconds = kept["n_tokens"], kept["seconds"]
+        kept = json.loads((checkpoint / COMPLETE).read_text(encoding="utf-8"))
+        loads = kept["loads"][self._trainer.accelerator.process_index]
+        self._trainer.loads = [torch.tensor(load) for load in loads]
+        self.n_tokens, self.seconds = kept["n_tokens"], kept["seconds"]
 
 
 class ExpertAveraging(TrainerCallback):
@@ -387,12 +396,6 @@ class ExpertAveraging(TrainerCallback):
         for stack in self._stacks:
             n = stack.shape[0]
             stack.lerp_(stack.mean(0, keepdim=True), self._share_rate * n / (n - 1))
-
-
-def last_checkpoint(directory: Path) -> Path | None:
-    """Return the newest checkpoint that was written whole."""
-    found = [path.parent for path in directory.glob(f"checkpoint-*/{_COMPLETE}")]
-    return max(found, key=lambda path: int(path.name.split("-")[1]), default=None)
 
 
 _GROUPS = (

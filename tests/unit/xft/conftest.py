@@ -1,5 +1,6 @@
 """Fixtures of the tests of xft; the helpers they share are in ``tests/support/xft_pico.py``."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from xft_pico import VOCABULARY, build
 
 WORDS = ["<pad>", "<s>", "</s>", "<unk>", "add", "two", "numbers", "return", "a", "+", "b", "@@"]
 WORDS += ["Instruction", "Response"]
+ASKED = ["add two numbers", "count the words", "sort a list", "open a file", "sum it up", "reverse it"]
 
 
 @pytest.fixture
@@ -41,3 +43,13 @@ def tokenizer() -> Any:
     return PreTrainedTokenizerFast(
         tokenizer_object=words, bos_token="<s>", eos_token="</s>", pad_token="<pad>", unk_token="<unk>"
     )
+
+
+@pytest.fixture
+def ready(save: Callable[..., Path], tmp_path: Path, tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A base with a tokenizer, and data beside it; the current directory is theirs."""
+    tokenizer.save_pretrained(save(dtype=torch.bfloat16))
+    rows = [{"instruction": words, "response": "return a + b" + "!" * n} for n, words in enumerate(ASKED * 2)]
+    (tmp_path / "d.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
