@@ -166,7 +166,7 @@ def _combined(
     shares = options.shares(len(entries))
     with FileReader() as reader:
         values = [read_values(entry.data, dtype, reader) for entry in entries]
-        if base is None:
+        if base is None or options.rule in RULES_WITHOUT_BASE:
             result = RULES_WITHOUT_BASE[options.rule](values, shares, options)
         else:
             ancestor = read_values(base.data, dtype, reader)
@@ -177,9 +177,7 @@ def _combined(
 def combine_values(
     base: Floats, models: Sequence[Floats], shares: Sequence[float], options: CombineOptions, name: str
 ) -> Floats:
-    """Return base + scale · (combined differences) of one tensor; soup and slerp ignore the base."""
-    if options.rule in RULES_WITHOUT_BASE:
-        return RULES_WITHOUT_BASE[options.rule](models, shares, options)
+    """Return base + scale · (combined differences) of one tensor."""
     differences = [model - base for model in models]
     if options.rule == "ties":
         combined = ties(differences, shares, options.density)

@@ -108,7 +108,8 @@ def test_a_template_that_writes_the_date_writes_the_same_every_day(tmp_path: Pat
 def test_cut_and_empty_rows_are_counted_and_named(tmp_path: Path, tokenizer: Any) -> None:
     rows = [{"instruction": "a", "response": "b"}, {"instruction": "a", "response": " "}]
     rows += [{"instruction": "a", "response": "b " * 50}]
-    encoded = encode(read_rows(write(tmp_path / "d.jsonl", *rows)), tokenizer, 20, "raw")
+    longest = len(["<s>", "a", "b", "</s>"])
+    encoded = encode(read_rows(write(tmp_path / "d.jsonl", *rows)), tokenizer, longest, "raw")
     assert (len(encoded.examples), encoded.cut, encoded.empty) == (1, [3], [2])
     assert str(encoded) == (
         "1 examples; 1 rows too long left out (lines 3); 1 rows with an empty response left out (lines 2)"

@@ -272,15 +272,17 @@ def test_averaging_moves_experts_together_and_keeps_their_mean(ready: Path) -> N
     assert not any(".router." in name for name, _ in model.named_parameters())
 
 
-def test_chance_deals_every_expert_the_same_number_of_tokens() -> None:
-    router = XftRouter(EWA, 8).train()
+@pytest.mark.parametrize("k", [1, 3])
+def test_chance_deals_every_expert_the_same_number_of_tokens(k: int) -> None:
+    router = XftRouter(MoeConfig(num_experts=4, top_k=k, routing="random"), 8).train()
     router.records = []
     _, weights, ids = router(torch.randn(103, 8))
     counts = ids.flatten().bincount(minlength=4)
     assert int(counts.max() - counts.min()) <= 1
-    assert bool((weights == 1).all())
+    assert all(len(set(row)) == k for row in ids.tolist())
+    torch.testing.assert_close(weights, torch.full((103, k), 1 / k))
     assert float(router.records[0].loss) == 0
-    assert router.eval()(torch.randn(5, 8))[2].flatten().tolist() == [0] * 5
+    assert router.eval()(torch.randn(5, 8))[2].tolist() == [list(range(k))] * 5
 
 
 def test_the_line_of_averaged_experts(ready: Path) -> None:
