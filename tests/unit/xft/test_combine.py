@@ -68,12 +68,19 @@ def test_slerp_goes_from_one_end_to_the_other() -> None:
     middle = slerp(first, second, 0.5)
     np.testing.assert_allclose(middle, (first + second) / np.sqrt(2), atol=1e-6)
     np.testing.assert_allclose(slerp(first * 0, second, 0.5), second / 2)
+    assert slerp(np.array([1, 0], F), np.array([3, 0], F), 0.25).tolist() == [1.5, 0], "a straight line"
 
 
 def test_ties_by_hand() -> None:
     first, second = np.array([4, -1, 3, 0.1], F), np.array([2, 2, -3.5, 0.2], F)
     # density 0.75 keeps the three largest of each; election: +, +, -, (none left)
     np.testing.assert_allclose(ties([first, second], [0.5, 0.5], 0.75), [3, 2, -3.5, 0], atol=1e-6)
+
+
+def test_ties_elects_among_what_is_left_after_trimming() -> None:
+    base, first, second = np.zeros(2, F), np.array([-1, 5], F), np.array([0.5, 0.1], F)
+    options = CombineOptions(rule="ties", density=0.5)
+    assert combine_values(base, [first, second], [0.5, 0.5], options, "x").tolist() == [0.5, 5]
 
 
 def test_a_tied_election_goes_to_plus() -> None:
@@ -94,6 +101,18 @@ def test_dare_keeps_the_mean_and_depends_on_its_key_alone() -> None:
     assert kept.mean() == pytest.approx(1.0, abs=0.03)
     np.testing.assert_array_equal(kept, dare(ones, 0.25, "a"))
     assert (kept != dare(ones, 0.25, "b")).any()
+
+
+def test_dare_draws_anew_for_each_model_tensor_and_seed() -> None:
+    base, model = np.zeros(1000, F), np.ones(1000, F)
+
+    def drawn(name: str, seed: int) -> list[float]:
+        options = CombineOptions(rule="dare", density=0.5, seed=seed)
+        return list(combine_values(base, [model, model], [0.5, 0.5], options, name))
+
+    assert set(drawn("x", 1)) == {0.0, 1.0, 2.0}, "1: kept of one model and not of the other"
+    assert drawn("x", 1) == drawn("x", 1)
+    assert drawn("x", 2) != drawn("x", 1) != drawn("y", 1)
 
 
 @pytest.mark.parametrize(
