@@ -11,6 +11,7 @@ from pico import save_tokenizer
 from safetensors.torch import load_file, save_file
 from xft_pico import WILD
 
+from xft.config import MoeConfig
 from xft.invariants import Check, check_line
 from xft.merge import MergeOptions, merge
 from xft.upcycle import upcycle
@@ -87,6 +88,10 @@ def spoil_template(line: Path) -> None:
     (line / "merged" / "chat_template.jinja").write_text("{{ other }}")
 
 
+def spoil_tokenizer(line: Path) -> None:
+    (line / "merged" / "tokenizer.json").unlink()
+
+
 def spoil_vocabulary(line: Path) -> None:
     change_json(
         line / "merged" / "tokenizer.json",
@@ -118,6 +123,7 @@ def spoil_router(line: Path) -> None:
         (spoil_scale, "norms"),
         (spoil_lambda, "mixing in range"),
         (spoil_template, "tokenizer and template"),
+        (spoil_tokenizer, "tokenizer and template"),
         (spoil_vocabulary, "tokenizer and template"),
         (spoil_rope, "RoPE, vocabulary, sizes"),
         (spoil_expert, "upcycled equals dense"),
@@ -128,6 +134,20 @@ def spoil_router(line: Path) -> None:
 def test_a_planted_fault_is_found(line: Path, spoil: Callable[[Path], None], name: str) -> None:
     spoil(line)
     assert name in failed(list(check_line(line / "merged")))
+
+
+def test_a_tensor_that_exploded_is_found_without_a_parent(save: Callable[..., Path]) -> None:
+    base = save("llama", name="base")
+    change_tensor(base, "lm_head.weight", lambda tensor: tensor * 1e5)
+    assert "expected at most 1000" in failed(list(check_line(base)))["norms"]
+
+
+def test_the_released_rope_base_is_right_where_it_was_asked_for(
+    save: Callable[..., Path], tmp_path: Path
+) -> None:
+    upcycle(save("llama", name="base"), tmp_path / "moe", MoeConfig(reference=True))
+    merge(tmp_path / "moe", tmp_path / "merged", MergeOptions(rule="uniform"))
+    assert not failed(list(check_line(tmp_path / "merged")))
 
 
 def test_a_parent_that_is_gone_is_told_and_can_be_named(line: Path) -> None:

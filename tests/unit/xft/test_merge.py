@@ -91,6 +91,16 @@ def test_the_sum_is_rounded_once(save: Callable[..., Path], tmp_path: Path) -> N
     assert (error <= least + 1e-6 * exact.abs()).all(), "to nearest, but for ties"
 
 
+def test_a_vocabulary_that_grew_in_the_moe_is_that_of_the_merged_model(
+    save: Callable[..., Path], tmp_path: Path
+) -> None:
+    upcycle(save(), tmp_path / "moe", WILD)
+    path = tmp_path / "moe" / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"vocab_size": 72}))
+    merge(tmp_path / "moe", tmp_path / "merged", MergeOptions(rule="uniform"))
+    assert json.loads((tmp_path / "merged" / "config.json").read_text())["vocab_size"] == 72
+
+
 def test_another_dtype_can_be_asked_for(save: Callable[..., Path], tmp_path: Path) -> None:
     moe_dir = trained(save, tmp_path)
     used = merge(moe_dir, tmp_path / "merged", MergeOptions(rule="uniform", out_dtype="BF16"))
