@@ -61,7 +61,7 @@ class Group:
             (parent / "cgroup.procs").write_text(str(pid))
 
     def oom_kill(self) -> Literal["", "limit", "machine"]:
-        """Return for whose want of memory the kernel has killed a process since the last call, "" if for none.
+        """Return for whose want of memory the kernel has killed a process since the last call, or "".
 
         Its own if the group was at its limit; else that of the machine, or of a group that we are in.
         """

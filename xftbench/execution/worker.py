@@ -314,8 +314,8 @@ class Worker:
             whose = "machine" if self._oom_kills_seen > before else ""
         if whose == "machine":
             raise WorkerLostError(
-                "the kernel killed a program because the memory of this machine, or of the container, had run "
-                f"out; each of --workers may need {self.limits.memory_bytes >> 30} GiB"
+                "the kernel killed a program because the memory of this machine, or of the container, had "
+                f"run out; each of --workers may need {self.limits.memory_bytes >> 30} GiB"
             )
         return whose == "limit"
 

@@ -12,23 +12,29 @@ from xftbench.execution import cgroup
 
 pytestmark = pytest.mark.usefixtures("needs_namespaces")
 CONTAINER_BYTES = 400 << 20
+EATS = """
+def f(x):
+    held = bytearray({mb} << 20)
+    held[::4096] = b"x" * (len(held) >> 12)
+    return x + 1
+"""
 PRINTS_VERDICT = """
 import os, sys
 from pathlib import Path
 from xftbench.execution import cgroup
 from xftbench.execution.pool import Pool
 from xftbench.records import FunctionProgram, Limits
-Path(sys.argv[1], "cgroup.procs").write_text(str(os.getpid()))
-if sys.argv[2] == "without": cgroup.create = lambda limits: None
-eats = "def f(x):\\n    held = bytearray(%s << 20)\\n    held[::4096] = b'x' * len(held[::4096])\\n    return x + 1"
-program = FunctionProgram(
-    task_id="T/0", solution=eats % sys.argv[3], entry_point="f", context="",
-    test="def check(candidate):\\n    assert candidate(1) == 2\\n",
-)
-with Pool(1, Limits(memory_bytes=int(sys.argv[4]) << 20)) as pool:
+
+container, groups, solution, limit_mb = sys.argv[1:]
+Path(container, "cgroup.procs").write_text(str(os.getpid()))
+if groups == "without":
+    cgroup.create = lambda limits: None
+test = "def check(candidate): assert candidate(1) == 2"
+program = FunctionProgram(task_id="T/0", solution=solution, entry_point="f", context="", test=test)
+with Pool(1, Limits(memory_bytes=int(limit_mb) << 20)) as pool:
     outcome = pool.submit(program).result()
 print(outcome.verdict, outcome.detail)
-Path(sys.argv[5], "cgroup.procs").write_text(str(os.getpid()))
+Path(container).parent.joinpath("cgroup.procs").write_text(str(os.getpid()))
 """
 
 
@@ -50,7 +56,7 @@ def container() -> Iterator[Path]:
 
 
 def verdict(container: Path, groups: str, eats_mb: int, limit_mb: int) -> str:
-    arguments = (str(container), groups, str(eats_mb), str(limit_mb), str(container.parent))
+    arguments = (str(container), groups, EATS.format(mb=eats_mb), str(limit_mb))
     return subprocess.run(
         [sys.executable, "-c", PRINTS_VERDICT, *arguments],
         capture_output=True, text=True, check=True, timeout=120,
