@@ -15,6 +15,8 @@ from xftbench.records import Limits
 
 _SPARE_BYTES = 64 << 20  # the zygote, and the kernel's own bookkeeping
 _SPARE_PROCESSES = 8
+_NEAR_BYTES = 4 << 20
+"""What fails to be charged may have been a huge page, or what processors hold in stock."""
 _PREFIX = "xftbench-"
 _numbers = count()
 
@@ -38,7 +40,7 @@ class Group:
         except OSError:
             self.remove()
             raise
-        self._kills_seen, self._hits_seen = self._oom_kills(), self._hits()
+        self._kills_seen = self._oom_kills()
 
     def _limit(self, controller: str, directory: Path, limits: Limits) -> None:
         memory = str(limits.memory_bytes + _SPARE_BYTES)
@@ -63,13 +65,12 @@ class Group:
     def oom_kill(self) -> Literal["", "limit", "machine"]:
         """Return for whose want of memory the kernel has killed a process since the last call, or "".
 
-        Its own if the group was at its limit; else that of the machine, or of a group that we are in.
+        Its own if the group was ever at its limit; else that of the machine, or of a group that we are in.
         """
-        kills, self._kills_seen = self._kills_seen, self._oom_kills()
-        if self._kills_seen <= kills:
+        before, self._kills_seen = self._kills_seen, self._oom_kills()
+        if self._kills_seen <= before:
             return ""
-        hits, self._hits_seen = self._hits_seen, self._hits()
-        return "limit" if self._hits_seen > hits else "machine"
+        return "limit" if self._was_at_limit() else "machine"
 
     def _oom_kills(self) -> int:
         try:
@@ -80,11 +81,14 @@ class Group:
         except OSError:
             return 0
 
-    def _hits(self) -> int:
-        """Return how often the group has been at its own limit."""
+    def _was_at_limit(self) -> bool:
         if self._is_v2:
-            return _count((self._memory / "memory.events").read_bytes(), b"oom")
-        return sum(int(path.read_text()) for path in self._memory.glob("memory*.failcnt"))
+            return _count((self._memory / "memory.events").read_bytes(), b"oom") > 0
+        # Not `memory.failcnt`: newer kernels don't count all failures there.
+        most, limit = (
+            int((self._memory / f"memory.{name}_in_bytes").read_text()) for name in ("max_usage", "limit")
+        )
+        return most > limit - _NEAR_BYTES
 
     def remove(self) -> None:
         """Remove the group; its processes are dead by then."""

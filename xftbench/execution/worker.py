@@ -315,7 +315,7 @@ class Worker:
         if whose == "machine":
             raise WorkerLostError(
                 "the kernel killed a program because the memory of this machine, or of the container, had "
-                f"run out; each of --workers may need {self.limits.memory_bytes >> 30} GiB"
+                f"run out; each of --workers may need {self.limits.memory_bytes / 2**30:.2g} GiB"
             )
         return whose == "limit"
 
