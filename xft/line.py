@@ -151,7 +151,8 @@ class Line:
     def _tuned(
         self, name: str, epochs: float, options: Mapping[str, Any], data: Stage, source: Stage | None = None
     ) -> Stage:
-        from xft.training import TrainOptions, state_of, train
+        from xft.training import TrainOptions, train
+        from xft.training.state import state_of
 
         recipe, target = self._recipe, self._out / name
         chosen = TrainOptions(

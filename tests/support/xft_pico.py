@@ -13,6 +13,7 @@ from transformers import AutoModelForCausalLM
 from xft.cli import cli
 from xft.config import MoeConfig
 from xft.errors import XftError
+from xft.training import TrainOptions
 
 # Far from uniform: with a flat router, a broken one would pass.
 WILD = MoeConfig(num_experts=4, top_k=3, init_std=0.5)
@@ -73,8 +74,16 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     "internlm3-like": ("Ernie4_5ForCausalLM", _DIMS | {"head_dim": 8}),
 }
 
-# Options of a short training.
+# Options of short trainings.
 FAST = ["--style", "raw", "--lr", "0.003", "--steps", "6", "--batch-size", "4", "--compute", "fp32"]
+QUICK = TrainOptions(style="raw", lr=3e-3, steps=6, batch_size=2, compute="fp32")
+
+TRAINS = [
+    # TRL and accelerate, on what they call of transformers and torch.
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore::UserWarning"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+]
 
 
 def build(family: str, **changes: Any) -> Any:

@@ -43,7 +43,7 @@ from xft.training.state import claim, forget, last_checkpoint, state_of
 if TYPE_CHECKING:
     from xft.training.trainer import StepReport, Watch, XftTrainer
 
-__all__ = ["REFERENCE", "TrainOptions", "state_of", "step_lines", "train"]
+__all__ = ["REFERENCE", "TrainOptions", "step_lines", "train"]
 
 _logger = logging.getLogger(__name__)
 

@@ -49,8 +49,8 @@ def claim(state_dir: Path, spec: dict[str, Any], overwrite: bool) -> ExitStack:
         path = state_dir / _SPEC
         text = json.dumps(spec, indent=2, sort_keys=True) + "\n"
         old = path.read_text(encoding="utf-8") if path.exists() else None
-        if old not in {None, text} and not overwrite:
-            changed = _differences(json.loads(str(old)), spec)
+        if old is not None and old != text and not overwrite:
+            changed = _differences(json.loads(old), spec)
             raise TrainingError(
                 f"{state_dir} holds an unfinished run that differs in {changed}",
                 hint="give the same arguments to finish it, or pass --overwrite to drop it",

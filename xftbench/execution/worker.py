@@ -89,7 +89,7 @@ class Worker:
         self._cell: _Cell | None = None
         self._zygote = -1
         self.group: cgroup.Group | None = None
-        self._oom_kills_seen = cgroup.oom_kills_of_machine()
+        self._oom_kills_before = cgroup.oom_kills_of_machine()
         self.poll = select.poll()
         self.poll.register(ours.fileno(), select.POLLIN)
         with theirs:
@@ -308,10 +308,8 @@ class Worker:
         if self.group:
             whose = self.group.oom_kill()
         else:
-            before = self._oom_kills_seen
-            if was_killed:
-                self._oom_kills_seen = cgroup.oom_kills_of_machine()
-            whose = "machine" if self._oom_kills_seen > before else ""
+            is_suspect = was_killed and cgroup.oom_kills_of_machine() > self._oom_kills_before
+            whose = "machine" if is_suspect else ""
         if whose == "machine":
             raise WorkerLostError(
                 "the kernel killed a program because the memory of this machine, or of the container, had "

@@ -14,7 +14,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 from processes import started
-from xft_pico import fails, run, tensors
+from xft_pico import TRAINS, fails, run, tensors
 
 from xft.checkpoint import open_checkpoint
 from xft.cli import cli
@@ -24,11 +24,7 @@ from xft.lineage import read_lineage
 from xft.recipe import builtin, read_recipe
 
 pytest.importorskip("trl", reason="trl is not installed: pip install 'xftbench[train]'")
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::FutureWarning"),
-    pytest.mark.filterwarnings("ignore::UserWarning"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-]
+pytestmark = TRAINS
 
 RECIPE = """
 base = "dense"

@@ -10,7 +10,7 @@ import pytest
 import torch
 import transformers
 from safetensors.torch import save_file
-from xft_pico import FAST, WILD, fails, load, run, tensors
+from xft_pico import FAST, QUICK, TRAINS, WILD, fails, load, run, tensors
 
 from xft.config import MoeConfig
 from xft.errors import TrainingError, UsageProblem
@@ -22,14 +22,7 @@ from xft.training.trainer import ExpertAveraging, StepReport, share_of_peak
 from xft.upcycle import upcycle
 
 pytest.importorskip("trl", reason="trl is not installed: pip install 'xftbench[train]'")
-pytestmark = [
-    # TRL and accelerate, on what they call of transformers and torch.
-    pytest.mark.filterwarnings("ignore::FutureWarning"),
-    pytest.mark.filterwarnings("ignore::UserWarning"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-]
-
-QUICK = TrainOptions(style="raw", lr=3e-3, steps=6, batch_size=2, compute="fp32")
+pytestmark = TRAINS
 
 
 def test_the_whole_line(ready: Path) -> None:

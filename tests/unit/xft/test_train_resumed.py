@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 from processes import started
-from xft_pico import FAST, WILD, fails, run, tensors
+from xft_pico import FAST, QUICK, TRAINS, WILD, fails, run, tensors
 
 from xft.errors import OutputError
 from xft.training import TrainOptions, train
@@ -24,14 +24,7 @@ from xft.training.trainer import StepReport
 from xft.upcycle import upcycle
 
 pytest.importorskip("trl", reason="trl is not installed: pip install 'xftbench[train]'")
-pytestmark = [
-    # TRL and accelerate, on what they call of transformers and torch.
-    pytest.mark.filterwarnings("ignore::FutureWarning"),
-    pytest.mark.filterwarnings("ignore::UserWarning"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-]
-
-QUICK = TrainOptions(style="raw", lr=3e-3, steps=6, batch_size=2, compute="fp32")
+pytestmark = TRAINS
 
 
 class Crash(BaseException):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from xftbench.execution.native.language import Language, Step
-from xftbench.execution.outcome import os_was_signalled, printable
+from xftbench.execution.outcome import os_was_signalled, printable, was_sigkilled
 from xftbench.records import Outcome, VerdictName
 
 _CPU_NEARLY = 0.8  # the limit is held by the kernel's ticks, what was used is measured more finely
@@ -95,7 +95,7 @@ def _failure(language: Language, step: Step, last: Ended, ending: Ending) -> tup
         return "timed_out", f"the {what} ran out of wall time"
     if last.why == "flood":
         return "timed_out", f"the {what} wrote without end"
-    was_killed = last.status == signal.SIGKILL and not ending.out_of_memory
+    was_killed = was_sigkilled(last.status) and not ending.out_of_memory
     nearly = limit_s * (_CPU_NEARLY_KILLED if was_killed else _CPU_NEARLY)
     if last.why == "cpu" or (last.status and last.cpu_s >= nearly):
         return "timed_out", f"the {what} used {limit_s:g} s of CPU time"
